@@ -1,0 +1,1 @@
+//! Development only: test certificates, fault proxy, simulated estate

@@ -1,0 +1,1 @@
+//! The estate: types, rules and decisions, without I/O

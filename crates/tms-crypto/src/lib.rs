@@ -1,0 +1,1 @@
+//! Key check values, key blocks, sealed secrets, credential verifiers and the vault

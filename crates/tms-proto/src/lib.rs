@@ -1,0 +1,1 @@
+//! The terminal management protocol without I/O: host session, terminal session, transfers, rotation

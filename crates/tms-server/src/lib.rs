@@ -1,0 +1,1 @@
+//! The terminal management server: listeners, sessions, dispatch, REST; library and binary

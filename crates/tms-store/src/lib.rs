@@ -1,0 +1,1 @@
+//! Durable state of the estate behind one trait
