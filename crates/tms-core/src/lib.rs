@@ -1,1 +1,43 @@
-//! The estate: types, rules and decisions, without I/O
+//! The estate: its types, rules and decisions, without I/O.
+//!
+//! One idea runs through it: people change what a terminal *should* be ([`Desired`]), every contact
+//! tells what it *is* ([`Reported`]), and [`reconcile()`] says which operations are missing until the
+//! two agree. Nothing here knows a clock, a socket or a file; `now` is always an argument.
+//!
+//! ```
+//! use tms_core::{Desired, OperationKind, Reported, parameters, reconcile};
+//!
+//! // A person's change is validated and brought into its one canonical spelling …
+//! let timeout = parameters::canonical("timeout_s", "045")?;
+//! assert_eq!(timeout, "45");
+//! let typo = parameters::canonical("timeuot_s", "45").unwrap_err();
+//! assert!(typo.to_string().contains("timeout_s"));
+//!
+//! // … becomes the desired state, and is missing from what the terminal reported.
+//! let mut desired = Desired::default();
+//! desired.parameters.insert("timeout_s".into(), timeout);
+//! desired.parameters_revision = 1;
+//! let missing = reconcile(&desired, &Reported::default(), None, &[]);
+//! assert_eq!(missing, [OperationKind::SetParameters { revision: 1 }]);
+//! # Ok::<(), tms_core::parameters::ParameterError>(())
+//! ```
+//!
+//! Read in this order: [`id`] (names of things), [`terminal`] (desired and reported state),
+//! [`parameters`] (what may be set, and to what), [`operation`] (work for one terminal and its state
+//! machine), [`credential`] (administrator credentials and their rotation), [`artifact`] (firmware
+//! and log bundles), [`mod@reconcile`] (the decision).
+
+pub mod artifact;
+pub mod credential;
+pub mod id;
+pub mod operation;
+pub mod parameters;
+pub mod reconcile;
+pub mod terminal;
+
+pub use artifact::{FirmwareRecord, LogBundle};
+pub use credential::{Credential, Generation, PendingGeneration, RotationPhase};
+pub use id::{FirmwareId, IdError, MerchantId, OperationId, Profile, Role, TerminalId};
+pub use operation::{Lease, NewOperation, Operation, OperationKind, OperationState, Progress};
+pub use reconcile::reconcile;
+pub use terminal::{Desired, DeviceState, Health, Reported, Terminal};

@@ -1,0 +1,198 @@
+//! A terminal: who it is, what it should be, what it last said it is.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{FirmwareId, MerchantId, Profile, Role, TerminalId};
+
+/// One enrolled terminal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Terminal {
+    /// Its number (DE41), unique in the estate.
+    pub id: TerminalId,
+    /// The merchant it belongs to (DE42).
+    pub merchant: MerchantId,
+    /// The protocol profile that it speaks.
+    pub profile: Profile,
+    /// Hardware model, as firmware manifests name it.
+    pub model: String,
+    /// Hardware revision, as firmware manifests name it.
+    pub hardware_revision: String,
+    /// The maker's serial number.
+    pub serial: String,
+    /// When it was enrolled.
+    pub enrolled_at: Timestamp,
+    /// The public key to which secrets for this terminal are sealed; raw bytes as made by
+    /// `tms_crypto::seal`.
+    pub sealing_public_key: Vec<u8>,
+    /// The terminal master key, sealed by the host's vault.
+    pub tmk_sealed: Vec<u8>,
+    /// SHA-256 of its client certificate (DER), 64 lower-case hexadecimal digits.
+    pub certificate_sha256: Option<String>,
+    /// What it should be.
+    pub desired: Desired,
+    /// What it last said it is.
+    pub reported: Reported,
+    /// When it was last heard of.
+    pub last_contact: Option<Timestamp>,
+}
+
+/// What people want a terminal to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desired {
+    /// Parameters by name, in canonical spelling (see [`crate::parameters`]).
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+    /// Rises by one with every change of `parameters`; 0 means that nothing was ever set.
+    #[serde(default)]
+    pub parameters_revision: u64,
+    /// The firmware that it should run; `None` leaves it alone.
+    #[serde(default)]
+    pub firmware: Option<FirmwareId>,
+    /// The credential generation that should be in force, by role.
+    #[serde(default)]
+    pub credentials: BTreeMap<Role, u32>,
+}
+
+/// What a terminal last said about itself. A report may be partial: what it does not mention keeps
+/// its last known value ([`Reported::merge`]).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reported {
+    /// Parameters in force, by name, in canonical spelling.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+    /// The last revision of parameters that it applied.
+    #[serde(default)]
+    pub parameters_revision: Option<u64>,
+    /// The version of the firmware that runs.
+    #[serde(default)]
+    pub firmware_version: Option<String>,
+    /// How often it has started since it was made; a rise proves a reset.
+    #[serde(default)]
+    pub boot_count: Option<u32>,
+    /// The credential generation in force, by role.
+    #[serde(default)]
+    pub credentials: BTreeMap<Role, u32>,
+    /// The state of its hardware.
+    #[serde(default)]
+    pub health: Health,
+    /// The name of the flash slot that it runs from.
+    #[serde(default)]
+    pub flash_slot: Option<String>,
+    /// When the report was made.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
+}
+
+impl Reported {
+    /// Takes over everything that a newer report mentions and keeps the rest.
+    pub fn merge(&mut self, newer: Reported) {
+        self.parameters.extend(newer.parameters);
+        self.credentials.extend(newer.credentials);
+        replace(&mut self.parameters_revision, newer.parameters_revision);
+        replace(&mut self.firmware_version, newer.firmware_version);
+        replace(&mut self.boot_count, newer.boot_count);
+        replace(&mut self.flash_slot, newer.flash_slot);
+        replace(&mut self.at, newer.at);
+        self.health.merge(newer.health);
+    }
+}
+
+/// The state of a terminal's hardware; `None` means that it has not said, or has no such part.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Charge of the battery, 0 to 100.
+    #[serde(default)]
+    pub battery_percent: Option<u8>,
+    /// Whether the printer has paper.
+    #[serde(default)]
+    pub paper: Option<bool>,
+    /// The printer (status tag 04).
+    #[serde(default)]
+    pub printer: Option<DeviceState>,
+    /// The card reader (status tag 03).
+    #[serde(default)]
+    pub card_reader: Option<DeviceState>,
+    /// The PIN pad (status tag 02).
+    #[serde(default)]
+    pub pin_pad: Option<DeviceState>,
+    /// The keyboard (status tag 01).
+    #[serde(default)]
+    pub keyboard: Option<DeviceState>,
+    /// The display (status tag 05).
+    #[serde(default)]
+    pub display: Option<DeviceState>,
+    /// Whether the tamper switch has been triggered.
+    #[serde(default)]
+    pub tamper: Option<bool>,
+}
+
+impl Health {
+    fn merge(&mut self, newer: Health) {
+        replace(&mut self.battery_percent, newer.battery_percent);
+        replace(&mut self.paper, newer.paper);
+        replace(&mut self.printer, newer.printer);
+        replace(&mut self.card_reader, newer.card_reader);
+        replace(&mut self.pin_pad, newer.pin_pad);
+        replace(&mut self.keyboard, newer.keyboard);
+        replace(&mut self.display, newer.display);
+        replace(&mut self.tamper, newer.tamper);
+    }
+}
+
+/// Whether a part of the terminal works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceState {
+    /// It works (`1` in a UnionPay status upload).
+    Ok,
+    /// It does not (`0`).
+    Fault,
+}
+
+fn replace<T>(slot: &mut Option<T>, newer: Option<T>) {
+    if newer.is_some() {
+        *slot = newer;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partial_report_keeps_what_it_does_not_mention() {
+        let mut known = Reported {
+            firmware_version: Some("1.0.0".into()),
+            boot_count: Some(3),
+            health: Health {
+                battery_percent: Some(80),
+                printer: Some(DeviceState::Ok),
+                ..Health::default()
+            },
+            ..Reported::default()
+        };
+        known.merge(Reported {
+            boot_count: Some(4),
+            health: Health {
+                printer: Some(DeviceState::Fault),
+                ..Health::default()
+            },
+            ..Reported::default()
+        });
+        assert_eq!(known.firmware_version.as_deref(), Some("1.0.0"));
+        assert_eq!(known.boot_count, Some(4));
+        assert_eq!(known.health.battery_percent, Some(80));
+        assert_eq!(known.health.printer, Some(DeviceState::Fault));
+    }
+
+    #[test]
+    fn state_written_before_a_member_existed_still_reads() {
+        let reported: Reported = serde_json::from_str("{}").unwrap();
+        assert_eq!(reported, Reported::default());
+        let desired: Desired = serde_json::from_str("{\"parameters_revision\":2}").unwrap();
+        assert_eq!(desired.parameters_revision, 2);
+    }
+}
