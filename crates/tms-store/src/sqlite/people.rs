@@ -1,0 +1,97 @@
+//! People who use the REST interface, and their tokens.
+
+use jiff::Timestamp;
+use sqlx::SqliteExecutor;
+use sqlx::sqlite::SqliteConnection;
+
+use super::row::{AdminRow, TokenRow, micros};
+use super::{fault, sql};
+use crate::error::StoreError;
+use crate::store::{Admin, Result, Token};
+
+pub(super) async fn set_password(
+    c: &mut SqliteConnection,
+    user: &str,
+    password_hash: &str,
+    one_time: bool,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO admins (name, password_hash, one_time, consumed) VALUES ($1, $2, $3, false) \
+         ON CONFLICT (name) DO UPDATE SET password_hash = excluded.password_hash, one_time = excluded.one_time, \
+         consumed = false",
+    )
+    .bind(user)
+    .bind(password_hash)
+    .bind(one_time)
+    .execute(c)
+    .await
+    .map_err(sql)?;
+    Ok(())
+}
+
+pub(super) async fn admin(e: impl SqliteExecutor<'_>, user: &str) -> Result<Option<Admin>> {
+    let row = sqlx::query_as::<_, AdminRow>("SELECT * FROM admins WHERE name = $1")
+        .bind(user)
+        .fetch_optional(e)
+        .await
+        .map_err(sql)?;
+    Ok(row.map(Admin::from))
+}
+
+pub(super) async fn consume_one_time(c: &mut SqliteConnection, user: &str) -> Result<bool> {
+    let consumed =
+        sqlx::query("UPDATE admins SET consumed = true WHERE name = $1 AND one_time = true AND consumed = false")
+            .bind(user)
+            .execute(&mut *c)
+            .await
+            .map_err(sql)?;
+    if consumed.rows_affected() == 0 && admin(c, user).await?.is_none() {
+        return Err(StoreError::not_found("user", user));
+    }
+    Ok(consumed.rows_affected() > 0)
+}
+
+pub(super) async fn add_token(
+    c: &mut SqliteConnection,
+    sha256: &str,
+    user: &str,
+    expires_at: Timestamp,
+    now: Timestamp,
+) -> Result<()> {
+    sqlx::query("DELETE FROM tokens WHERE expires_at <= $1")
+        .bind(micros(now))
+        .execute(&mut *c)
+        .await
+        .map_err(sql)?;
+    let added = sqlx::query("INSERT INTO tokens (sha256, name, expires_at) VALUES ($1, $2, $3)")
+        .bind(sha256)
+        .bind(user)
+        .bind(micros(expires_at))
+        .execute(c)
+        .await;
+    match added {
+        Ok(_) => Ok(()),
+        Err(error) if fault::is_dangling(&error) => Err(StoreError::not_found("user", user)),
+        Err(error) if fault::is_duplicate(&error) => {
+            Err(StoreError::conflict("this token exists already"))
+        }
+        Err(error) => Err(sql(error)),
+    }
+}
+
+pub(super) async fn token(
+    e: impl SqliteExecutor<'_>,
+    sha256: &str,
+    now: Timestamp,
+) -> Result<Option<Token>> {
+    sqlx::query_as::<_, TokenRow>(
+        "SELECT name, expires_at FROM tokens WHERE sha256 = $1 AND expires_at > $2",
+    )
+    .bind(sha256)
+    .bind(micros(now))
+    .fetch_optional(e)
+    .await
+    .map_err(sql)?
+    .map(Token::try_from)
+    .transpose()
+}

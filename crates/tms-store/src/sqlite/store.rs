@@ -1,0 +1,335 @@
+//! The trait, told as who reads and who writes; the statements are in the modules beside this one.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tms_core::{
+    Credential, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation, OperationId,
+    OperationState, Progress, Reported, Role, RotationPhase, Terminal, TerminalId,
+};
+
+use super::{SqliteStore, artifacts, credentials, operations, people, sql, terminals};
+use crate::store::{Admin, InitialCredential, ParameterChange, Result, Store, Ticket, Token};
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn enrol(&self, terminal: Terminal, credentials: Vec<InitialCredential>) -> Result<()> {
+        self.writer
+            .write(move |c| {
+                Box::pin(async move { terminals::enrol(c, &terminal, &credentials).await })
+            })
+            .await
+    }
+
+    async fn terminal(&self, tid: &TerminalId) -> Result<Option<Terminal>> {
+        terminals::one(&self.readers, tid).await
+    }
+
+    async fn terminals(&self, after: Option<&TerminalId>, limit: u32) -> Result<Vec<Terminal>> {
+        terminals::page(&self.readers, after, limit).await
+    }
+
+    async fn count_terminals(&self) -> Result<u64> {
+        terminals::count(&self.readers).await
+    }
+
+    async fn terminal_by_certificate(&self, sha256: &str) -> Result<Option<Terminal>> {
+        terminals::by_certificate(&self.readers, sha256).await
+    }
+
+    async fn record_report(
+        &self,
+        tid: &TerminalId,
+        report: Reported,
+        now: Timestamp,
+    ) -> Result<()> {
+        let tid = tid.clone();
+        self.writer
+            .write(move |c| {
+                Box::pin(async move { terminals::record_report(c, &tid, report, now).await })
+            })
+            .await
+    }
+
+    async fn record_contacts(&self, contacts: &[(TerminalId, Timestamp)]) -> Result<()> {
+        let contacts = contacts.to_vec();
+        self.writer
+            .write(move |c| Box::pin(async move { terminals::record_contacts(c, &contacts).await }))
+            .await
+    }
+
+    async fn set_desired_parameters(
+        &self,
+        tid: &TerminalId,
+        change: ParameterChange,
+        ticket: Ticket,
+        now: Timestamp,
+    ) -> Result<(u64, Operation)> {
+        let tid = tid.clone();
+        self.writer
+            .write(move |c| {
+                Box::pin(operations::set_desired_parameters(
+                    c, tid, change, ticket, now,
+                ))
+            })
+            .await
+    }
+
+    async fn assign_firmware(
+        &self,
+        tid: &TerminalId,
+        firmware: &FirmwareId,
+        ticket: Ticket,
+        now: Timestamp,
+    ) -> Result<Operation> {
+        let (tid, firmware) = (tid.clone(), firmware.clone());
+        self.writer
+            .write(move |c| Box::pin(operations::assign_firmware(c, tid, firmware, ticket, now)))
+            .await
+    }
+
+    async fn begin_rotation(
+        &self,
+        tid: &TerminalId,
+        role: &Role,
+        sealed: Vec<u8>,
+        ticket: Ticket,
+        now: Timestamp,
+    ) -> Result<Operation> {
+        let (tid, role) = (tid.clone(), role.clone());
+        self.writer
+            .write(move |c| {
+                Box::pin(credentials::begin_rotation(
+                    c, tid, role, sealed, ticket, now,
+                ))
+            })
+            .await
+    }
+
+    async fn enqueue(&self, operation: NewOperation, now: Timestamp) -> Result<Operation> {
+        self.writer
+            .write(move |c| Box::pin(operations::enqueue(c, operation, now)))
+            .await
+    }
+
+    async fn lease_next(
+        &self,
+        tid: &TerminalId,
+        holder: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Operation>> {
+        if !operations::has_next(&self.readers, tid, now).await? {
+            return Ok(None);
+        }
+        let (tid, holder) = (tid.clone(), holder.to_owned());
+        self.writer
+            .write(move |c| Box::pin(operations::lease_next(c, tid, holder, until, now)))
+            .await
+    }
+
+    async fn extend_lease(&self, id: OperationId, holder: &str, until: Timestamp) -> Result<()> {
+        let holder = holder.to_owned();
+        self.writer
+            .write(move |c| Box::pin(operations::extend_lease(c, id, holder, until)))
+            .await
+    }
+
+    async fn release_lease(&self, id: OperationId, holder: &str) -> Result<()> {
+        let holder = holder.to_owned();
+        self.writer
+            .write(move |c| Box::pin(operations::release_lease(c, id, holder)))
+            .await
+    }
+
+    async fn release_leases(&self, holder: &str) -> Result<u64> {
+        let holder = holder.to_owned();
+        self.writer
+            .write(move |c| Box::pin(operations::release_leases(c, holder)))
+            .await
+    }
+
+    async fn transition(
+        &self,
+        id: OperationId,
+        to: OperationState,
+        detail: Option<String>,
+        now: Timestamp,
+    ) -> Result<Operation> {
+        self.writer
+            .write(move |c| Box::pin(operations::transition(c, id, to, detail, now)))
+            .await
+    }
+
+    async fn set_progress(&self, id: OperationId, progress: Progress) -> Result<()> {
+        self.writer
+            .write(move |c| Box::pin(operations::set_progress(c, id, progress)))
+            .await
+    }
+
+    async fn operation(&self, id: OperationId) -> Result<Option<Operation>> {
+        operations::one(&self.readers, id).await
+    }
+
+    async fn operations(
+        &self,
+        tid: &TerminalId,
+        after: Option<OperationId>,
+        limit: u32,
+    ) -> Result<Vec<Operation>> {
+        operations::page(&self.readers, tid, after, limit).await
+    }
+
+    async fn open_operations(&self, tid: &TerminalId) -> Result<Vec<Operation>> {
+        operations::open(&self.readers, tid).await
+    }
+
+    async fn open_operations_count(&self) -> Result<u64> {
+        operations::count_open(&self.readers).await
+    }
+
+    async fn expire_operations(&self, now: Timestamp) -> Result<u64> {
+        self.writer
+            .write(move |c| Box::pin(operations::expire(c, now)))
+            .await
+    }
+
+    async fn credential(&self, tid: &TerminalId, role: &Role) -> Result<Option<Credential>> {
+        credentials::one(&self.readers, tid, role).await
+    }
+
+    async fn credentials(&self, tid: &TerminalId) -> Result<Vec<Credential>> {
+        credentials::all(&self.readers, tid).await
+    }
+
+    async fn set_pending_phase(
+        &self,
+        tid: &TerminalId,
+        role: &Role,
+        generation: u32,
+        phase: RotationPhase,
+        _now: Timestamp,
+    ) -> Result<Credential> {
+        let (tid, role) = (tid.clone(), role.clone());
+        self.writer
+            .write(move |c| {
+                Box::pin(credentials::set_pending_phase(
+                    c, tid, role, generation, phase,
+                ))
+            })
+            .await
+    }
+
+    async fn confirm_rotation(
+        &self,
+        tid: &TerminalId,
+        role: &Role,
+        generation: u32,
+        now: Timestamp,
+    ) -> Result<Credential> {
+        let (tid, role) = (tid.clone(), role.clone());
+        self.writer
+            .write(move |c| Box::pin(credentials::confirm_rotation(c, tid, role, generation, now)))
+            .await
+    }
+
+    async fn abandon_rotation(
+        &self,
+        tid: &TerminalId,
+        role: &Role,
+        generation: u32,
+        now: Timestamp,
+    ) -> Result<Credential> {
+        let (tid, role) = (tid.clone(), role.clone());
+        self.writer
+            .write(move |c| Box::pin(credentials::abandon_rotation(c, tid, role, generation, now)))
+            .await
+    }
+
+    async fn add_firmware(&self, firmware: FirmwareRecord) -> Result<()> {
+        self.writer
+            .write(move |c| Box::pin(artifacts::add_firmware(c, firmware)))
+            .await
+    }
+
+    async fn firmware(&self, id: &FirmwareId) -> Result<Option<FirmwareRecord>> {
+        artifacts::firmware(&self.readers, id).await
+    }
+
+    async fn firmwares(&self) -> Result<Vec<FirmwareRecord>> {
+        artifacts::firmwares(&self.readers).await
+    }
+
+    async fn add_log_bundle(&self, bundle: LogBundle) -> Result<()> {
+        self.writer
+            .write(move |c| Box::pin(artifacts::add_log_bundle(c, bundle)))
+            .await
+    }
+
+    async fn log_bundles(&self, tid: &TerminalId) -> Result<Vec<LogBundle>> {
+        artifacts::log_bundles(&self.readers, tid).await
+    }
+
+    async fn log_bundle(&self, operation: OperationId) -> Result<Option<LogBundle>> {
+        artifacts::log_bundle(&self.readers, operation).await
+    }
+
+    async fn set_admin_password(
+        &self,
+        user: &str,
+        password_hash: &str,
+        one_time: bool,
+    ) -> Result<()> {
+        let (user, password_hash) = (user.to_owned(), password_hash.to_owned());
+        self.writer
+            .write(move |c| {
+                Box::pin(
+                    async move { people::set_password(c, &user, &password_hash, one_time).await },
+                )
+            })
+            .await
+    }
+
+    async fn admin(&self, user: &str) -> Result<Option<Admin>> {
+        people::admin(&self.readers, user).await
+    }
+
+    async fn consume_one_time(&self, user: &str) -> Result<bool> {
+        let user = user.to_owned();
+        self.writer
+            .write(move |c| Box::pin(async move { people::consume_one_time(c, &user).await }))
+            .await
+    }
+
+    async fn add_token(
+        &self,
+        sha256: &str,
+        user: &str,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<()> {
+        let (sha256, user) = (sha256.to_owned(), user.to_owned());
+        self.writer
+            .write(move |c| {
+                Box::pin(async move { people::add_token(c, &sha256, &user, expires_at, now).await })
+            })
+            .await
+    }
+
+    async fn token(&self, sha256: &str, now: Timestamp) -> Result<Option<Token>> {
+        people::token(&self.readers, sha256, now).await
+    }
+
+    async fn check(&self) -> Result<()> {
+        sqlx::query("SELECT 1")
+            .execute(&self.readers)
+            .await
+            .map_err(sql)?;
+        // An empty transaction still takes the write lock.
+        self.writer.write(|_| Box::pin(async { Ok(()) })).await
+    }
+
+    async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close().await;
+    }
+}
