@@ -84,6 +84,13 @@ pub fn numeric_secret(digits: usize) -> Zeroizing<String> {
     }
 }
 
+/// Whether `secret` is a default that public manuals print. Such a secret proves nothing about who
+/// types it.
+#[must_use]
+pub fn is_documented_default(secret: &str) -> bool {
+    DOCUMENTED_DEFAULTS.contains(&secret)
+}
+
 /// What makes a keypad secret unfit, if anything: a documented default, one repeated digit, a run.
 #[must_use]
 pub fn keypad_weakness(secret: &str) -> Option<&'static str> {
@@ -93,7 +100,7 @@ pub fn keypad_weakness(secret: &str) -> Option<&'static str> {
             a < 10 && b < 10 && (a + by) % 10 == b
         })
     };
-    if DOCUMENTED_DEFAULTS.contains(&secret) {
+    if is_documented_default(secret) {
         Some("it is a default printed in public manuals")
     } else if secret.len() < MIN_KEYPAD_DIGITS {
         Some("it is shorter than four digits")
