@@ -1,1 +1,55 @@
-//! ISO 8583 bytes to messages and back: dialects as data, fields, bitmaps, TLV, framing, masking
+//! ISO 8583 messages: bytes to fields and back, for many dialects.
+//!
+//! A [`Dialect`] says how a family of peers writes messages. [`Message::parse`] reads one without
+//! copying its bytes; [`Builder`] makes one; [`framing`] cuts messages from a stream. Card
+//! numbers, track data, PINs and keys print masked.
+//!
+//! ```
+//! use iso8583::{Builder, Dialect, Message, Mti};
+//!
+//! let dialect = Dialect::builtin("unionpay").ok_or("no such dialect")?;
+//! let mut sign_on = Builder::new(dialect, "0800".parse::<Mti>()?);
+//! sign_on.set(11, "000001")?.set(41, "99999906")?.set(60, "00000000003")?;
+//! let bytes = sign_on.build()?;
+//!
+//! let message = Message::parse(dialect, &bytes)?;
+//! assert_eq!(message.text("41").as_deref(), Some("99999906"));
+//! assert_eq!(message.text("60.3").as_deref(), Some("003"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! In reading order:
+//!
+//! - [`Dialect`] and [`FieldFormat`]: how fields are written; the files in `dialects/` explain the
+//!   format of dialect files
+//! - [`Message`] and [`Field`]: reading, strictly; [`ParseError`] names field, byte and reason
+//! - [`Builder`]: writing; every value is checked when it is set
+//! - [`framing`]: lengths, transport addresses, the UnionPay header
+//! - [`tlv`]: data objects inside fields
+//! - [`Sensitivity`]: what is not shown
+
+mod bitmap;
+mod builder;
+mod class;
+mod dialect;
+mod error;
+mod field;
+mod format;
+pub mod framing;
+mod mask;
+mod message;
+mod mti;
+mod read;
+mod text;
+pub mod tlv;
+mod write;
+
+pub use builder::Builder;
+pub use class::Class;
+pub use dialect::{BitmapEncoding, Dialect, DialectError, MtiEncoding};
+pub use error::{BuildError, ParseError, ParseReason, Path, ValueError};
+pub use field::Field;
+pub use format::{Align, Binary, Digits, FieldFormat, Length, LengthEncoding, Part, Unit};
+pub use mask::{MASK, Sensitivity};
+pub use message::{MAX_MESSAGE_BYTES, Message};
+pub use mti::{Mti, MtiError};

@@ -1,0 +1,182 @@
+//! Dialects: how one family of peers writes ISO 8583, as data.
+
+mod error;
+mod file;
+mod resolve;
+
+use std::fmt;
+use std::sync::LazyLock;
+
+pub use error::DialectError;
+
+use crate::format::FieldFormat;
+use crate::framing::Framing;
+use crate::mask::{Rule, Sensitivity};
+use crate::mti::Mti;
+
+/// How one family of peers writes ISO 8583: the encodings of type and bitmap, the format of every
+/// field, and what may not be shown.
+///
+/// A dialect never changes after it was read; wrap it in an [`Arc`](std::sync::Arc) to share one
+/// of your own. The built-in ones are `'static`.
+#[derive(Clone)]
+pub struct Dialect {
+    pub(crate) name: String,
+    pub(crate) mti: MtiEncoding,
+    pub(crate) bitmap: BitmapEncoding,
+    pub(crate) framing: Framing,
+    /// Formats of fields 2 to 128; the format of field `n` stands at `n - 2`.
+    pub(crate) fields: Vec<Option<FieldFormat>>,
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// How the message type is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MtiEncoding {
+    /// Four ASCII digits.
+    Ascii,
+    /// Two bytes of two digits each.
+    Bcd,
+}
+
+/// How each half of the bitmap is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BitmapEncoding {
+    /// Eight bytes.
+    Binary,
+    /// Sixteen upper-case hexadecimal characters.
+    Hex,
+}
+
+const BUILTIN_NAMES: &[&str] = &["unionpay", "iso87-ascii", "iso87-binary"];
+
+/// The text of a built-in dialect file.
+fn builtin_text(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "unionpay" => include_str!("../../dialects/unionpay.toml"),
+        "iso87-ascii" => include_str!("../../dialects/iso87-ascii.toml"),
+        "iso87-binary" => include_str!("../../dialects/iso87-binary.toml"),
+        _ => return None,
+    })
+}
+
+impl Dialect {
+    /// A built-in dialect: `unionpay`, `iso87-ascii` or `iso87-binary`.
+    #[must_use]
+    pub fn builtin(name: &str) -> Option<&'static Self> {
+        static BUILTIN: LazyLock<Vec<Dialect>> = LazyLock::new(|| {
+            // A test reads every embedded file, so none is left out here.
+            BUILTIN_NAMES
+                .iter()
+                .filter_map(|name| builtin_text(name))
+                .filter_map(|text| Dialect::from_toml(text).ok())
+                .collect()
+        });
+        BUILTIN.iter().find(|dialect| dialect.name == name)
+    }
+
+    /// The names [`Dialect::builtin`] knows.
+    #[must_use]
+    pub fn builtin_names() -> &'static [&'static str] {
+        BUILTIN_NAMES
+    }
+
+    /// Reads a dialect file.
+    ///
+    /// ```
+    /// let dialect = iso8583::Dialect::from_toml(r#"
+    ///     name = "acquirer-7"
+    ///     extends = "iso87-binary"
+    ///
+    ///     [field.60]                      # this acquirer keeps a batch number here
+    ///     format = "n...9"
+    ///     parts = [{ name = "Batch", format = "n6" }, { name = "Function", format = "n3" }]
+    /// "#)?;
+    /// assert_eq!(dialect.field(60).map(|field| field.notation()).as_deref(), Some("n...9"));
+    /// # Ok::<(), iso8583::DialectError>(())
+    /// ```
+    ///
+    /// The keys are explained in `dialects/iso87-binary.toml` beside this crate's source.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, with its line, its field and the reason.
+    pub fn from_toml(text: &str) -> Result<Self, DialectError> {
+        resolve::resolve(file::read(text)?)
+    }
+
+    /// The dialect's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The format of field `number`; `None` when the dialect has no such field. Field 1 is the
+    /// bitmap and has no format.
+    #[must_use]
+    pub fn field(&self, number: u8) -> Option<&FieldFormat> {
+        self.fields
+            .get(usize::from(number).checked_sub(2)?)?
+            .as_ref()
+    }
+
+    /// The formats of all fields in ascending order.
+    pub fn fields(&self) -> impl Iterator<Item = &FieldFormat> {
+        self.fields.iter().flatten()
+    }
+
+    /// How messages of the dialect are usually delimited on a stream.
+    #[must_use]
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Why field `number` must not be shown in a message of type `mti`, where `text` gives the
+    /// text at a path of the message (as [`Message::text`](crate::Message::text) does).
+    #[must_use]
+    pub fn sensitivity_of<T: AsRef<str>>(
+        &self,
+        number: u8,
+        mti: Mti,
+        text: impl Fn(&str) -> Option<T>,
+    ) -> Sensitivity {
+        self.field(number).map_or(Sensitivity::None, |format| {
+            self.sensitivity(format, mti, text)
+        })
+    }
+
+    pub(crate) fn sensitivity<T: AsRef<str>>(
+        &self,
+        format: &FieldFormat,
+        mti: Mti,
+        text: impl Fn(&str) -> Option<T>,
+    ) -> Sensitivity {
+        self.rules
+            .iter()
+            .filter(|rule| rule.field == format.number)
+            .find(|rule| rule.applies(mti, &text))
+            .map_or(format.sensitivity, |rule| rule.kind)
+    }
+}
+
+impl fmt::Debug for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Dialect({})", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_builtin_dialect_reads_and_has_all_fields() {
+        for name in Dialect::builtin_names() {
+            Dialect::from_toml(builtin_text(name).unwrap()).unwrap();
+            let dialect = Dialect::builtin(name).unwrap();
+            assert_eq!(dialect.name(), *name);
+            assert_eq!(dialect.fields().count(), 127, "{name}");
+        }
+        assert!(Dialect::builtin("iso99").is_none());
+    }
+}
