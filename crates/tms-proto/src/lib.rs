@@ -1,1 +1,50 @@
-//! The terminal management protocol without I/O: host session, terminal session, transfers, rotation
+//! The terminal management protocol as pure state machines: bytes and `now` in, events and
+//! bytes out. No socket, file, thread or clock is named here, so the same code runs in a server,
+//! in a terminal and in a simulation.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use jiff::Timestamp;
+//! use tms_proto::{HostEvent, HostSession, Answer, Identity, Profile, TerminalEvent, TerminalSession};
+//!
+//! let profile = Arc::new(Profile::builtin("iso87").expect("built in"));
+//! let now = Timestamp::UNIX_EPOCH;
+//! let mut terminal = TerminalSession::new(profile.clone(), Identity::new("10000001", "102310060510002"));
+//! let mut host = HostSession::new(profile, None);
+//!
+//! terminal.sign_on(b"", now).unwrap();
+//! let request = terminal.poll_transmit().unwrap();
+//! host.receive(&request, now).unwrap();
+//! let Some(HostEvent::SignOn { exchange, .. }) = host.poll_event() else { panic!() };
+//! host.answer(exchange, Answer::Approved, now).unwrap();
+//! terminal.receive(&host.poll_transmit().unwrap(), now).unwrap();
+//! assert!(matches!(terminal.poll_event(), Some(TerminalEvent::SignedOn { .. })));
+//! ```
+//!
+//! Reading order: [`profile`] (which message carries what), [`HostSession`] and
+//! [`TerminalSession`] (the two ends of a connection), [`task`] (what a terminal is told to do),
+//! then the machines that outlive a connection: [`transfer`] (a file pulled in blocks),
+//! [`rotation`] (an administrator credential changed without locking anyone out) and
+//! [`journal`] (every operation takes effect once).
+
+mod body;
+mod error;
+mod host;
+mod message;
+mod terminal;
+
+pub mod file;
+pub mod journal;
+pub mod parameters;
+pub mod profile;
+pub mod report;
+pub mod rotation;
+pub mod task;
+pub mod transfer;
+pub mod upload;
+
+pub use error::{ProfileError, ProtocolError};
+pub use host::{Answer, Exchange, HostEvent, HostSession};
+pub use message::Identity;
+pub use profile::{Function, PendingWork, Profile, Refusal};
+pub use terminal::{HostRequest, TerminalEvent, TerminalSession};

@@ -1,0 +1,61 @@
+use iso8583::{BuildError, ParseError, framing::FrameError};
+
+use crate::profile::Function;
+
+/// Why a message could not be understood or made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// The frame around the message is wrong; the connection cannot be trusted any further.
+    #[error("framing: {0}")]
+    Frame(#[from] FrameError),
+    /// The bytes inside the frame are not a message of this dialect.
+    #[error("message: {0}")]
+    Parse(#[from] ParseError),
+    /// A value does not fit the dialect's field.
+    #[error("cannot build the message: {0}")]
+    Build(#[from] BuildError),
+    /// The profile has no place on the wire for this function.
+    #[error("this profile cannot carry {0}")]
+    NotInProfile(Function),
+    /// A body that a function needs is absent, too long, or not well formed.
+    #[error("{what}: {reason}")]
+    Body {
+        /// The part of the message.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A message arrived that no request is waiting for, or that this side never receives.
+    #[error("unexpected {0}")]
+    Unexpected(String),
+    /// Too many requests are waiting for their replies.
+    #[error("{limit} requests are already waiting for a reply")]
+    TooManyOutstanding {
+        /// The limit in force.
+        limit: usize,
+    },
+}
+
+impl ProtocolError {
+    pub(crate) fn body(what: &'static str, reason: impl Into<String>) -> Self {
+        Self::Body { what, reason: reason.into() }
+    }
+}
+
+/// Why a profile file was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProfileError {
+    /// Not TOML, an unknown key, or a value of the wrong type; the message has line and column.
+    #[error("{0}")]
+    Toml(Box<toml::de::Error>),
+    /// The file is well formed but contradicts itself or its dialect.
+    #[error("{place}: {reason}")]
+    Invalid {
+        /// The table and key.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}

@@ -1,0 +1,735 @@
+//! The host's end of one connection.
+
+use std::collections::VecDeque;
+
+use iso8583::{
+    Builder, Message, Mti,
+    framing::{Framing, Header, Tpdu},
+};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    error::ProtocolError,
+    file::{Block, BlockRequest},
+    message::{self, Standard},
+    parameters::{self, Push, Values},
+    profile::{BodyLayout, Direction, Function, PendingPlace, PendingWork, Profile, Refusal, Rule, TagPlace},
+    report::Report,
+    task::{Task, TaskResult},
+    upload::{self, Chunk},
+};
+
+/// Requests of the host that may wait for replies at once.
+const MAX_OUTSTANDING: usize = 4;
+/// Time after which a request of the host counts as unanswered.
+const REPLY_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
+/// Messages that may be unusable in a row before the connection is given up.
+const MAX_UNUSABLE_IN_A_ROW: u32 = 8;
+
+/// The host's end of one connection. See the crate's front page for its use.
+///
+/// Requests come out of [`poll_event`](Self::poll_event) with an [`Exchange`], and are answered
+/// with [`answer`](Self::answer); frames to send come out of
+/// [`poll_transmit`](Self::poll_transmit).
+#[derive(Debug)]
+pub struct HostSession {
+    profile: std::sync::Arc<Profile>,
+    framing: Framing,
+    /// The TID of the terminal's certificate, when the transport proved one.
+    expected_terminal: Option<String>,
+    peer: Option<Peer>,
+    signed_on: bool,
+    pending: Option<PendingWork>,
+    stan: u32,
+    unusable_in_a_row: u32,
+    outstanding: Vec<Outstanding>,
+    transmit: VecDeque<Vec<u8>>,
+    events: VecDeque<HostEvent>,
+}
+
+/// What the host learns.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum HostEvent {
+    /// A terminal signs on. Answer it.
+    SignOn {
+        /// To answer with.
+        exchange: Exchange,
+        /// DE41.
+        terminal: String,
+        /// DE42.
+        merchant: String,
+        /// The serial block of the body, if the terminal sent one.
+        serial: Vec<u8>,
+    },
+    /// A terminal signs off. Answer it.
+    SignOff {
+        /// To answer with.
+        exchange: Exchange,
+    },
+    /// A terminal is there. It has been answered.
+    Echo,
+    /// UnionPay status tags. Answer it.
+    Status {
+        /// To answer with.
+        exchange: Exchange,
+        /// Values by name.
+        values: Values,
+    },
+    /// The full report. Answer it.
+    Report {
+        /// To answer with.
+        exchange: Exchange,
+        /// The report.
+        report: Box<Report>,
+    },
+    /// The terminal wants its parameters. Answer with [`Answer::Parameters`].
+    ParametersRequested {
+        /// To answer with.
+        exchange: Exchange,
+    },
+    /// The terminal wants a block. Answer with [`Answer::Block`].
+    FileRead {
+        /// To answer with.
+        exchange: Exchange,
+        /// What it wants.
+        request: BlockRequest,
+    },
+    /// The terminal asks for work. Answer with [`Answer::Task`].
+    TaskPoll {
+        /// To answer with.
+        exchange: Exchange,
+    },
+    /// How a task went. Make it durable, then answer.
+    TaskResult {
+        /// To answer with.
+        exchange: Exchange,
+        /// The result.
+        result: TaskResult,
+    },
+    /// A piece of a log. Make it durable, then answer with [`Answer::Uploaded`].
+    LogChunk {
+        /// To answer with.
+        exchange: Exchange,
+        /// The piece.
+        chunk: Chunk,
+    },
+    /// The terminal answered a command that the host pushed.
+    CommandAnswered {
+        /// The task.
+        task: Task,
+        /// Why it did not take it; `None` when it did.
+        refusal: Option<Refusal>,
+    },
+    /// The terminal answered a parameter push.
+    PushAnswered {
+        /// What was pushed.
+        push: Push,
+        /// Why it did not take it; `None` when it did.
+        refusal: Option<Refusal>,
+    },
+    /// The terminal answered the host's echo.
+    EchoAnswered,
+    /// A request of the host was not answered in time.
+    TimedOut(Function),
+    /// A message was refused by the session itself; it has been answered where possible.
+    Refused {
+        /// The function, if it could be told.
+        function: Option<Function>,
+        /// Why, on the wire.
+        refusal: Refusal,
+        /// Why, for the log.
+        reason: String,
+    },
+}
+
+/// The right to answer one request, once.
+#[derive(Debug)]
+pub struct Exchange {
+    function: Function,
+    code: String,
+    mti: Mti,
+    stan: Option<u32>,
+    batch: u32,
+    terminal: String,
+    merchant: String,
+    tpdu: Option<Tpdu>,
+    header: Option<Header>,
+}
+
+impl Exchange {
+    /// What was asked.
+    #[must_use]
+    pub fn function(&self) -> Function {
+        self.function
+    }
+
+    /// DE41 of the request.
+    #[must_use]
+    pub fn terminal(&self) -> &str {
+        &self.terminal
+    }
+}
+
+/// What the host says to a request.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Answer<'a> {
+    /// Done, nothing to add.
+    Approved,
+    /// Sign-on with working keys: UnionPay DE62 key block.
+    Keys(&'a [u8]),
+    /// The terminal's parameters.
+    Parameters(&'a Values),
+    /// The next task, or none.
+    Task(Option<&'a Task>),
+    /// A block of a file.
+    Block {
+        /// Offset of the first byte.
+        offset: u64,
+        /// Size of the file.
+        total_bytes: u64,
+        /// The bytes.
+        data: &'a [u8],
+    },
+    /// The log is safe up to this offset.
+    Uploaded(u64),
+    /// No.
+    Refused(Refusal),
+}
+
+#[derive(Debug)]
+struct Outstanding {
+    stan: u32,
+    reply_mti: Mti,
+    deadline: Timestamp,
+    request: Sent,
+}
+
+#[derive(Debug)]
+enum Sent {
+    Command(Task),
+    Push(Push),
+    Echo,
+}
+
+/// The terminal as the last request named it.
+#[derive(Debug, Clone)]
+struct Peer {
+    terminal: String,
+    merchant: String,
+    /// TPDU and header for the host's own requests.
+    tpdu: Option<Tpdu>,
+    header: Option<Header>,
+}
+
+impl HostSession {
+    /// A session on a new connection. `expected_terminal` is the TID that the transport proved
+    /// (the certificate's); a message that names another is refused.
+    #[must_use]
+    pub fn new(profile: std::sync::Arc<Profile>, expected_terminal: Option<String>) -> Self {
+        let framing = profile.framing();
+        Self {
+            profile,
+            framing,
+            expected_terminal,
+            peer: None,
+            signed_on: false,
+            pending: None,
+            stan: 0,
+            unusable_in_a_row: 0,
+            outstanding: Vec::new(),
+            transmit: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// The same session with a listener's own framing.
+    #[must_use]
+    pub fn with_framing(mut self, framing: Framing) -> Self {
+        self.framing = framing;
+        self
+    }
+
+    /// The framing in force.
+    #[must_use]
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Whether a sign-on was approved on this connection.
+    #[must_use]
+    pub fn is_signed_on(&self) -> bool {
+        self.signed_on
+    }
+
+    /// Whether the host may push on this connection now.
+    #[must_use]
+    pub fn can_push(&self) -> bool {
+        self.profile.pushes() && self.signed_on && self.outstanding.len() < MAX_OUTSTANDING
+    }
+
+    /// Says what waits for the terminal; every reply announces it until it changes.
+    pub fn set_pending(&mut self, work: Option<PendingWork>) {
+        self.pending = work;
+    }
+
+    /// Takes one whole frame.
+    ///
+    /// # Errors
+    /// Only what ends the connection: a frame that is none, or too many unusable messages in a
+    /// row. Everything else is answered, and told as [`HostEvent::Refused`].
+    pub fn receive(&mut self, frame: &[u8], now: Timestamp) -> Result<(), ProtocolError> {
+        let frame = message::whole_frame(self.framing, frame)?;
+        let profile = std::sync::Arc::clone(&self.profile);
+        let message = match Message::parse(profile.dialect(), frame.body) {
+            Ok(message) => message,
+            Err(error) => {
+                self.answer_unreadable(frame.body, frame.tpdu, frame.header, &error.to_string())?;
+                self.unusable_in_a_row = self.unusable_in_a_row.saturating_add(1);
+                if self.unusable_in_a_row >= MAX_UNUSABLE_IN_A_ROW {
+                    return Err(error.into());
+                }
+                return Ok(());
+            }
+        };
+        self.unusable_in_a_row = 0;
+        if message.mti().response().is_none() {
+            self.receive_reply(&message);
+            return Ok(());
+        }
+        self.receive_request(&message, frame.tpdu, frame.header, now)
+    }
+
+    /// Answers a request.
+    ///
+    /// # Errors
+    /// When the answer does not fit the dialect; the request then stays unanswered, and the
+    /// terminal will repeat it.
+    pub fn answer(
+        &mut self,
+        exchange: Exchange,
+        answer: Answer<'_>,
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
+        let profile = std::sync::Arc::clone(&self.profile);
+        let rule = profile.rule(exchange.function).ok_or(ProtocolError::NotInProfile(exchange.function))?;
+        let refusal = match answer {
+            Answer::Refused(refusal) => Some(refusal),
+            _ => None,
+        };
+        let mut builder = Builder::new(profile.dialect(), reply_mti(exchange.mti)?);
+        self.fill_reply(&mut builder, rule, &exchange, refusal, now)?;
+        match answer {
+            Answer::Approved | Answer::Refused(_) | Answer::Task(None) => {}
+            Answer::Keys(block) => put_body(&profile, &mut builder, block)?,
+            Answer::Parameters(values) => match rule.body {
+                BodyLayout::Tags => {
+                    let tags = parameters::encode_tags(&profile, TagPlace::Parameters, values)?;
+                    if !tags.is_empty() {
+                        put_body(&profile, &mut builder, &tags)?;
+                    }
+                }
+                _ => message::put_spread(&profile, &mut builder, &parameters::encode_named(values)?)?,
+            },
+            Answer::Task(Some(task)) => put_body(&profile, &mut builder, &task.encode())?,
+            Answer::Block { offset, total_bytes, data } => {
+                put_body(&profile, &mut builder, &Block::encode_header(offset, total_bytes, data))?;
+                message::put_spread(&profile, &mut builder, data)?;
+            }
+            Answer::Uploaded(next) => put_body(&profile, &mut builder, &upload::encode_next(next))?,
+        }
+        if exchange.function == Function::SignOn {
+            self.signed_on = refusal.is_none();
+        }
+        if exchange.function == Function::SignOff && refusal.is_none() {
+            self.signed_on = false;
+        }
+        self.send(builder, exchange.tpdu.map(Tpdu::swapped), exchange.header)
+    }
+
+    /// Pushes a command to a signed-on terminal.
+    ///
+    /// # Errors
+    /// When the profile has no push, or too much is outstanding.
+    pub fn push_command(&mut self, task: Task, now: Timestamp) -> Result<(), ProtocolError> {
+        let body = task.encode();
+        self.push(
+            Function::Command,
+            Sent::Command(task),
+            |profile, builder| put_body(profile, builder, &body),
+            now,
+        )
+    }
+
+    /// Pushes parameters to a signed-on terminal.
+    ///
+    /// # Errors
+    /// When the profile has no push, too much is outstanding, or the set does not fit.
+    pub fn push_parameters(&mut self, push: Push, now: Timestamp) -> Result<(), ProtocolError> {
+        let data = push.encode()?;
+        self.push(
+            Function::ParameterPush,
+            Sent::Push(push),
+            |profile, builder| message::put_spread(profile, builder, &data),
+            now,
+        )
+    }
+
+    /// Asks whether the terminal is there.
+    ///
+    /// # Errors
+    /// When the profile gives the host no echo, or too much is outstanding.
+    pub fn push_echo(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
+        self.push(Function::Echo, Sent::Echo, |_, _| Ok(()), now)
+    }
+
+    /// The next frame to send.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.transmit.pop_front()
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<HostEvent> {
+        self.events.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is next due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.outstanding.iter().map(|o| o.deadline).min()
+    }
+
+    /// Gives up requests that were not answered in time.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        let (late, waiting): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.outstanding).into_iter().partition(|o| o.deadline <= now);
+        self.outstanding = waiting;
+        for sent in late {
+            self.events.push_back(HostEvent::TimedOut(match sent.request {
+                Sent::Command(_) => Function::Command,
+                Sent::Push(_) => Function::ParameterPush,
+                Sent::Echo => Function::Echo,
+            }));
+        }
+    }
+
+    fn receive_request(
+        &mut self,
+        message: &Message<'_>,
+        tpdu: Option<Tpdu>,
+        header: Option<Header>,
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
+        let profile = std::sync::Arc::clone(&self.profile);
+        let mut exchange = Exchange {
+            function: Function::Echo,
+            code: String::new(),
+            mti: message.mti(),
+            stan: message::stan(message),
+            batch: batch(message),
+            terminal: message.text("41").map(|t| t.into_owned()).unwrap_or_default(),
+            merchant: message.text("42").map(|t| t.into_owned()).unwrap_or_default(),
+            tpdu,
+            header,
+        };
+        let Some(rule) = profile.classify(message) else {
+            let reason = format!("no function has MTI {} and these codes", message.mti());
+            return self.refuse_unknown(&exchange, message, Refusal::NotSupported, reason);
+        };
+        exchange.function = rule.function;
+        exchange.code = message.text(&rule.select).map(|c| c.into_owned()).unwrap_or_default();
+        if rule.from == Direction::Host {
+            let reason = format!("{} comes from the host only", rule.function);
+            return self.refuse(exchange, Refusal::NotSupported, reason, now);
+        }
+        if let Some(missing) = rule.request.iter().find(|n| !message.has(**n)) {
+            let reason = format!("{} lacks mandatory DE{missing}", rule.function);
+            return self.refuse(exchange, Refusal::FormatError, reason, now);
+        }
+        let named = exchange.terminal.trim_end();
+        if let Some(expected) = self.expected_terminal.as_deref().filter(|e| *e != named) {
+            let reason = format!("DE41 is {named}, the certificate is for {expected}");
+            return self.refuse(exchange, Refusal::InvalidTerminal, reason, now);
+        }
+        self.peer = Some(Peer {
+            terminal: exchange.terminal.clone(),
+            merchant: exchange.merchant.clone(),
+            tpdu: tpdu.map(Tpdu::swapped),
+            header,
+        });
+        if rule.function == Function::Echo {
+            self.answer(exchange, Answer::Approved, now)?;
+            self.events.push_back(HostEvent::Echo);
+            return Ok(());
+        }
+        match read_request(&profile, rule.function, message) {
+            Ok(request) => {
+                self.events.push_back(request.into_event(exchange));
+                Ok(())
+            }
+            Err(error) => self.refuse(exchange, Refusal::FormatError, error.to_string(), now),
+        }
+    }
+
+    fn receive_reply(&mut self, message: &Message<'_>) {
+        let stan = message::stan(message);
+        let found =
+            self.outstanding.iter().position(|o| Some(o.stan) == stan && o.reply_mti == message.mti());
+        let Some(index) = found else {
+            self.events.push_back(HostEvent::Refused {
+                function: None,
+                refusal: Refusal::FormatError,
+                reason: format!("{} answers nothing that was asked", message.mti()),
+            });
+            return;
+        };
+        let refusal =
+            message.text("39").map_or(Some(Refusal::FormatError), |code| self.profile.refusal(&code));
+        self.events.push_back(match self.outstanding.swap_remove(index).request {
+            Sent::Command(task) => HostEvent::CommandAnswered { task, refusal },
+            Sent::Push(push) => HostEvent::PushAnswered { push, refusal },
+            Sent::Echo => HostEvent::EchoAnswered,
+        });
+    }
+
+    fn push(
+        &mut self,
+        function: Function,
+        request: Sent,
+        body: impl FnOnce(&Profile, &mut Builder<'_>) -> Result<(), ProtocolError>,
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
+        let profile = std::sync::Arc::clone(&self.profile);
+        let rule = profile
+            .rule(function)
+            .filter(|rule| profile.pushes() && rule.from != Direction::Terminal)
+            .ok_or(ProtocolError::NotInProfile(function))?;
+        let peer =
+            self.peer.clone().filter(|_| self.signed_on).ok_or_else(|| {
+                ProtocolError::Unexpected(format!("{function} before the terminal signed on"))
+            })?;
+        if self.outstanding.len() >= MAX_OUTSTANDING {
+            return Err(ProtocolError::TooManyOutstanding { limit: MAX_OUTSTANDING });
+        }
+        self.stan = next_stan(self.stan);
+        let code = rule.codes.first().map_or("", String::as_str);
+        let mut builder = Builder::new(profile.dialect(), rule.mti);
+        Standard {
+            profile: &profile,
+            rule,
+            code,
+            stan: self.stan,
+            batch: 1,
+            terminal: &peer.terminal,
+            merchant: &peer.merchant,
+            response: None,
+            now,
+        }
+        .fill(&mut builder, &rule.request)?;
+        body(&profile, &mut builder)?;
+        self.send(builder, peer.tpdu, peer.header)?;
+        self.outstanding.push(Outstanding {
+            stan: self.stan,
+            reply_mti: reply_mti(rule.mti)?,
+            deadline: now.saturating_add(REPLY_TIMEOUT).unwrap_or(Timestamp::MAX),
+            request,
+        });
+        Ok(())
+    }
+
+    fn fill_reply(
+        &self,
+        builder: &mut Builder<'_>,
+        rule: &Rule,
+        exchange: &Exchange,
+        refusal: Option<Refusal>,
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
+        let response = refusal.map_or(self.profile.approved(), |r| self.profile.code(r));
+        Standard {
+            profile: &self.profile,
+            rule,
+            code: &exchange.code,
+            stan: exchange.stan.unwrap_or(0),
+            batch: exchange.batch,
+            terminal: &exchange.terminal,
+            merchant: &exchange.merchant,
+            response: Some(response),
+            now,
+        }
+        .fill(builder, &present(&rule.reply, exchange))?;
+        if let (PendingPlace::Field(field), Some(work)) = (self.profile.pending_place(), self.pending) {
+            builder.set(field, &format!("{:02}", self.profile.pending_digit(work)))?;
+        }
+        Ok(())
+    }
+
+    fn refuse(
+        &mut self,
+        exchange: Exchange,
+        refusal: Refusal,
+        reason: String,
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
+        let function = Some(exchange.function);
+        self.answer(exchange, Answer::Refused(refusal), now)?;
+        self.events.push_back(HostEvent::Refused { function, refusal, reason });
+        Ok(())
+    }
+
+    /// Answers a well-formed message that no rule knows: echo what identifies it, and the code.
+    fn refuse_unknown(
+        &mut self,
+        exchange: &Exchange,
+        message: &Message<'_>,
+        refusal: Refusal,
+        reason: String,
+    ) -> Result<(), ProtocolError> {
+        let selector = self.profile.selector_template().map(|(field, _)| field);
+        let mut builder = Builder::new(self.profile.dialect(), reply_mti(exchange.mti)?);
+        for n in [3, 7, 11, 41, 42, 70].into_iter().chain(selector) {
+            if let Some(text) = message.text(&n.to_string()) {
+                builder.set(n, &text)?;
+            }
+        }
+        builder.set(39, self.profile.code(refusal))?;
+        self.send(builder, exchange.tpdu.map(Tpdu::swapped), exchange.header)?;
+        self.events.push_back(HostEvent::Refused { function: None, refusal, reason });
+        Ok(())
+    }
+
+    /// Answers bytes that are no message of the dialect, if at least their MTI asks for a reply.
+    fn answer_unreadable(
+        &mut self,
+        body: &[u8],
+        tpdu: Option<Tpdu>,
+        header: Option<Header>,
+        reason: &str,
+    ) -> Result<(), ProtocolError> {
+        let profile = std::sync::Arc::clone(&self.profile);
+        if let Some(mti) = Message::peek_mti(profile.dialect(), body).and_then(Mti::response) {
+            let mut builder = Builder::new(profile.dialect(), mti);
+            if let Some(peer) = &self.peer {
+                builder.set(41, &peer.terminal)?;
+            }
+            builder.set(39, profile.code(Refusal::FormatError))?;
+            self.send(builder, tpdu.map(Tpdu::swapped), header)?;
+        }
+        self.events.push_back(HostEvent::Refused {
+            function: None,
+            refusal: Refusal::FormatError,
+            reason: reason.to_owned(),
+        });
+        Ok(())
+    }
+
+    fn send(
+        &mut self,
+        builder: Builder<'_>,
+        tpdu: Option<Tpdu>,
+        header: Option<Header>,
+    ) -> Result<(), ProtocolError> {
+        let body = builder.build()?;
+        let header = header.map(|header| match (self.profile.pending_place(), self.pending) {
+            (PendingPlace::Header, Some(work)) => {
+                header.with_processing_requirement(self.profile.pending_digit(work))
+            }
+            _ => header.with_processing_requirement(0),
+        });
+        let mut frame = Vec::with_capacity(body.len().saturating_add(16));
+        self.framing.encode(&mut frame, tpdu, header, &body)?;
+        self.transmit.push_back(frame);
+        Ok(())
+    }
+}
+
+/// A request with its body read.
+enum Request {
+    SignOn { serial: Vec<u8> },
+    SignOff,
+    Status(Values),
+    Report(Box<Report>),
+    Parameters,
+    FileRead(BlockRequest),
+    TaskPoll,
+    TaskResult(TaskResult),
+    LogChunk(Chunk),
+}
+
+impl Request {
+    fn into_event(self, exchange: Exchange) -> HostEvent {
+        match self {
+            Self::SignOn { serial } => HostEvent::SignOn {
+                terminal: exchange.terminal.trim_end().to_owned(),
+                merchant: exchange.merchant.trim_end().to_owned(),
+                serial,
+                exchange,
+            },
+            Self::SignOff => HostEvent::SignOff { exchange },
+            Self::Status(values) => HostEvent::Status { exchange, values },
+            Self::Report(report) => HostEvent::Report { exchange, report },
+            Self::Parameters => HostEvent::ParametersRequested { exchange },
+            Self::FileRead(request) => HostEvent::FileRead { exchange, request },
+            Self::TaskPoll => HostEvent::TaskPoll { exchange },
+            Self::TaskResult(result) => HostEvent::TaskResult { exchange, result },
+            Self::LogChunk(chunk) => HostEvent::LogChunk { exchange, chunk },
+        }
+    }
+}
+
+fn read_request(
+    profile: &Profile,
+    function: Function,
+    message: &Message<'_>,
+) -> Result<Request, ProtocolError> {
+    let body = message.bytes(profile.body_field()).unwrap_or_default();
+    Ok(match function {
+        Function::SignOn => Request::SignOn { serial: body.to_vec() },
+        Function::SignOff => Request::SignOff,
+        Function::Status => Request::Status(parameters::decode_tags(profile, TagPlace::Status, body)?),
+        Function::Report => {
+            Request::Report(Box::new(Report::decode(body, &message::take_spread(profile, message))?))
+        }
+        Function::Parameters => Request::Parameters,
+        Function::FileRead => Request::FileRead(BlockRequest::decode(body)?),
+        Function::TaskPoll => Request::TaskPoll,
+        Function::TaskResult => Request::TaskResult(TaskResult::decode(body)?),
+        Function::LogUpload => Request::LogChunk(Chunk::decode(body)?),
+        Function::Echo | Function::Command | Function::ParameterPush => {
+            return Err(ProtocolError::Unexpected(function.to_string()));
+        }
+    })
+}
+
+fn put_body(profile: &Profile, builder: &mut Builder<'_>, body: &[u8]) -> Result<(), ProtocolError> {
+    builder.set_bytes(profile.body_field(), body)?;
+    Ok(())
+}
+
+/// The reply fields that can be filled: a refusal for a missing mandatory field cannot echo it.
+fn present(fields: &[u8], exchange: &Exchange) -> Vec<u8> {
+    fields
+        .iter()
+        .copied()
+        .filter(|n| match n {
+            11 => exchange.stan.is_some(),
+            41 => !exchange.terminal.is_empty(),
+            42 => !exchange.merchant.is_empty(),
+            _ => true,
+        })
+        .collect()
+}
+
+fn reply_mti(mti: Mti) -> Result<Mti, ProtocolError> {
+    mti.response().ok_or_else(|| ProtocolError::Unexpected(format!("{mti} has no reply")))
+}
+
+fn batch(message: &Message<'_>) -> u32 {
+    message.text("60.2").and_then(|t| t.parse().ok()).unwrap_or(0)
+}
+
+/// DE11 runs from 1 to 999999.
+pub(crate) fn next_stan(stan: u32) -> u32 {
+    if stan >= 999_999 { 1 } else { stan.saturating_add(1) }
+}

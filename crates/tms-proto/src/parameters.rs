@@ -1,0 +1,266 @@
+//! Terminal parameters on the wire: as fixed-length tags (UnionPay DE62, facts §4.4 and §4.5) or
+//! as named values in TLV.
+
+use std::collections::BTreeMap;
+
+use encoding_rs::GBK;
+
+use crate::{
+    body::{self, Body, put, tag},
+    error::ProtocolError,
+    profile::{Profile, TagPad, TagPlace, TagRule},
+};
+
+/// Parameter values by name.
+pub type Values = BTreeMap<String, String>;
+
+/// Longest `name=value` in TLV, in bytes.
+const MAX_PARAMETER_BYTES: usize = 512;
+
+/// Writes the values that the profile has tags for, in the profile's order.
+///
+/// # Errors
+/// When a value does not fit its tag; the error names the parameter.
+pub fn encode_tags(profile: &Profile, place: TagPlace, values: &Values) -> Result<Vec<u8>, ProtocolError> {
+    let mut out = Vec::with_capacity(160);
+    for rule in profile.tags(place) {
+        let Some(value) = values.get(&rule.name) else { continue };
+        out.extend_from_slice(rule.tag.as_bytes());
+        put_tag_value(&mut out, rule, value)?;
+    }
+    Ok(out)
+}
+
+/// Reads a string of fixed-length tags.
+///
+/// # Errors
+/// An unknown tag is an error that names its offset: without lengths nothing after it can be
+/// trusted (facts §4.5). So is a value that ends early.
+pub fn decode_tags(profile: &Profile, place: TagPlace, bytes: &[u8]) -> Result<Values, ProtocolError> {
+    const NAME: &str = "tag table";
+    let mut values = Values::new();
+    let mut offset = 0usize;
+    while offset < bytes.len() {
+        let rest = bytes.get(offset..).unwrap_or_default();
+        let rule = rest
+            .get(..2)
+            .and_then(|t| profile.tags(place).find(|rule| rule.tag.as_bytes() == t))
+            .ok_or_else(|| ProtocolError::body(NAME, format!("unknown tag at offset {offset}")))?;
+        let value = rest.get(2..rule.length.saturating_add(2)).ok_or_else(|| {
+            ProtocolError::body(NAME, format!("tag {} at offset {offset} ends early", rule.tag))
+        })?;
+        values.insert(rule.name.clone(), tag_value(rule, value, offset)?);
+        offset = offset.saturating_add(2).saturating_add(rule.length);
+    }
+    Ok(values)
+}
+
+/// Writes named values in TLV.
+///
+/// # Errors
+/// When a value is too long for the wire; the error names the parameter.
+pub fn encode_named(values: &Values) -> Result<Vec<u8>, ProtocolError> {
+    let mut out = Vec::with_capacity(256);
+    for (name, value) in values {
+        let pair = format!("{name}={value}");
+        if pair.len() > MAX_PARAMETER_BYTES {
+            return Err(ProtocolError::body(
+                "parameters",
+                format!("{name} is longer than {MAX_PARAMETER_BYTES} bytes"),
+            ));
+        }
+        put(&mut out, tag::PARAMETER, pair.as_bytes());
+    }
+    Ok(out)
+}
+
+/// Reads named values in TLV.
+///
+/// # Errors
+/// When an element is malformed or not `name=value`.
+pub fn decode_named(bytes: &[u8]) -> Result<Values, ProtocolError> {
+    named(&Body::parse(bytes)?)
+}
+
+/// A push of parameters: the operation it belongs to and the whole set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    /// The operation.
+    pub operation: uuid::Uuid,
+    /// Revision of the set, growing with each change.
+    pub revision: u64,
+    /// All values.
+    pub values: Values,
+}
+
+impl Push {
+    /// The bytes of the data fields.
+    ///
+    /// # Errors
+    /// When a value is too long for the wire.
+    pub fn encode(&self) -> Result<Vec<u8>, ProtocolError> {
+        let mut out = Vec::with_capacity(256);
+        put(&mut out, tag::OPERATION, self.operation.as_bytes());
+        put(&mut out, tag::REVISION, &self.revision.to_be_bytes());
+        out.extend_from_slice(&encode_named(&self.values)?);
+        Ok(out)
+    }
+
+    /// Reads the bytes of the data fields.
+    ///
+    /// # Errors
+    /// Names the element that is missing or malformed.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ProtocolError> {
+        const NAME: &str = "parameter push";
+        let body = Body::parse(bytes)?;
+        Ok(Self {
+            operation: uuid::Uuid::from_bytes(body.array(tag::OPERATION, NAME)?),
+            revision: body.u64(tag::REVISION, NAME)?,
+            values: named(&body)?,
+        })
+    }
+}
+
+fn named(body: &Body<'_>) -> Result<Values, ProtocolError> {
+    let mut values = Values::new();
+    for element in body.all(tag::PARAMETER) {
+        let pair = body::text(element, "parameter", MAX_PARAMETER_BYTES)?;
+        let (name, value) =
+            pair.split_once('=').ok_or_else(|| ProtocolError::body("parameter", "is not name=value"))?;
+        values.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(values)
+}
+
+fn put_tag_value(out: &mut Vec<u8>, rule: &TagRule, value: &str) -> Result<(), ProtocolError> {
+    let bytes = match rule.pad {
+        TagPad::Gbk => {
+            let (bytes, _, lost) = GBK.encode(value);
+            if lost {
+                return Err(ProtocolError::body(
+                    "tag table",
+                    format!("{} has characters outside GBK", rule.name),
+                ));
+            }
+            bytes.into_owned()
+        }
+        TagPad::Hex => hex_bytes(value)
+            .ok_or_else(|| ProtocolError::body("tag table", format!("{} is not hex", rule.name)))?,
+        TagPad::Zeros | TagPad::Spaces => value.as_bytes().to_vec(),
+    };
+    let Some(missing) = rule.length.checked_sub(bytes.len()) else {
+        return Err(ProtocolError::body(
+            "tag table",
+            format!("{} has {} bytes, tag {} holds {}", rule.name, bytes.len(), rule.tag, rule.length),
+        ));
+    };
+    match rule.pad {
+        TagPad::Zeros | TagPad::Hex => {
+            out.extend(std::iter::repeat_n(if rule.pad == TagPad::Hex { 0 } else { b'0' }, missing));
+            out.extend_from_slice(&bytes);
+        }
+        TagPad::Spaces | TagPad::Gbk => {
+            out.extend_from_slice(&bytes);
+            out.extend(std::iter::repeat_n(b' ', missing));
+        }
+    }
+    Ok(())
+}
+
+fn tag_value(rule: &TagRule, value: &[u8], offset: usize) -> Result<String, ProtocolError> {
+    let malformed =
+        || ProtocolError::body("tag table", format!("tag {} at offset {offset} is malformed", rule.tag));
+    match rule.pad {
+        TagPad::Hex => Ok(value.iter().map(|b| format!("{b:02x}")).collect()),
+        TagPad::Gbk => {
+            let (text, _, malformed_text) = GBK.decode(value);
+            if malformed_text { Err(malformed()) } else { Ok(text.trim_end().to_owned()) }
+        }
+        TagPad::Spaces => {
+            std::str::from_utf8(value).map(|t| t.trim_end().to_owned()).map_err(|_| malformed())
+        }
+        TagPad::Zeros => {
+            if !value.iter().all(u8::is_ascii_digit) {
+                return Err(malformed());
+            }
+            let text = std::str::from_utf8(value).map_err(|_| malformed())?;
+            let number = text.trim_start_matches('0');
+            Ok(if number.is_empty() { "0" } else { number }.to_owned())
+        }
+    }
+}
+
+fn hex_bytes(text: &str) -> Option<Vec<u8>> {
+    if !text.is_ascii() {
+        return None;
+    }
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok().filter(|_| pair.len() == 2))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn unionpay() -> Profile {
+        Profile::builtin("unionpay").unwrap()
+    }
+
+    #[test]
+    fn a_full_parameter_string_reads_as_named_values_and_writes_back() {
+        let mut text = b"11601230133".to_vec();
+        for (tag, phone) in [("14", "82790625"), ("15", "82790626"), ("16", "82790627"), ("17", "82790628")] {
+            text.extend_from_slice(format!("{tag}{phone:<14}").as_bytes());
+        }
+        text.extend_from_slice(b"181191020021022");
+        let name = GBK.encode("测试商户").0.into_owned();
+        text.extend_from_slice(&name);
+        text.extend(std::iter::repeat_n(b' ', 40 - name.len()));
+        text.extend_from_slice(b"23324025126");
+        text.extend_from_slice(&[0xFF, 0x80, 0, 0]);
+
+        let values = decode_tags(&unionpay(), TagPlace::Parameters, &text).unwrap();
+        assert_eq!(values["merchant_name"], "测试商户");
+        assert_eq!(values["timeout_s"], "30");
+        assert_eq!(values["phone_1"], "82790625");
+        assert_eq!(values["transactions"], "ff800000");
+        assert_eq!(encode_tags(&unionpay(), TagPlace::Parameters, &values).unwrap(), text);
+    }
+
+    #[test]
+    fn an_unknown_tag_names_its_offset() {
+        let error = decode_tags(&unionpay(), TagPlace::Parameters, b"12309901").unwrap_err().to_string();
+        assert!(error.contains("unknown tag at offset 4"), "{error}");
+    }
+
+    #[test]
+    fn a_value_that_ends_early_names_its_tag() {
+        let error = decode_tags(&unionpay(), TagPlace::Parameters, b"123").unwrap_err().to_string();
+        assert!(error.contains("tag 12 at offset 0 ends early"), "{error}");
+    }
+
+    #[test]
+    fn a_value_longer_than_its_tag_names_the_parameter() {
+        let values = Values::from([("timeout_s".to_owned(), "100".to_owned())]);
+        let error = encode_tags(&unionpay(), TagPlace::Parameters, &values).unwrap_err().to_string();
+        assert!(error.contains("timeout_s has 3 bytes"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn named_values_survive_the_wire(values in prop::collection::btree_map("[a-z_]{1,20}", "[ -~]{0,40}", 0..20), revision in any::<u64>()) {
+            let push = Push { operation: uuid::Uuid::from_u128(3), revision, values };
+            prop_assert_eq!(Push::decode(&push.encode().unwrap()).unwrap(), push);
+        }
+
+        #[test]
+        fn any_bytes_are_an_error_or_values(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode_tags(&unionpay(), TagPlace::Status, &bytes);
+            let _ = decode_named(&bytes);
+        }
+    }
+}

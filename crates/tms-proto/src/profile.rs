@@ -1,0 +1,580 @@
+//! Profiles: one set of management functions, mapped to the wire by a table.
+//!
+//! A profile is a TOML file ([`Profile::from_toml`]); `unionpay` and `iso87` are built in and are
+//! the same kind of file (`profiles/*.toml` of this crate). What acquirers vary (function codes,
+//! 处理要求 digits, response codes, which fields are mandatory) is data in it.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use iso8583::{Dialect, Message, Mti, framing::Framing};
+use serde::Deserialize;
+
+use crate::error::ProfileError;
+
+const UNIONPAY: &str = include_str!("../profiles/unionpay.toml");
+const ISO87: &str = include_str!("../profiles/iso87.toml");
+
+/// A validated profile.
+#[derive(Debug)]
+pub struct Profile {
+    file: ProfileFile,
+    framing: Framing,
+    dialect: &'static Dialect,
+    rules: Vec<Rule>,
+}
+
+/// What a message does. The wire form of each is the profile's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Function {
+    /// Terminal starts its day or its connection; may receive working keys.
+    SignOn,
+    /// Terminal ends its day.
+    SignOff,
+    /// Either side asks whether the other is there.
+    Echo,
+    /// UnionPay 状态上送: fixed tags.
+    Status,
+    /// The full typed report ([`crate::report::Report`]).
+    Report,
+    /// Terminal fetches its parameters (UnionPay 参数传递).
+    Parameters,
+    /// Host sends parameters.
+    ParameterPush,
+    /// Terminal reads one block of a file.
+    FileRead,
+    /// Terminal asks for work.
+    TaskPoll,
+    /// Host gives work.
+    Command,
+    /// Terminal tells how work went.
+    TaskResult,
+    /// Terminal sends a piece of its log.
+    LogUpload,
+}
+
+impl fmt::Display for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SignOn => "sign-on",
+            Self::SignOff => "sign-off",
+            Self::Echo => "echo",
+            Self::Status => "status",
+            Self::Report => "report",
+            Self::Parameters => "parameter request",
+            Self::ParameterPush => "parameter push",
+            Self::FileRead => "file read",
+            Self::TaskPoll => "task poll",
+            Self::Command => "command",
+            Self::TaskResult => "task result",
+            Self::LogUpload => "log upload",
+        })
+    }
+}
+
+/// Why a request was not done, independent of a profile's codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The terminal is not in the estate, or is not who its certificate says.
+    InvalidTerminal,
+    /// The terminal may not do this.
+    NotPermitted,
+    /// The message is malformed or lacks a mandatory field.
+    FormatError,
+    /// The function is unknown here.
+    NotSupported,
+    /// What was asked for does not exist.
+    NotFound,
+    /// An offset or length lies outside the object.
+    OutOfRange,
+    /// Not now; try again later.
+    Busy,
+    /// The other side failed.
+    SystemError,
+    /// A code that the profile does not list.
+    Other,
+}
+
+impl Refusal {
+    /// Whether asking again can help. Everything else is final.
+    #[must_use]
+    pub fn may_retry(self) -> bool {
+        matches!(self, Self::Busy | Self::SystemError)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InvalidTerminal => "terminal not registered",
+            Self::NotPermitted => "not permitted",
+            Self::FormatError => "format error",
+            Self::NotSupported => "function not supported",
+            Self::NotFound => "not found",
+            Self::OutOfRange => "offset or length out of range",
+            Self::Busy => "busy, try again",
+            Self::SystemError => "system malfunction",
+            Self::Other => "refused",
+        })
+    }
+}
+
+/// What waits for a terminal that asks; a profile maps each kind to a digit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PendingWork {
+    /// Parameters to fetch.
+    Parameters,
+    /// A status report is wanted.
+    Status,
+    /// A new sign-on is wanted.
+    SignOn,
+    /// A task to fetch.
+    Task,
+}
+
+/// Who may send a function's request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// The terminal asks the host.
+    Terminal,
+    /// The host asks the terminal.
+    Host,
+    /// Either.
+    Both,
+}
+
+/// How one function looks on the wire.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// The function.
+    pub function: Function,
+    /// MTI of the request.
+    pub mti: Mti,
+    /// Who asks.
+    pub from: Direction,
+    /// Path of the data element that tells functions of one MTI apart.
+    pub select: String,
+    /// Values of `select`; the first is the one sent.
+    pub codes: Vec<String>,
+    /// Data elements that a request must have.
+    pub request: Vec<u8>,
+    /// Data elements that a reply has.
+    pub reply: Vec<u8>,
+    /// Layout of the body field.
+    pub body: BodyLayout,
+    /// DE101 of a file message.
+    pub file_name: Option<String>,
+}
+
+/// Layout of a function's body field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BodyLayout {
+    /// BER-TLV with this protocol's private tags.
+    #[default]
+    Tlv,
+    /// UnionPay's fixed-length ASCII tags.
+    Tags,
+    /// Terminal serial block in the request, key block in the reply (UnionPay DE62 用法十九).
+    SignOn,
+}
+
+/// One entry of a fixed-length tag table.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TagRule {
+    /// Two ASCII digits.
+    pub tag: String,
+    /// Bytes of the value.
+    pub length: usize,
+    /// Parameter name, or `health.*`.
+    pub name: String,
+    /// Messages that the tag stands in.
+    #[serde(rename = "in")]
+    pub place: Vec<TagPlace>,
+    /// How a value fills its length.
+    pub pad: TagPad,
+}
+
+/// The two messages that use the tag table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TagPlace {
+    /// Host to terminal.
+    Parameters,
+    /// Terminal to host.
+    Status,
+}
+
+/// How a tag's value fills its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TagPad {
+    /// A number, zeros to its left.
+    Zeros,
+    /// ASCII text, spaces to its right.
+    Spaces,
+    /// GBK text, spaces to its right.
+    Gbk,
+    /// Bytes, written in hex as a value.
+    Hex,
+}
+
+impl Profile {
+    /// A built-in profile: `unionpay` or `iso87`.
+    #[must_use]
+    pub fn builtin(name: &str) -> Option<Self> {
+        let text = match name {
+            "unionpay" => UNIONPAY,
+            "iso87" => ISO87,
+            _ => return None,
+        };
+        Self::from_toml(text).ok()
+    }
+
+    /// Names of the built-in profiles.
+    #[must_use]
+    pub fn builtin_names() -> &'static [&'static str] {
+        &["unionpay", "iso87"]
+    }
+
+    /// Reads a profile file.
+    ///
+    /// # Errors
+    /// Names the line of a TOML fault or an unknown key, or the table that contradicts itself.
+    pub fn from_toml(text: &str) -> Result<Self, ProfileError> {
+        let file: ProfileFile = toml::from_str(text).map_err(|e| ProfileError::Toml(Box::new(e)))?;
+        let dialect = Dialect::builtin(&file.dialect).ok_or_else(|| {
+            invalid(
+                "dialect",
+                format!("'{}' is unknown; known are {}", file.dialect, Dialect::builtin_names().join(", ")),
+            )
+        })?;
+        let framing = Framing::from_str(&file.framing).map_err(|e| invalid("framing", e.to_string()))?;
+        let mut rules = Vec::with_capacity(file.function.len());
+        for (function, rule) in &file.function {
+            rules.push(rule.validate(*function, dialect)?);
+        }
+        for (index, rule) in rules.iter().enumerate() {
+            let clash = rules.iter().skip(index.saturating_add(1)).find(|other| {
+                other.mti == rule.mti
+                    && other.select == rule.select
+                    && other.codes.iter().any(|c| rule.codes.contains(c))
+            });
+            if let Some(other) = clash {
+                return Err(invalid(
+                    &format!("function {}", other.function),
+                    format!("has the same MTI and code as {}", rule.function),
+                ));
+            }
+        }
+        for n in file.data_fields.iter().chain([&file.body_field]) {
+            if dialect.field(*n).is_none() {
+                return Err(invalid("data_fields", format!("DE{n} is not in dialect {}", file.dialect)));
+            }
+        }
+        let room = file.data_fields.len().saturating_mul(crate::message::FIELD_ROOM_BYTES);
+        if file.block_bytes == 0 || file.block_bytes as usize > room {
+            return Err(invalid("block_bytes", format!("must be 1 to {room}, what the data fields hold")));
+        }
+        for tag in &file.tag {
+            if tag.tag.len() != 2 || !tag.tag.bytes().all(|b| b.is_ascii_digit()) {
+                return Err(invalid(&format!("tag {}", tag.tag), "must be two digits".into()));
+            }
+        }
+        Ok(Self { file, framing, dialect, rules })
+    }
+
+    /// The profile's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.file.name
+    }
+
+    /// The dialect of its messages.
+    #[must_use]
+    pub fn dialect(&self) -> &'static Dialect {
+        self.dialect
+    }
+
+    /// Framing that a listener uses unless it is configured otherwise.
+    #[must_use]
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Whether the host may send requests on an open session.
+    #[must_use]
+    pub fn pushes(&self) -> bool {
+        self.file.push
+    }
+
+    /// Largest block of a file in one message, in bytes.
+    #[must_use]
+    pub fn block_bytes(&self) -> u32 {
+        self.file.block_bytes
+    }
+
+    /// The wire form of a function, if the profile has one.
+    #[must_use]
+    pub fn rule(&self, function: Function) -> Option<&Rule> {
+        self.rules.iter().find(|r| r.function == function)
+    }
+
+    /// The fixed-length tags of a message, in wire order.
+    pub fn tags(&self, place: TagPlace) -> impl Iterator<Item = &TagRule> {
+        self.file.tag.iter().filter(move |t| t.place.contains(&place))
+    }
+
+    /// The function of a request, by MTI (repeat or not) and selector value.
+    #[must_use]
+    pub fn classify(&self, message: &Message<'_>) -> Option<&Rule> {
+        let mti = message.mti().without_repeat();
+        self.rules.iter().find(|rule| {
+            rule.mti == mti
+                && message.text(&rule.select).is_some_and(|code| rule.codes.iter().any(|c| *c == code))
+        })
+    }
+
+    /// DE39 of an approval.
+    #[must_use]
+    pub fn approved(&self) -> &str {
+        &self.file.response.approved
+    }
+
+    /// DE39 of a refusal.
+    #[must_use]
+    pub fn code(&self, refusal: Refusal) -> &str {
+        let r = &self.file.response;
+        match refusal {
+            Refusal::InvalidTerminal => &r.invalid_terminal,
+            Refusal::NotPermitted => &r.not_permitted,
+            Refusal::FormatError => &r.format_error,
+            Refusal::NotSupported => &r.not_supported,
+            Refusal::NotFound => &r.not_found,
+            Refusal::OutOfRange => &r.out_of_range,
+            Refusal::Busy => &r.busy,
+            Refusal::SystemError | Refusal::Other => &r.system_error,
+        }
+    }
+
+    /// The refusal that a DE39 value means; `None` when it is the approval.
+    #[must_use]
+    pub fn refusal(&self, code: &str) -> Option<Refusal> {
+        let r = &self.file.response;
+        let known = [
+            (&r.invalid_terminal, Refusal::InvalidTerminal),
+            (&r.not_permitted, Refusal::NotPermitted),
+            (&r.format_error, Refusal::FormatError),
+            (&r.not_supported, Refusal::NotSupported),
+            (&r.not_found, Refusal::NotFound),
+            (&r.out_of_range, Refusal::OutOfRange),
+            (&r.busy, Refusal::Busy),
+            (&r.system_error, Refusal::SystemError),
+        ];
+        if code == r.approved {
+            return None;
+        }
+        Some(known.iter().find(|(c, _)| *c == code).map_or(Refusal::Other, |(_, refusal)| *refusal))
+    }
+
+    /// Where replies announce waiting work.
+    pub(crate) fn pending_place(&self) -> PendingPlace {
+        match (self.file.pending.place, self.file.pending.field) {
+            (PlaceName::Field, Some(field)) => PendingPlace::Field(field),
+            _ => PendingPlace::Header,
+        }
+    }
+
+    /// The digit that announces `work`.
+    #[must_use]
+    pub fn pending_digit(&self, work: PendingWork) -> u8 {
+        let p = &self.file.pending;
+        match work {
+            PendingWork::Parameters => p.parameters,
+            PendingWork::Status => p.status,
+            PendingWork::SignOn => p.sign_on,
+            PendingWork::Task => p.task,
+        }
+    }
+
+    /// The work that a digit announces, if the profile gives it a meaning.
+    #[must_use]
+    pub fn pending_work(&self, digit: u8) -> Option<PendingWork> {
+        [PendingWork::Parameters, PendingWork::Status, PendingWork::SignOn, PendingWork::Task]
+            .into_iter()
+            .find(|work| digit != 0 && self.pending_digit(*work) == digit)
+    }
+
+    pub(crate) fn utc_offset_minutes(&self) -> i32 {
+        self.file.utc_offset_minutes
+    }
+
+    pub(crate) fn selector_template(&self) -> Option<(u8, &str)> {
+        self.file.selector_template.as_ref().map(|t| (t.field, t.template.as_str()))
+    }
+
+    pub(crate) fn body_field(&self) -> u8 {
+        self.file.body_field
+    }
+
+    pub(crate) fn data_fields(&self) -> &[u8] {
+        &self.file.data_fields
+    }
+}
+
+pub(crate) enum PendingPlace {
+    Header,
+    Field(u8),
+}
+
+fn invalid(place: &str, reason: String) -> ProfileError {
+    ProfileError::Invalid { place: place.to_owned(), reason }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProfileFile {
+    name: String,
+    dialect: String,
+    framing: String,
+    push: bool,
+    utc_offset_minutes: i32,
+    selector_template: Option<SelectorTemplate>,
+    body_field: u8,
+    data_fields: Vec<u8>,
+    block_bytes: u32,
+    pending: PendingTable,
+    response: ResponseTable,
+    function: BTreeMap<Function, RuleTable>,
+    #[serde(default)]
+    tag: Vec<TagRule>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SelectorTemplate {
+    field: u8,
+    template: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum PlaceName {
+    Header,
+    Field,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PendingTable {
+    place: PlaceName,
+    field: Option<u8>,
+    parameters: u8,
+    status: u8,
+    sign_on: u8,
+    task: u8,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResponseTable {
+    approved: String,
+    invalid_terminal: String,
+    not_permitted: String,
+    format_error: String,
+    not_supported: String,
+    not_found: String,
+    out_of_range: String,
+    busy: String,
+    system_error: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleTable {
+    mti: String,
+    from: Direction,
+    select: String,
+    codes: Vec<String>,
+    request: Vec<u8>,
+    reply: Vec<u8>,
+    #[serde(default)]
+    body: BodyLayout,
+    file_name: Option<String>,
+}
+
+impl RuleTable {
+    fn validate(&self, function: Function, dialect: &Dialect) -> Result<Rule, ProfileError> {
+        let place = format!("function {function}");
+        let mti = Mti::from_str(&self.mti).map_err(|e| invalid(&place, format!("mti: {e}")))?;
+        if mti.response().is_none() {
+            return Err(invalid(&place, format!("{mti} is not a request, so it has no reply")));
+        }
+        if self.codes.is_empty() {
+            return Err(invalid(&place, "needs at least one code".into()));
+        }
+        for n in self.request.iter().chain(&self.reply) {
+            if dialect.field(*n).is_none() {
+                return Err(invalid(&place, format!("DE{n} is not in dialect {}", dialect.name())));
+            }
+        }
+        Ok(Rule {
+            function,
+            mti,
+            from: self.from,
+            select: self.select.clone(),
+            codes: self.codes.clone(),
+            request: self.request.clone(),
+            reply: self.reply.clone(),
+            body: self.body,
+            file_name: self.file_name.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_profile_loads() {
+        for name in Profile::builtin_names() {
+            let profile = Profile::builtin(name).unwrap();
+            assert_eq!(profile.name(), *name);
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        let text = ISO87.replace("push = true", "push = true\npusch = true");
+        let error = Profile::from_toml(&text).unwrap_err().to_string();
+        assert!(error.contains("pusch") && error.contains("line"), "{error}");
+    }
+
+    #[test]
+    fn two_functions_with_one_code_are_refused() {
+        let text = UNIONPAY.replace("codes = [\"971\"]", "codes = [\"360\"]");
+        let error = Profile::from_toml(&text).unwrap_err().to_string();
+        assert!(error.contains("same MTI and code"), "{error}");
+    }
+
+    #[test]
+    fn a_block_larger_than_its_fields_is_refused() {
+        let text = ISO87.replace("block_bytes = 4096", "block_bytes = 100000");
+        assert!(Profile::from_toml(&text).unwrap_err().to_string().contains("block_bytes"));
+    }
+
+    #[test]
+    fn response_codes_map_both_ways() {
+        let profile = Profile::builtin("unionpay").unwrap();
+        assert_eq!(profile.refusal("00"), None);
+        assert_eq!(profile.refusal("97"), Some(Refusal::InvalidTerminal));
+        assert_eq!(profile.refusal("ZZ"), Some(Refusal::Other));
+        assert_eq!(profile.code(Refusal::FormatError), "30");
+    }
+}

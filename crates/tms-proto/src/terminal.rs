@@ -1,0 +1,570 @@
+//! The terminal's end of one connection.
+
+use std::collections::VecDeque;
+
+use iso8583::{
+    Builder, Message, Mti,
+    framing::{Framing, Header, Tpdu},
+};
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use crate::{
+    error::ProtocolError,
+    file::{Block, BlockRequest},
+    host::next_stan,
+    message::{self, Identity, Standard},
+    parameters::{self, Push, Values},
+    profile::{BodyLayout, Direction, Function, PendingPlace, PendingWork, Profile, Refusal, TagPlace},
+    report::Report,
+    task::{Task, TaskResult},
+    upload::{self, Chunk},
+};
+
+/// Requests that may wait for replies at once, file blocks included.
+const MAX_OUTSTANDING: usize = 64;
+/// Time after which a request counts as unanswered.
+const REPLY_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
+
+/// The terminal's end of one connection. See the crate's front page for its use.
+#[derive(Debug)]
+pub struct TerminalSession {
+    profile: std::sync::Arc<Profile>,
+    framing: Framing,
+    identity: Identity,
+    stan: u32,
+    announced: Option<PendingWork>,
+    outstanding: Vec<Outstanding>,
+    transmit: VecDeque<Vec<u8>>,
+    events: VecDeque<TerminalEvent>,
+}
+
+/// What the terminal learns.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TerminalEvent {
+    /// The host took the sign-on.
+    SignedOn {
+        /// The key block, if the host sent one (UnionPay DE62).
+        keys: Option<Vec<u8>>,
+    },
+    /// The host took the sign-off.
+    SignedOff,
+    /// The host is there.
+    EchoAnswered,
+    /// The host has the status.
+    StatusTaken,
+    /// The host has the report.
+    ReportTaken,
+    /// The parameters that the terminal asked for; empty when there is nothing to change.
+    Parameters(Values),
+    /// A block that the terminal asked for. Its CRC-32 has been checked.
+    Block(Block),
+    /// The host's answer to a poll.
+    Task(Option<Task>),
+    /// The host has a result: the journal may forget it.
+    ResultTaken {
+        /// The operation.
+        operation: Uuid,
+        /// The step.
+        step: u8,
+    },
+    /// The host has the log up to this offset.
+    Uploaded {
+        /// The operation.
+        operation: Uuid,
+        /// The next offset wanted.
+        next: u64,
+    },
+    /// A reply announces that work waits; told once for each change.
+    WorkPending(PendingWork),
+    /// The host gives a command. Answer with [`TerminalSession::answer`].
+    Command {
+        /// To answer with.
+        request: HostRequest,
+        /// What to do.
+        task: Task,
+    },
+    /// The host gives parameters. Apply them durably, then answer.
+    ParameterPush {
+        /// To answer with.
+        request: HostRequest,
+        /// The set.
+        push: Push,
+    },
+    /// The host said no.
+    Refused {
+        /// What was asked.
+        request: Asked,
+        /// Why.
+        refusal: Refusal,
+        /// DE39 as it came.
+        code: String,
+    },
+    /// A request was not answered in time, or its reply could not be used.
+    Unanswered {
+        /// What was asked.
+        request: Asked,
+        /// Why.
+        reason: String,
+    },
+    /// A message that makes no sense here was dropped.
+    Dropped(String),
+}
+
+/// What a terminal asked, as far as the asker needs it back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// Any function without further identity.
+    Function(Function),
+    /// A block of a file.
+    Block(BlockRequest),
+    /// A result of this operation and step.
+    Result {
+        /// The operation.
+        operation: Uuid,
+        /// The step.
+        step: u8,
+    },
+    /// A piece of the log of this operation.
+    Upload {
+        /// The operation.
+        operation: Uuid,
+        /// Offset of the piece.
+        offset: u64,
+    },
+}
+
+/// The right to answer one request of the host, once.
+#[derive(Debug)]
+pub struct HostRequest {
+    function: Function,
+    code: String,
+    mti: Mti,
+    stan: Option<u32>,
+    tpdu: Option<Tpdu>,
+    header: Option<Header>,
+}
+
+#[derive(Debug)]
+struct Outstanding {
+    function: Function,
+    reply_mti: Mti,
+    /// DE11, for functions that carry it; others are told apart by their code.
+    stan: Option<u32>,
+    select: String,
+    code: String,
+    asked: Asked,
+    deadline: Timestamp,
+}
+
+impl TerminalSession {
+    /// A session on a new connection.
+    #[must_use]
+    pub fn new(profile: std::sync::Arc<Profile>, identity: Identity) -> Self {
+        let framing = profile.framing();
+        Self {
+            profile,
+            framing,
+            identity,
+            stan: 0,
+            announced: None,
+            outstanding: Vec::new(),
+            transmit: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// The same session with a listener's own framing.
+    #[must_use]
+    pub fn with_framing(mut self, framing: Framing) -> Self {
+        self.framing = framing;
+        self
+    }
+
+    /// The framing in force.
+    #[must_use]
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// The profile.
+    #[must_use]
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// Whether the profile can carry a function.
+    #[must_use]
+    pub fn supports(&self, function: Function) -> bool {
+        self.profile.rule(function).is_some()
+    }
+
+    /// Requests that wait for replies.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.outstanding.len()
+    }
+
+    /// Signs on; `serial` is the terminal's serial block (UnionPay DE62 用法十九), or empty.
+    ///
+    /// # Errors
+    /// As for every request: when the profile has no such function, a value does not fit, or too
+    /// much is outstanding.
+    pub fn sign_on(&mut self, serial: &[u8], now: Timestamp) -> Result<(), ProtocolError> {
+        let body = (!serial.is_empty()).then_some(serial);
+        self.request(Function::SignOn, Asked::Function(Function::SignOn), body, &[], now)
+    }
+
+    /// Signs off.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn sign_off(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
+        self.request(Function::SignOff, Asked::Function(Function::SignOff), None, &[], now)
+    }
+
+    /// Asks whether the host is there.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn echo(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
+        self.request(Function::Echo, Asked::Function(Function::Echo), None, &[], now)
+    }
+
+    /// Sends the fixed status tags that the profile has.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn status(&mut self, values: &Values, now: Timestamp) -> Result<(), ProtocolError> {
+        let body = parameters::encode_tags(&self.profile, TagPlace::Status, values)?;
+        self.request(Function::Status, Asked::Function(Function::Status), Some(&body), &[], now)
+    }
+
+    /// Sends the full report.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn report(&mut self, report: &Report, now: Timestamp) -> Result<(), ProtocolError> {
+        let (body, data) = report.encode()?;
+        self.request(Function::Report, Asked::Function(Function::Report), Some(&body), &data, now)
+    }
+
+    /// Asks for the parameters.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn request_parameters(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
+        self.request(Function::Parameters, Asked::Function(Function::Parameters), None, &[], now)
+    }
+
+    /// Asks for work.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn poll_task(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
+        self.request(Function::TaskPoll, Asked::Function(Function::TaskPoll), None, &[], now)
+    }
+
+    /// Asks for a block of a file.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn read_block(&mut self, request: BlockRequest, now: Timestamp) -> Result<(), ProtocolError> {
+        let body = request.encode();
+        self.request(Function::FileRead, Asked::Block(request), Some(&body), &[], now)
+    }
+
+    /// Tells how a task went.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn send_result(&mut self, result: &TaskResult, now: Timestamp) -> Result<(), ProtocolError> {
+        let asked = Asked::Result { operation: result.operation, step: result.step };
+        self.request(Function::TaskResult, asked, Some(&result.encode()), &[], now)
+    }
+
+    /// Sends a piece of a log.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn upload(&mut self, chunk: &Chunk, now: Timestamp) -> Result<(), ProtocolError> {
+        let asked = Asked::Upload { operation: chunk.operation, offset: chunk.offset };
+        self.request(Function::LogUpload, asked, Some(&chunk.encode()), &[], now)
+    }
+
+    /// Answers a request of the host: taken, or refused.
+    ///
+    /// # Errors
+    /// When the answer does not fit the dialect.
+    pub fn answer(
+        &mut self,
+        request: HostRequest,
+        refusal: Option<Refusal>,
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
+        let profile = std::sync::Arc::clone(&self.profile);
+        let rule = profile.rule(request.function).ok_or(ProtocolError::NotInProfile(request.function))?;
+        let mti = request.mti.response().ok_or_else(|| ProtocolError::Unexpected(request.mti.to_string()))?;
+        let mut builder = Builder::new(profile.dialect(), mti);
+        Standard {
+            profile: &profile,
+            rule,
+            code: &request.code,
+            stan: request.stan.unwrap_or(0),
+            batch: self.identity.batch,
+            terminal: &self.identity.terminal,
+            merchant: &self.identity.merchant,
+            response: Some(refusal.map_or(profile.approved(), |r| profile.code(r))),
+            now,
+        }
+        .fill(&mut builder, &rule.reply)?;
+        self.send(&builder, request.tpdu.map(Tpdu::swapped), request.header)
+    }
+
+    /// Takes one whole frame.
+    ///
+    /// # Errors
+    /// When it is no frame, or its content is no message: the connection cannot be trusted.
+    pub fn receive(&mut self, frame: &[u8], now: Timestamp) -> Result<(), ProtocolError> {
+        let frame = message::whole_frame(self.framing, frame)?;
+        let profile = std::sync::Arc::clone(&self.profile);
+        let message = Message::parse(profile.dialect(), frame.body)?;
+        if message.mti().response().is_some() {
+            return self.receive_request(&message, frame.tpdu, frame.header, now);
+        }
+        let Some(index) = self.outstanding.iter().position(|o| o.is_answered_by(&message)) else {
+            self.events.push_back(TerminalEvent::Dropped(format!(
+                "{} answers nothing that was asked",
+                message.mti()
+            )));
+            return Ok(());
+        };
+        let sent = self.outstanding.swap_remove(index);
+        let code = message.text("39").map(|c| c.into_owned()).unwrap_or_default();
+        if let Some(refusal) = self.profile.refusal(&code) {
+            self.events.push_back(TerminalEvent::Refused { request: sent.asked, refusal, code });
+        } else if message.text("41").is_some_and(|tid| tid.trim_end() != self.identity.terminal.trim_end()) {
+            let reason = "the reply is for another terminal".to_owned();
+            self.events.push_back(TerminalEvent::Unanswered { request: sent.asked, reason });
+        } else {
+            match self.read_reply(&sent, &message) {
+                Ok(event) => self.events.push_back(event),
+                Err(error) => self
+                    .events
+                    .push_back(TerminalEvent::Unanswered { request: sent.asked, reason: error.to_string() }),
+            }
+        }
+        self.note_pending(&message, frame.header);
+        Ok(())
+    }
+
+    /// The next frame to send.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.transmit.pop_front()
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<TerminalEvent> {
+        self.events.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is next due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.outstanding.iter().map(|o| o.deadline).min()
+    }
+
+    /// Gives up requests that were not answered in time.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        let (late, waiting): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.outstanding).into_iter().partition(|o| o.deadline <= now);
+        self.outstanding = waiting;
+        for sent in late {
+            let reason = "no answer in time".to_owned();
+            self.events.push_back(TerminalEvent::Unanswered { request: sent.asked, reason });
+        }
+    }
+
+    fn request(
+        &mut self,
+        function: Function,
+        asked: Asked,
+        body: Option<&[u8]>,
+        data: &[u8],
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
+        if self.outstanding.len() >= MAX_OUTSTANDING {
+            return Err(ProtocolError::TooManyOutstanding { limit: MAX_OUTSTANDING });
+        }
+        let profile = std::sync::Arc::clone(&self.profile);
+        let rule = profile
+            .rule(function)
+            .filter(|rule| rule.from != Direction::Host)
+            .ok_or(ProtocolError::NotInProfile(function))?;
+        self.stan = next_stan(self.stan);
+        let code = rule.codes.first().map_or("", String::as_str);
+        let mut builder = Builder::new(profile.dialect(), rule.mti);
+        Standard {
+            profile: &profile,
+            rule,
+            code,
+            stan: self.stan,
+            batch: self.identity.batch,
+            terminal: &self.identity.terminal,
+            merchant: &self.identity.merchant,
+            response: None,
+            now,
+        }
+        .fill(&mut builder, &rule.request)?;
+        if let Some(body) = body {
+            builder.set_bytes(profile.body_field(), body)?;
+        }
+        message::put_spread(&profile, &mut builder, data)?;
+        self.send(&builder, Some(self.identity.tpdu), Some(self.identity.header))?;
+        self.outstanding.push(Outstanding {
+            function,
+            reply_mti: rule.mti.response().ok_or(ProtocolError::NotInProfile(function))?,
+            stan: rule.request.contains(&11).then_some(self.stan),
+            select: rule.select.clone(),
+            code: code.to_owned(),
+            asked,
+            deadline: now.saturating_add(REPLY_TIMEOUT).unwrap_or(Timestamp::MAX),
+        });
+        Ok(())
+    }
+
+    fn send(
+        &mut self,
+        builder: &Builder<'_>,
+        tpdu: Option<Tpdu>,
+        header: Option<Header>,
+    ) -> Result<(), ProtocolError> {
+        let body = builder.build()?;
+        let mut frame = Vec::with_capacity(body.len().saturating_add(16));
+        let tpdu = if self.framing.has_tpdu() { tpdu } else { None };
+        let header = if self.framing.has_header() { header } else { None };
+        self.framing.encode(&mut frame, tpdu, header, &body)?;
+        self.transmit.push_back(frame);
+        Ok(())
+    }
+
+    fn read_reply(&self, sent: &Outstanding, message: &Message<'_>) -> Result<TerminalEvent, ProtocolError> {
+        let body = message.bytes(self.profile.body_field());
+        Ok(match (sent.function, &sent.asked) {
+            (Function::SignOn, _) => TerminalEvent::SignedOn { keys: body.map(<[u8]>::to_vec) },
+            (Function::SignOff, _) => TerminalEvent::SignedOff,
+            (Function::Echo, _) => TerminalEvent::EchoAnswered,
+            (Function::Status, _) => TerminalEvent::StatusTaken,
+            (Function::Report, _) => TerminalEvent::ReportTaken,
+            (Function::Parameters, _) => TerminalEvent::Parameters(self.read_parameters(message, body)?),
+            (Function::TaskPoll, _) => TerminalEvent::Task(body.map(Task::decode).transpose()?),
+            (_, Asked::Block(request)) => {
+                let data = message::take_spread(&self.profile, message);
+                let block = Block::decode(body.unwrap_or_default(), data)?;
+                if block.offset != request.offset {
+                    return Err(ProtocolError::body("file block", "is not the one asked for"));
+                }
+                TerminalEvent::Block(block)
+            }
+            (_, Asked::Result { operation, step }) => {
+                TerminalEvent::ResultTaken { operation: *operation, step: *step }
+            }
+            (_, Asked::Upload { operation, .. }) => TerminalEvent::Uploaded {
+                operation: *operation,
+                next: upload::decode_next(body.unwrap_or_default())?,
+            },
+            (function, Asked::Function(_)) => return Err(ProtocolError::Unexpected(function.to_string())),
+        })
+    }
+
+    fn read_parameters(&self, message: &Message<'_>, body: Option<&[u8]>) -> Result<Values, ProtocolError> {
+        match self.profile.rule(Function::Parameters).map(|rule| rule.body) {
+            Some(BodyLayout::Tags) => {
+                parameters::decode_tags(&self.profile, TagPlace::Parameters, body.unwrap_or_default())
+            }
+            _ => parameters::decode_named(&message::take_spread(&self.profile, message)),
+        }
+    }
+
+    fn receive_request(
+        &mut self,
+        message: &Message<'_>,
+        tpdu: Option<Tpdu>,
+        header: Option<Header>,
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
+        let profile = std::sync::Arc::clone(&self.profile);
+        let Some(rule) = profile.classify(message).filter(|rule| rule.from != Direction::Terminal) else {
+            self.events
+                .push_back(TerminalEvent::Dropped(format!("{} is no request of the host", message.mti())));
+            return Ok(());
+        };
+        let request = HostRequest {
+            function: rule.function,
+            code: message.text(&rule.select).map(|c| c.into_owned()).unwrap_or_default(),
+            mti: message.mti(),
+            stan: message::stan(message),
+            tpdu,
+            header,
+        };
+        let own = message.text("41").is_some_and(|tid| tid.trim_end() == self.identity.terminal.trim_end());
+        if !own || rule.request.iter().any(|n| !message.has(*n)) {
+            let reason = format!("{} lacks a mandatory field or names another terminal", rule.function);
+            self.answer(request, Some(Refusal::FormatError), now)?;
+            self.events.push_back(TerminalEvent::Dropped(reason));
+            return Ok(());
+        }
+        let event = match rule.function {
+            Function::Echo => return self.answer(request, None, now),
+            Function::Command => Task::decode(message.bytes(profile.body_field()).unwrap_or_default())
+                .map(HostMessage::Command),
+            Function::ParameterPush => {
+                Push::decode(&message::take_spread(&profile, message)).map(HostMessage::Push)
+            }
+            _ => return self.answer(request, Some(Refusal::NotSupported), now),
+        };
+        match event {
+            Ok(HostMessage::Command(task)) => self.events.push_back(TerminalEvent::Command { request, task }),
+            Ok(HostMessage::Push(push)) => {
+                self.events.push_back(TerminalEvent::ParameterPush { request, push })
+            }
+            Err(error) => {
+                self.answer(request, Some(Refusal::FormatError), now)?;
+                self.events.push_back(TerminalEvent::Dropped(error.to_string()));
+            }
+        }
+        Ok(())
+    }
+
+    fn note_pending(&mut self, message: &Message<'_>, header: Option<Header>) {
+        let digit = match self.profile.pending_place() {
+            PendingPlace::Header => header.map_or(0, Header::processing_requirement),
+            PendingPlace::Field(field) => {
+                message.text(&field.to_string()).and_then(|t| t.parse().ok()).unwrap_or(0)
+            }
+        };
+        let work = self.profile.pending_work(digit);
+        if work != self.announced {
+            self.announced = work;
+            if let Some(work) = work {
+                self.events.push_back(TerminalEvent::WorkPending(work));
+            }
+        }
+    }
+}
+
+enum HostMessage {
+    Command(Task),
+    Push(Push),
+}
+
+impl Outstanding {
+    fn is_answered_by(&self, message: &Message<'_>) -> bool {
+        message.mti() == self.reply_mti
+            && match self.stan {
+                Some(stan) => message::stan(message) == Some(stan),
+                None => message.text(&self.select).is_some_and(|code| code == self.code),
+            }
+    }
+}
