@@ -72,9 +72,7 @@ impl Bitmap {
 }
 
 fn bit(field: u8) -> Option<u128> {
-    (1..=128)
-        .contains(&field)
-        .then(|| 1 << (128 - u32::from(field)))
+    (1..=128).contains(&field).then(|| 1 << (128 - u32::from(field)))
 }
 
 #[cfg(test)]
@@ -87,16 +85,10 @@ mod tests {
             .with_secondary([4, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(bitmap.iter().collect::<Vec<_>>(), [11, 41, 42, 60, 70, 128]);
         assert_eq!(bitmap.len(), 6);
-        assert_eq!(
-            bitmap.iter().map(|n| bitmap.rank(n)).collect::<Vec<_>>(),
-            [0, 1, 2, 3, 4, 5]
-        );
+        assert_eq!(bitmap.iter().map(|n| bitmap.rank(n)).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
         assert!(bitmap.announces_secondary() && bitmap.has_second_half());
         assert!(
-            bitmap.contains(128)
-                && !bitmap.contains(127)
-                && !bitmap.contains(129)
-                && !bitmap.contains(0)
+            bitmap.contains(128) && !bitmap.contains(127) && !bitmap.contains(129) && !bitmap.contains(0)
         );
     }
 

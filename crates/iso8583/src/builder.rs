@@ -29,13 +29,7 @@ impl<'d> Builder<'d> {
     /// Starts a message without fields.
     #[must_use]
     pub fn new(dialect: &'d Dialect, mti: Mti) -> Self {
-        Self {
-            dialect,
-            mti,
-            bitmap: Bitmap::default(),
-            wire: Vec::new(),
-            places: Vec::new(),
-        }
+        Self { dialect, mti, bitmap: Bitmap::default(), wire: Vec::new(), places: Vec::new() }
     }
 
     /// Starts the reply to `message`: its type plus ten, and those of the fields in `echo` that it
@@ -45,10 +39,7 @@ impl<'d> Builder<'d> {
     ///
     /// [`BuildError::NoResponse`] when the message's type has no response.
     pub fn reply_to(message: &Message<'d>, echo: &[u8]) -> Result<Self, BuildError> {
-        let mti = message
-            .mti()
-            .response()
-            .ok_or(BuildError::NoResponse(message.mti()))?;
+        let mti = message.mti().response().ok_or(BuildError::NoResponse(message.mti()))?;
         let mut reply = Self::new(message.dialect(), mti);
         for field in echo.iter().filter_map(|number| message.field(*number)) {
             let start = reply.wire.len();
@@ -109,11 +100,7 @@ impl<'d> Builder<'d> {
         let start = out.len();
         write::mti(self.dialect.mti, self.mti, out);
         let (bitmap, used) = self.bitmap.to_bytes();
-        write::bitmap(
-            self.dialect.bitmap,
-            bitmap.get(..used).unwrap_or(&bitmap),
-            out,
-        );
+        write::bitmap(self.dialect.bitmap, bitmap.get(..used).unwrap_or(&bitmap), out);
         for (_, place) in &self.places {
             out.extend_from_slice(self.wire.get(place.clone()).unwrap_or_default());
         }
@@ -130,15 +117,9 @@ impl<'d> Builder<'d> {
         number: u8,
         write: impl FnOnce(&FieldFormat, &mut Vec<u8>) -> Result<(), ValueError>,
     ) -> Result<&mut Self, BuildError> {
-        let format = self
-            .dialect
-            .field(number)
-            .ok_or(BuildError::Undefined(number))?;
+        let format = self.dialect.field(number).ok_or(BuildError::Undefined(number))?;
         let start = self.wire.len();
-        write(format, &mut self.wire).map_err(|reason| BuildError::Value {
-            field: number,
-            reason,
-        })?;
+        write(format, &mut self.wire).map_err(|reason| BuildError::Value { field: number, reason })?;
         self.keep(number, start);
         Ok(self)
     }
@@ -146,10 +127,7 @@ impl<'d> Builder<'d> {
     fn keep(&mut self, number: u8, start: usize) {
         let place = start..self.wire.len();
         self.bitmap.insert(number);
-        match self
-            .places
-            .binary_search_by_key(&number, |(number, _)| *number)
-        {
+        match self.places.binary_search_by_key(&number, |(number, _)| *number) {
             Ok(at) => {
                 if let Some(entry) = self.places.get_mut(at) {
                     entry.1 = place;

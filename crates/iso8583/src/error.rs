@@ -41,11 +41,7 @@ pub struct ParseError {
 
 impl ParseError {
     pub(crate) fn new(path: Path, offset: usize, reason: ParseReason) -> Self {
-        Self {
-            path,
-            offset,
-            reason,
-        }
+        Self { path, offset, reason }
     }
 
     /// The part of the message that is wrong.

@@ -75,10 +75,7 @@ impl<'a> Field<'a> {
         let part = self.format.parts.get(usize::from(part).checked_sub(1)?)?;
         let length = match part.length {
             Some(length) => length,
-            None => self
-                .units
-                .checked_sub(part.start)
-                .filter(|length| *length > 0)?,
+            None => self.units.checked_sub(part.start).filter(|length| *length > 0)?,
         };
         self.part_text(part.start, length)
     }
@@ -96,37 +93,18 @@ impl<'a> Field<'a> {
     fn part_text(&self, start: usize, length: usize) -> Option<Cow<'a, str>> {
         let end = start.checked_add(length).filter(|end| *end <= self.units)?;
         match (self.format.class, self.format.digits, self.format.binary) {
-            (Class::Binary, _, Binary::Raw) => {
-                Some(Cow::Owned(lower_hex(self.content.get(start..end)?)))
-            }
+            (Class::Binary, _, Binary::Raw) => Some(Cow::Owned(lower_hex(self.content.get(start..end)?))),
             (Class::Binary, _, Binary::Hex) => {
                 let hex = self.content.get(start * 2..end * 2)?;
-                Some(Cow::Owned(
-                    hex.iter()
-                        .map(|byte| char::from(byte.to_ascii_lowercase()))
-                        .collect(),
-                ))
+                Some(Cow::Owned(hex.iter().map(|byte| char::from(byte.to_ascii_lowercase())).collect()))
             }
             (class, Digits::Bcd { align, .. }, _) if class.is_packable() => {
                 let (sign, packed) = self.content.split_at_checked(self.format.sign_len())?;
                 let digits = self.units.checked_sub(sign.len())?;
                 let skip = if align == Align::Right { digits % 2 } else { 0 };
-                let nibbles = packed
-                    .iter()
-                    .flat_map(|byte| [byte >> 4, byte & 0x0F])
-                    .skip(skip)
-                    .take(digits);
-                let characters = sign
-                    .iter()
-                    .copied()
-                    .chain(nibbles.map(|nibble| b'0' + nibble));
-                Some(Cow::Owned(
-                    characters
-                        .skip(start)
-                        .take(length)
-                        .map(char::from)
-                        .collect(),
-                ))
+                let nibbles = packed.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]).skip(skip).take(digits);
+                let characters = sign.iter().copied().chain(nibbles.map(|nibble| b'0' + nibble));
+                Some(Cow::Owned(characters.skip(start).take(length).map(char::from).collect()))
             }
             _ => Some(escape(self.content.get(start..end)?)),
         }
@@ -134,17 +112,8 @@ impl<'a> Field<'a> {
 }
 
 fn lower_hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| {
-        char::from(if nibble < 10 {
-            b'0' + nibble
-        } else {
-            b'a' + nibble - 10
-        })
-    };
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0F)])
-        .collect()
+    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0F)]).collect()
 }
 
 impl fmt::Display for Field<'_> {

@@ -89,11 +89,7 @@ impl FieldFormat {
     /// The short notation of the standard, such as `n6` or `ans...999`.
     #[must_use]
     pub fn notation(&self) -> String {
-        Notation {
-            class: self.class,
-            length: self.length,
-        }
-        .to_string()
+        Notation { class: self.class, length: self.length }.to_string()
     }
 
     /// Characters (bytes for class `b`) that the value may have at most. The sign of `x+n` is
@@ -250,35 +246,25 @@ impl FromStr for Notation {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let class_end = text
-            .find(|c: char| c == '.' || c.is_ascii_digit())
-            .unwrap_or(text.len());
+        let class_end = text.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(text.len());
         let (class, rest) = text.split_at(class_end);
-        let class = Class::from_name(class).ok_or_else(|| {
-            format!("`{text}` begins with no known class; use one of n a an ans z b x+n")
-        })?;
+        let class = Class::from_name(class)
+            .ok_or_else(|| format!("`{text}` begins with no known class; use one of n a an ans z b x+n"))?;
         let number = rest.trim_start_matches('.');
         let dots = rest.len() - number.len();
         let max: u16 = number
             .parse()
             .ok()
-            .filter(|max| {
-                (1..=LONGEST).contains(max) && number.bytes().all(|byte| byte.is_ascii_digit())
-            })
+            .filter(|max| (1..=LONGEST).contains(max) && number.bytes().all(|byte| byte.is_ascii_digit()))
             .ok_or_else(|| format!("`{text}` needs a length from 1 to 65534 after its class"))?;
         let length = match dots {
             0 => Length::Fixed(max),
             prefix_digits @ 1..=6 => {
                 if number.len() > prefix_digits {
-                    return Err(format!(
-                        "`{text}` is longer than {prefix_digits} digits of length can say"
-                    ));
+                    return Err(format!("`{text}` is longer than {prefix_digits} digits of length can say"));
                 }
                 #[allow(clippy::cast_possible_truncation, reason = "at most 6 by the pattern")]
-                Length::Variable {
-                    prefix_digits: prefix_digits as u8,
-                    max,
-                }
+                Length::Variable { prefix_digits: prefix_digits as u8, max }
             }
             _ => return Err(format!("`{text}` has more than six dots")),
         };
@@ -302,17 +288,7 @@ mod tests {
 
     #[test]
     fn notations_read_and_print_alike() {
-        for text in [
-            "n6",
-            "n..19",
-            "ans...999",
-            "x+n8",
-            "b8",
-            "z..37",
-            "a2",
-            "an.9",
-            "b......60000",
-        ] {
+        for text in ["n6", "n..19", "ans...999", "x+n8", "b8", "z..37", "a2", "an.9", "b......60000"] {
             assert_eq!(text.parse::<Notation>().unwrap().to_string(), text);
         }
     }

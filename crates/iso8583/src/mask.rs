@@ -56,13 +56,7 @@ impl Sensitivity {
             Self::Pan if text.len() >= 13 && text.is_ascii() => text
                 .chars()
                 .enumerate()
-                .map(|(at, digit)| {
-                    if at < 6 || at + 4 >= text.len() {
-                        digit
-                    } else {
-                        '*'
-                    }
-                })
+                .map(|(at, digit)| if at < 6 || at + 4 >= text.len() { digit } else { '*' })
                 .collect(),
             _ => MASK.to_owned(),
         }
@@ -120,8 +114,9 @@ impl Rule {
         }
         match &self.when {
             None => true,
-            Some(when) => text(&when.path)
-                .is_none_or(|found| when.values.iter().any(|value| value == found.as_ref())),
+            Some(when) => {
+                text(&when.path).is_none_or(|found| when.values.iter().any(|value| value == found.as_ref()))
+            }
         }
     }
 }
@@ -132,21 +127,13 @@ mod tests {
 
     #[test]
     fn a_card_number_keeps_six_and_four() {
-        assert_eq!(
-            Sensitivity::Pan.mask("4111111111111111"),
-            "411111******1111"
-        );
+        assert_eq!(Sensitivity::Pan.mask("4111111111111111"), "411111******1111");
         assert_eq!(Sensitivity::Pan.mask("123456789012"), MASK);
     }
 
     #[test]
     fn keys_and_pins_and_tracks_show_nothing_not_even_their_length() {
-        for kind in [
-            Sensitivity::Key,
-            Sensitivity::Pin,
-            Sensitivity::Track,
-            Sensitivity::Private,
-        ] {
+        for kind in [Sensitivity::Key, Sensitivity::Pin, Sensitivity::Track, Sensitivity::Private] {
             assert_eq!(kind.mask("0123456789abcdef"), MASK);
             assert_eq!(kind.mask(""), MASK);
         }

@@ -49,11 +49,7 @@ impl<'a> Message<'a> {
     /// nibble other than the dialect's, bytes after the last field.
     pub fn parse(dialect: &'a Dialect, body: &'a [u8]) -> Result<Self, ParseError> {
         if body.len() > MAX_MESSAGE_BYTES {
-            return Err(ParseError::new(
-                Path::End,
-                MAX_MESSAGE_BYTES,
-                ParseReason::TooLong(body.len()),
-            ));
+            return Err(ParseError::new(Path::End, MAX_MESSAGE_BYTES, ParseReason::TooLong(body.len())));
         }
         let at = |path| move |error| error_at(body, path, error);
         let (rest, mti) = read::mti(dialect.mti, body).map_err(at(Path::Mti))?;
@@ -62,19 +58,11 @@ impl<'a> Message<'a> {
         for number in bitmap.iter() {
             let path = Path::Field(number);
             let Some(format) = dialect.field(number) else {
-                return Err(ParseError::new(
-                    path,
-                    body.len() - rest.len(),
-                    ParseReason::Undefined,
-                ));
+                return Err(ParseError::new(path, body.len() - rest.len(), ParseReason::Undefined));
             };
             let (after, (content, units)) = read::field(format, rest).map_err(at(path))?;
             let end = body.len() - after.len();
-            spans.push(Span {
-                start: narrow(end - content.len()),
-                end: narrow(end),
-                units: narrow(units),
-            });
+            spans.push(Span { start: narrow(end - content.len()), end: narrow(end), units: narrow(units) });
             rest = after;
         }
         if !rest.is_empty() {
@@ -84,13 +72,7 @@ impl<'a> Message<'a> {
                 ParseReason::Trailing(rest.len()),
             ));
         }
-        Ok(Self {
-            dialect,
-            mti,
-            bitmap,
-            body,
-            spans,
-        })
+        Ok(Self { dialect, mti, bitmap, body, spans })
     }
 
     /// The type of a message that need not be readable any further: what a format error is
@@ -128,15 +110,8 @@ impl<'a> Message<'a> {
     #[must_use]
     pub fn field(&self, number: u8) -> Option<Field<'a>> {
         let (format, content, units) = self.content(number)?;
-        let sensitivity = self
-            .dialect
-            .sensitivity(format, self.mti, |path| self.text(path));
-        Some(Field {
-            format,
-            content,
-            units,
-            sensitivity,
-        })
+        let sensitivity = self.dialect.sensitivity(format, self.mti, |path| self.text(path));
+        Some(Field { format, content, units, sensitivity })
     }
 
     /// All fields in ascending order of their numbers.
@@ -156,12 +131,7 @@ impl<'a> Message<'a> {
         };
         let (format, content, units) = self.content(number.parse().ok()?)?;
         // Sensitivity does not matter to unmasked text, and working it out may need this function.
-        let field = Field {
-            format,
-            content,
-            units,
-            sensitivity: format.sensitivity,
-        };
+        let field = Field { format, content, units, sensitivity: format.sensitivity };
         match part {
             Some(part) => field.part(part),
             None => Some(field.text()),
@@ -179,14 +149,8 @@ impl<'a> Message<'a> {
             return None;
         }
         let span = self.spans.get(self.bitmap.rank(number))?;
-        let content = self
-            .body
-            .get(usize::from(span.start)..usize::from(span.end))?;
-        Some((
-            self.dialect.field(number)?,
-            content,
-            usize::from(span.units),
-        ))
+        let content = self.body.get(usize::from(span.start)..usize::from(span.end))?;
+        Some((self.dialect.field(number)?, content, usize::from(span.units)))
     }
 }
 
@@ -202,20 +166,16 @@ fn error_at(body: &[u8], path: Path, error: nom::Err<Failure<'_>>) -> ParseError
             ParseError::new(path, body.len() - failure.rest.len(), failure.reason)
         }
         // Only streaming parsers ask for more, and none is used.
-        nom::Err::Incomplete(_) => ParseError::new(
-            path,
-            body.len(),
-            ParseReason::Truncated { needed: 1, left: 0 },
-        ),
+        nom::Err::Incomplete(_) => {
+            ParseError::new(path, body.len(), ParseReason::Truncated { needed: 1, left: 0 })
+        }
     }
 }
 
 impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Message({} ", self.mti)?;
-        f.debug_map()
-            .entries(self.fields().map(|field| (field.number(), field.masked())))
-            .finish()?;
+        f.debug_map().entries(self.fields().map(|field| (field.number(), field.masked()))).finish()?;
         f.write_str(")")
     }
 }

@@ -166,10 +166,7 @@ mod tests {
     use super::*;
 
     fn response(of: &str) -> Option<String> {
-        of.parse::<Mti>()
-            .unwrap()
-            .response()
-            .map(|mti| mti.to_string())
+        of.parse::<Mti>().unwrap().response().map(|mti| mti.to_string())
     }
 
     #[test]
@@ -194,9 +191,6 @@ mod tests {
             assert_eq!(text.parse::<Mti>(), Err(MtiError), "{text}");
         }
         assert_eq!(Mti::new(10_000), None);
-        assert_eq!(
-            Mti::new(800).map(|mti| mti.to_string()).as_deref(),
-            Some("0800")
-        );
+        assert_eq!(Mti::new(800).map(|mti| mti.to_string()).as_deref(), Some("0800"));
     }
 }

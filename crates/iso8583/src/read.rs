@@ -24,13 +24,7 @@ pub(crate) struct Failure<'a> {
 
 impl<'a> nom::error::ParseError<&'a [u8]> for Failure<'a> {
     fn from_error_kind(rest: &'a [u8], _: ErrorKind) -> Self {
-        Self {
-            rest,
-            reason: ParseReason::Truncated {
-                needed: rest.len() + 1,
-                left: rest.len(),
-            },
-        }
+        Self { rest, reason: ParseReason::Truncated { needed: rest.len() + 1, left: rest.len() } }
     }
 
     fn append(_: &'a [u8], _: ErrorKind, other: Self) -> Self {
@@ -58,13 +52,7 @@ fn array<const N: usize>(input: &[u8]) -> Parsed<'_, [u8; N]> {
 }
 
 fn truncated(needed: usize, rest: &[u8]) -> nom::Err<Failure<'_>> {
-    nom::Err::Failure(Failure {
-        rest,
-        reason: ParseReason::Truncated {
-            needed,
-            left: rest.len(),
-        },
-    })
+    nom::Err::Failure(Failure { rest, reason: ParseReason::Truncated { needed, left: rest.len() } })
 }
 
 pub(crate) fn mti(encoding: MtiEncoding, input: &[u8]) -> Parsed<'_, Mti> {
@@ -88,27 +76,16 @@ pub(crate) fn mti(encoding: MtiEncoding, input: &[u8]) -> Parsed<'_, Mti> {
 
 fn not_a_digit<'a, T>(input: &'a [u8], ascii: &[u8]) -> Parsed<'a, T> {
     let (at, byte) = find(ascii, |byte| !byte.is_ascii_digit());
-    fail(
-        input.get(at..).unwrap_or_default(),
-        ParseReason::NotADigit(byte),
-    )
+    fail(input.get(at..).unwrap_or_default(), ParseReason::NotADigit(byte))
 }
 
 fn not_packed<'a, T>(input: &'a [u8], packed: &[u8]) -> Parsed<'a, T> {
     let (at, byte) = find(packed, |byte| !is_packed_decimal(byte));
-    fail(
-        input.get(at..).unwrap_or_default(),
-        ParseReason::NotPackedDigits(byte),
-    )
+    fail(input.get(at..).unwrap_or_default(), ParseReason::NotPackedDigits(byte))
 }
 
 fn find(bytes: &[u8], wrong: impl Fn(u8) -> bool) -> (usize, u8) {
-    bytes
-        .iter()
-        .copied()
-        .enumerate()
-        .find(|(_, byte)| wrong(*byte))
-        .unwrap_or_default()
+    bytes.iter().copied().enumerate().find(|(_, byte)| wrong(*byte)).unwrap_or_default()
 }
 
 fn is_packed_decimal(byte: u8) -> bool {
@@ -137,10 +114,7 @@ fn half_bitmap(encoding: BitmapEncoding, input: &[u8]) -> Parsed<'_, [u8; 8]> {
             let mut half = 0u64;
             for (at, byte) in hex.into_iter().enumerate() {
                 let Some(nibble) = upper_hex(byte) else {
-                    return fail(
-                        input.get(at..).unwrap_or_default(),
-                        ParseReason::NotHex(byte),
-                    );
+                    return fail(input.get(at..).unwrap_or_default(), ParseReason::NotHex(byte));
                 };
                 half = half << 4 | u64::from(nibble);
             }
@@ -250,16 +224,12 @@ fn unit_len(format: &FieldFormat) -> PerByte {
 fn check(format: &FieldFormat, content: &[u8], units: usize) -> Result<(), (usize, ParseReason)> {
     match (format.class, format.digits, format.binary) {
         (Class::Binary, _, Binary::Raw) => Ok(()),
-        (Class::Binary, _, Binary::Hex) => all(
-            content,
-            0,
-            |byte| upper_hex(byte).is_some(),
-            ParseReason::NotHex,
-        ),
+        (Class::Binary, _, Binary::Hex) => {
+            all(content, 0, |byte| upper_hex(byte).is_some(), ParseReason::NotHex)
+        }
         (Class::SignedNumeric, digits, _) => {
-            let (&sign, amount) = content
-                .split_first()
-                .ok_or((0, ParseReason::Truncated { needed: 1, left: 0 }))?;
+            let (&sign, amount) =
+                content.split_first().ok_or((0, ParseReason::Truncated { needed: 1, left: 0 }))?;
             if !is_sign(sign) {
                 return Err((0, ParseReason::Sign(sign)));
             }
@@ -267,12 +237,9 @@ fn check(format: &FieldFormat, content: &[u8], units: usize) -> Result<(), (usiz
                 .map_err(|(at, reason)| (at + 1, reason))
         }
         (class, digits, _) if class.is_packable() => check_digits(class, digits, content, units),
-        (class, ..) => all(
-            content,
-            0,
-            |byte| class.allows(byte),
-            |byte| ParseReason::Character { byte, class },
-        ),
+        (class, ..) => {
+            all(content, 0, |byte| class.allows(byte), |byte| ParseReason::Character { byte, class })
+        }
     }
 }
 
@@ -283,12 +250,7 @@ fn check_digits(
     units: usize,
 ) -> Result<(), (usize, ParseReason)> {
     let Digits::Bcd { align, pad } = digits else {
-        return all(
-            content,
-            0,
-            |byte| class.allows(byte),
-            |byte| ParseReason::Character { byte, class },
-        );
+        return all(content, 0, |byte| class.allows(byte), |byte| ParseReason::Character { byte, class });
     };
     let whole = |bytes, from| {
         all(
@@ -315,19 +277,10 @@ fn check_digits(
     whole(bytes, from)?;
     let (found, digit) = (odd >> 4, odd & 0x0F);
     if !class.allows_nibble(digit) {
-        return Err((
-            at,
-            ParseReason::NotPackedDigits(content.get(at).copied().unwrap_or_default()),
-        ));
+        return Err((at, ParseReason::NotPackedDigits(content.get(at).copied().unwrap_or_default())));
     }
     if found != pad {
-        return Err((
-            at,
-            ParseReason::Pad {
-                found,
-                expected: pad,
-            },
-        ));
+        return Err((at, ParseReason::Pad { found, expected: pad }));
     }
     Ok(())
 }
@@ -340,9 +293,6 @@ fn all(
 ) -> Result<(), (usize, ParseReason)> {
     match bytes.iter().position(|byte| !allowed(*byte)) {
         None => Ok(()),
-        Some(at) => Err((
-            from + at,
-            reason(bytes.get(at).copied().unwrap_or_default()),
-        )),
+        Some(at) => Err((from + at, reason(bytes.get(at).copied().unwrap_or_default()))),
     }
 }

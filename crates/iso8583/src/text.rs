@@ -49,11 +49,7 @@ fn escaped_byte(text: &[u8]) -> Option<(u8, &[u8])> {
     if (backslash, x) != (b'\\', b'x') {
         return None;
     }
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     Some((digit(high)? << 4 | digit(low)?, after))
 }
 
@@ -76,10 +72,7 @@ mod tests {
 
     #[test]
     fn gbk_is_escaped_byte_by_byte() {
-        assert_eq!(
-            there_and_back(&[0xB2, 0xE2, 0xCA, 0xD4, b'1']),
-            "\\xB2\\xE2\\xCA\\xD41"
-        );
+        assert_eq!(there_and_back(&[0xB2, 0xE2, 0xCA, 0xD4, b'1']), "\\xB2\\xE2\\xCA\\xD41");
     }
 
     #[test]

@@ -76,12 +76,8 @@ pub fn read(input: &[u8]) -> impl Iterator<Item = Result<Tlv<'_>, TlvError>> {
 fn read_one(input: &[u8]) -> Result<(Tlv<'_>, &[u8]), TlvReason> {
     let (tag, rest) = read_tag(input)?;
     let (length, rest) = read_length(rest)?;
-    let (value, rest) = rest
-        .split_at_checked(length)
-        .ok_or(TlvReason::ValueTruncated {
-            length,
-            left: rest.len(),
-        })?;
+    let (value, rest) =
+        rest.split_at_checked(length).ok_or(TlvReason::ValueTruncated { length, left: rest.len() })?;
     Ok((Tlv { tag, value }, rest))
 }
 
@@ -112,13 +108,8 @@ fn read_length(input: &[u8]) -> Result<(usize, &[u8]), TlvReason> {
         return Err(TlvReason::LongLength);
     }
     let (bytes, rest) = rest.split_at_checked(width).ok_or(TlvReason::Truncated)?;
-    let length = bytes
-        .iter()
-        .fold(0u32, |length, byte| length << 8 | u32::from(*byte));
-    Ok((
-        usize::try_from(length).map_err(|_| TlvReason::LongLength)?,
-        rest,
-    ))
+    let length = bytes.iter().fold(0u32, |length, byte| length << 8 | u32::from(*byte));
+    Ok((usize::try_from(length).map_err(|_| TlvReason::LongLength)?, rest))
 }
 
 /// Appends one data object, its length in the fewest bytes.
@@ -131,10 +122,7 @@ pub fn write(out: &mut Vec<u8>, tag: u32, value: &[u8]) {
     if length >= 0x80 {
         let bytes = length.to_be_bytes();
         let width = bytes.iter().skip_while(|byte| **byte == 0).count();
-        #[allow(
-            clippy::cast_possible_truncation,
-            reason = "at most the eight bytes of a length"
-        )]
+        #[allow(clippy::cast_possible_truncation, reason = "at most the eight bytes of a length")]
         out.push(0x80 | width as u8);
         extend_without_leading_zeros(out, &bytes);
     } else {
@@ -146,11 +134,7 @@ pub fn write(out: &mut Vec<u8>, tag: u32, value: &[u8]) {
 
 /// Appends a number's bytes; zero is one byte.
 fn extend_without_leading_zeros(out: &mut Vec<u8>, bytes: &[u8]) {
-    let zeros = bytes
-        .iter()
-        .take_while(|byte| **byte == 0)
-        .count()
-        .min(bytes.len() - 1);
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count().min(bytes.len() - 1);
     out.extend(bytes.iter().skip(zeros));
 }
 
@@ -162,10 +146,7 @@ mod tests {
     fn a_capk_request_reads_as_two_objects() {
         let bytes = hex::decode("9F0605A0000003339F220108").unwrap();
         let objects = read(&bytes).collect::<Result<Vec<_>, _>>().unwrap();
-        assert_eq!(
-            objects.iter().map(|object| object.tag).collect::<Vec<_>>(),
-            [0x9F06, 0x9F22]
-        );
+        assert_eq!(objects.iter().map(|object| object.tag).collect::<Vec<_>>(), [0x9F06, 0x9F22]);
         assert_eq!(objects[1].value, [0x08]);
     }
 
@@ -177,10 +158,7 @@ mod tests {
                 write(&mut out, tag, &vec![7; length]);
                 write(&mut out, 0x50, b"next");
                 let objects = read(&out).collect::<Result<Vec<_>, _>>().unwrap();
-                assert_eq!(
-                    (objects.len(), objects[0].tag, objects[0].value.len()),
-                    (2, tag, length)
-                );
+                assert_eq!((objects.len(), objects[0].tag, objects[0].value.len()), (2, tag, length));
             }
         }
     }
@@ -199,19 +177,10 @@ mod tests {
         assert_eq!(error_of("5080"), Some((0, TlvReason::LongLength)));
         assert_eq!(error_of("508500000000"), Some((0, TlvReason::LongLength)));
         assert_eq!(error_of("1F8080808001"), Some((0, TlvReason::LongTag)));
-        assert_eq!(
-            error_of("5003AA"),
-            Some((0, TlvReason::ValueTruncated { length: 3, left: 1 }))
-        );
+        assert_eq!(error_of("5003AA"), Some((0, TlvReason::ValueTruncated { length: 3, left: 1 })));
         assert_eq!(
             error_of("5084FFFFFFFF00"),
-            Some((
-                0,
-                TlvReason::ValueTruncated {
-                    length: 0xFFFF_FFFF,
-                    left: 1
-                }
-            ))
+            Some((0, TlvReason::ValueTruncated { length: 0xFFFF_FFFF, left: 1 }))
         );
     }
 }

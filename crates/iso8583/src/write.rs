@@ -24,19 +24,11 @@ pub(crate) fn bitmap(encoding: BitmapEncoding, bytes: &[u8], out: &mut Vec<u8>) 
 }
 
 fn hex(bytes: &[u8], out: &mut Vec<u8>) {
-    out.extend(
-        bytes
-            .iter()
-            .flat_map(|byte| [hex_digit(byte >> 4), hex_digit(byte & 0x0F)]),
-    );
+    out.extend(bytes.iter().flat_map(|byte| [hex_digit(byte >> 4), hex_digit(byte & 0x0F)]));
 }
 
 fn hex_digit(nibble: u8) -> u8 {
-    if nibble < 10 {
-        b'0' + nibble
-    } else {
-        b'A' + nibble - 10
-    }
+    if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 }
 }
 
 /// Appends the field for a value given as text: hexadecimal for class `b`, characters otherwise.
@@ -58,10 +50,7 @@ fn unhex(text: &str) -> Result<Vec<u8>, ValueError> {
         .iter()
         .map(|&[high, low]| {
             let digit = |byte: u8| char::from(byte).to_digit(16).ok_or(ValueError::NotHex);
-            #[allow(
-                clippy::cast_possible_truncation,
-                reason = "two hexadecimal digits fit a byte"
-            )]
+            #[allow(clippy::cast_possible_truncation, reason = "two hexadecimal digits fit a byte")]
             Ok((digit(high)? << 4 | digit(low)?) as u8)
         })
         .collect()
@@ -71,19 +60,13 @@ fn unhex(text: &str) -> Result<Vec<u8>, ValueError> {
 /// packs two.
 ///
 /// Nothing is appended on error.
-pub(crate) fn bytes(
-    format: &FieldFormat,
-    value: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), ValueError> {
+pub(crate) fn bytes(format: &FieldFormat, value: &[u8], out: &mut Vec<u8>) -> Result<(), ValueError> {
     check(format, value)?;
     prefix(format, value.len(), out);
     match (format.class, format.digits, format.binary) {
         (Class::Binary, _, Binary::Hex) => hex(value, out),
         (class, Digits::Bcd { align, pad }, _) if class.is_packable() => {
-            let (sign, digits) = value
-                .split_at_checked(format.sign_len())
-                .unwrap_or((value, &[]));
+            let (sign, digits) = value.split_at_checked(format.sign_len()).unwrap_or((value, &[]));
             out.extend_from_slice(sign);
             pack(digits, align, pad, out);
         }
@@ -124,18 +107,10 @@ fn check(format: &FieldFormat, value: &[u8]) -> Result<(), ValueError> {
     let (found, unit) = (value.len(), unit_name(format));
     match format.length {
         Length::Fixed(_) if found != format.max_units() => {
-            return Err(ValueError::WrongLength {
-                expected: format.max_units(),
-                found,
-                unit,
-            });
+            return Err(ValueError::WrongLength { expected: format.max_units(), found, unit });
         }
         Length::Variable { .. } if found > format.max_units() => {
-            return Err(ValueError::TooLong {
-                max: format.max_units(),
-                found,
-                unit,
-            });
+            return Err(ValueError::TooLong { max: format.max_units(), found, unit });
         }
         Length::Variable { .. }
             if format.unit == Unit::Bytes
@@ -158,10 +133,7 @@ fn check(format: &FieldFormat, value: &[u8]) -> Result<(), ValueError> {
     };
     match characters.iter().position(|byte| !class.allows(*byte)) {
         None => Ok(()),
-        Some(at) => Err(ValueError::Character {
-            at: at + 1 + format.sign_len(),
-            class,
-        }),
+        Some(at) => Err(ValueError::Character { at: at + 1 + format.sign_len(), class }),
     }
 }
 
@@ -186,10 +158,6 @@ fn pack(digits: &[u8], align: Align, pad: u8, out: &mut Vec<u8>) {
         digits = rest;
     }
     let (pairs, last) = digits.as_chunks::<2>();
-    out.extend(
-        pairs
-            .iter()
-            .map(|&[high, low]| nibble(high) << 4 | nibble(low)),
-    );
+    out.extend(pairs.iter().map(|&[high, low]| nibble(high) << 4 | nibble(low)));
     out.extend(last.iter().map(|&digit| nibble(digit) << 4 | pad));
 }

@@ -13,9 +13,7 @@ use iso8583::{Builder, Class, Dialect, Message};
 /// The vectors lie beside a checkout of the project, not in it. Without them these tests say so and
 /// pass, unless `TMS_REQUIRE_VECTORS=1` demands them.
 fn vectors(name: &str) -> Option<Vec<u8>> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/vectors")
-        .join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors").join(name);
     match std::fs::read(&path) {
         Ok(bytes) => Some(bytes),
         Err(error) if std::env::var("TMS_REQUIRE_VECTORS").is_ok_and(|value| value == "1") => {
@@ -42,10 +40,7 @@ fn rebuilt(message: &Message<'_>) -> Vec<u8> {
 }
 
 fn texts(message: &Message<'_>) -> BTreeMap<String, String> {
-    message
-        .fields()
-        .map(|field| (field.number().to_string(), field.text().into_owned()))
-        .collect()
+    message.fields().map(|field| (field.number().to_string(), field.text().into_owned())).collect()
 }
 
 #[test]
@@ -58,16 +53,11 @@ fn every_unionpay_message_reads_to_its_fields_and_builds_to_its_bytes() {
         let id = vector["id"].as_str().unwrap();
         let bytes = hex::decode(vector["hex"].as_str().unwrap()).unwrap();
         let listed = vector["fields"].as_object().unwrap();
-        let framing = if listed.contains_key("len") {
-            Framing::Len2TpduHeader
-        } else {
-            Framing::None
-        };
+        let framing = if listed.contains_key("len") { Framing::Len2TpduHeader } else { Framing::None };
         let (frame, consumed) = framing.split(&bytes, 4096).unwrap().unwrap();
         assert_eq!(consumed, bytes.len(), "{id}");
 
-        let message =
-            Message::parse(dialect, frame.body).unwrap_or_else(|error| panic!("{id}: {error}"));
+        let message = Message::parse(dialect, frame.body).unwrap_or_else(|error| panic!("{id}: {error}"));
         assert_eq!(message.mti().to_string(), listed["MTI"], "{id}");
         if framing == Framing::Len2TpduHeader {
             assert_eq!(frame.tpdu.unwrap().to_string(), listed["TPDU"], "{id}");
@@ -81,9 +71,7 @@ fn every_unionpay_message_reads_to_its_fields_and_builds_to_its_bytes() {
         assert_eq!(texts(&message), expected, "{id}");
 
         let mut again = Vec::new();
-        framing
-            .encode(&mut again, frame.tpdu, frame.header, &rebuilt(&message))
-            .unwrap();
+        framing.encode(&mut again, frame.tpdu, frame.header, &rebuilt(&message)).unwrap();
         assert_eq!(hex::encode(again), hex::encode(&bytes), "{id}");
     }
     assert!(vectors.len() >= 29);
@@ -94,8 +82,7 @@ fn both_benchmark_messages_are_the_same_in_ascii_and_packed() {
     let Some(fields) = vectors("fields.json") else {
         return;
     };
-    let fields: BTreeMap<String, BTreeMap<String, String>> =
-        serde_json::from_slice(&fields).unwrap();
+    let fields: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_slice(&fields).unwrap();
     for (name, mut expected) in fields {
         let mti = expected.remove("0").unwrap();
         for (dialect, file) in [("iso87-ascii", "ascii_hexbm"), ("iso87-binary", "bcd")] {
@@ -103,8 +90,8 @@ fn both_benchmark_messages_are_the_same_in_ascii_and_packed() {
                 return;
             };
             let dialect = Dialect::builtin(dialect).unwrap();
-            let message = Message::parse(dialect, &bytes)
-                .unwrap_or_else(|error| panic!("{name} {file}: {error}"));
+            let message =
+                Message::parse(dialect, &bytes).unwrap_or_else(|error| panic!("{name} {file}: {error}"));
             assert_eq!(message.mti().to_string(), mti);
             assert_eq!(texts(&message), expected);
             assert_eq!(rebuilt(&message), bytes);
@@ -117,13 +104,10 @@ fn generic_dialect(described: &str) -> Option<Dialect> {
     let (base, changes) = match described {
         "87 ASCII, hex bitmap" => ("iso87-ascii", ""),
         // The key travels in a field of bytes without hexadecimal, behind a binary bitmap.
-        "87 ASCII, binary bitmap, ASCII4 frame" => (
-            "iso87-ascii",
-            "[encoding]\nbitmap = \"binary\"\nbinary = \"raw\"\n",
-        ),
-        "87 BCD, binary bitmap, F63 BCD LLL" => {
-            ("iso87-binary", "[field.63]\nformat = \"b...999\"\n")
+        "87 ASCII, binary bitmap, ASCII4 frame" => {
+            ("iso87-ascii", "[encoding]\nbitmap = \"binary\"\nbinary = \"raw\"\n")
         }
+        "87 BCD, binary bitmap, F63 BCD LLL" => ("iso87-binary", "[field.63]\nformat = \"b...999\"\n"),
         // jPOS's own images fill several fields with text that is not of their class.
         "87 ASCII" | "87 ASCII, no secondary" => ("iso87-ascii", JPOS_ASCII),
         "87 BCD/binary" | "87 BCD, no secondary" => ("iso87-binary", JPOS_BINARY),
@@ -150,27 +134,20 @@ fn generic_1987_messages_read_and_build_with_a_dialect_of_a_few_lines() {
             continue;
         };
         let bytes = hex::decode(vector["hex"].as_str().unwrap()).unwrap();
-        let message =
-            Message::parse(&dialect, &bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let message = Message::parse(&dialect, &bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(rebuilt(&message), bytes, "{name}");
         for (number, expected) in vector["expected"].as_object().unwrap() {
             let expected = expected.as_str().unwrap();
             let found = match number.as_str() {
                 "0" => message.mti().to_string(),
-                _ => message
-                    .text(number)
-                    .unwrap_or_else(|| panic!("{name}: no field {number}"))
-                    .into_owned(),
+                _ => message.text(number).unwrap_or_else(|| panic!("{name}: no field {number}")).into_owned(),
             };
             // Signed amounts are read as bytes in the images' dialect.
             if dialect.name() == "test" && matches!(number.as_str(), "28" | "29" | "30" | "31") {
                 continue;
             }
-            let class = number
-                .parse()
-                .ok()
-                .and_then(|number| dialect.field(number))
-                .map(|field| field.class());
+            let class =
+                number.parse().ok().and_then(|number| dialect.field(number)).map(|field| field.class());
             match class {
                 Some(Class::Binary) => {
                     assert_eq!(found, expected.to_lowercase(), "{name} {number}")

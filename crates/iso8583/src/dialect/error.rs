@@ -11,16 +11,8 @@ pub struct DialectError {
 }
 
 impl DialectError {
-    pub(crate) fn new(
-        line: Option<usize>,
-        field: Option<String>,
-        reason: impl Into<String>,
-    ) -> Self {
-        Self {
-            line,
-            field,
-            reason: reason.into(),
-        }
+    pub(crate) fn new(line: Option<usize>, field: Option<String>, reason: impl Into<String>) -> Self {
+        Self { line, field, reason: reason.into() }
     }
 
     /// The line of the file, from 1, where it can be told.

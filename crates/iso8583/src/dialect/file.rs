@@ -128,10 +128,7 @@ pub(super) fn read(text: &str) -> Result<DialectFile, DialectError> {
         value: spanned.into_inner(),
     };
     let words = |pairs: [(&'static str, Option<Spanned<String>>); 8]| {
-        pairs
-            .into_iter()
-            .filter_map(|(key, value)| Some((key, at(value?))))
-            .collect()
+        pairs.into_iter().filter_map(|(key, value)| Some((key, at(value?)))).collect()
     };
     let encoding = raw.encoding;
     Ok(DialectFile {
@@ -169,10 +166,7 @@ pub(super) fn read(text: &str) -> Result<DialectFile, DialectError> {
                     parts: field.parts.map(|parts| {
                         parts
                             .into_iter()
-                            .map(|part| PartKeys {
-                                name: part.name,
-                                format: at(part.format),
-                            })
+                            .map(|part| PartKeys { name: part.name, format: at(part.format) })
                             .collect()
                     }),
                 };
@@ -225,41 +219,31 @@ impl DialectFile {
         let words = |words: &mut BTreeMap<&'static str, At<String>>| {
             words.values_mut().for_each(|word| word.line = None)
         };
-        self.framing
-            .iter_mut()
-            .for_each(|framing| framing.line = None);
+        self.framing.iter_mut().for_each(|framing| framing.line = None);
         words(&mut self.encoding);
         for field in self.fields.values_mut() {
             field.line = None;
             words(&mut field.words);
-            field
-                .parts
-                .iter_mut()
-                .flatten()
-                .for_each(|part| part.format.line = None);
+            field.parts.iter_mut().flatten().for_each(|part| part.format.line = None);
         }
         for rule in &mut self.rules {
             rule.line = None;
+            rule.kind.line = None;
+            rule.mti.iter_mut().for_each(|mti| mti.line = None);
+            rule.when.iter_mut().for_each(|(path, _)| path.line = None);
         }
         self
     }
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes()
-        .take(offset)
-        .filter(|byte| *byte == b'\n')
-        .count()
-        + 1
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
 /// The field that an offset of the file is in, for errors of the TOML reader itself: on a line
 /// `60 = { … }`, or below a header `[field.60]`.
 fn field_around(text: &str, offset: usize) -> Option<String> {
-    let start = text
-        .get(..offset)?
-        .rfind('\n')
-        .map_or(0, |newline| newline + 1);
+    let start = text.get(..offset)?.rfind('\n').map_or(0, |newline| newline + 1);
     let line = text.get(start..)?.lines().next()?;
     let number = line.trim_start().split_once('=').map(|(key, _)| key.trim());
     if let Some(number) =
@@ -267,15 +251,6 @@ fn field_around(text: &str, offset: usize) -> Option<String> {
     {
         return Some(number.to_owned());
     }
-    let header = text
-        .get(..start + line.len())?
-        .lines()
-        .rfind(|line| line.starts_with('['))?;
-    Some(
-        header
-            .strip_prefix("[field.")?
-            .split_once(']')?
-            .0
-            .to_owned(),
-    )
+    let header = text.get(..start + line.len())?.lines().rfind(|line| line.starts_with('['))?;
+    Some(header.strip_prefix("[field.")?.split_once(']')?.0.to_owned())
 }

@@ -115,9 +115,7 @@ impl Dialect {
     /// bitmap and has no format.
     #[must_use]
     pub fn field(&self, number: u8) -> Option<&FieldFormat> {
-        self.fields
-            .get(usize::from(number).checked_sub(2)?)?
-            .as_ref()
+        self.fields.get(usize::from(number).checked_sub(2)?)?.as_ref()
     }
 
     /// The formats of all fields in ascending order.
@@ -140,9 +138,7 @@ impl Dialect {
         mti: Mti,
         text: impl Fn(&str) -> Option<T>,
     ) -> Sensitivity {
-        self.field(number).map_or(Sensitivity::None, |format| {
-            self.sensitivity(format, mti, text)
-        })
+        self.field(number).map_or(Sensitivity::None, |format| self.sensitivity(format, mti, text))
     }
 
     pub(crate) fn sensitivity<T: AsRef<str>>(

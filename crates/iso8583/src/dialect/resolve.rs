@@ -4,9 +4,7 @@ use super::error::DialectError;
 use super::file::{self, At, DialectFile, FieldKeys, PartKeys, RuleKeys};
 use super::{BitmapEncoding, Dialect, MtiEncoding, builtin_text};
 use crate::class::Class;
-use crate::format::{
-    Align, Binary, Digits, FieldFormat, Length, LengthEncoding, Notation, Part, Unit,
-};
+use crate::format::{Align, Binary, Digits, FieldFormat, Length, LengthEncoding, Notation, Part, Unit};
 use crate::framing::Framing;
 use crate::mask::{Rule, Sensitivity, When};
 use crate::read::said_of;
@@ -23,22 +21,13 @@ pub(super) fn resolve(file: DialectFile) -> Result<Dialect, DialectError> {
         .ok_or_else(|| DialectError::new(None, None, "the file needs a `name`"))?;
     let encoding = |key: &'static str| {
         file.encoding.get(key).ok_or_else(|| {
-            DialectError::new(
-                None,
-                None,
-                format!("the file needs `{key}` under [encoding], or an `extends`"),
-            )
+            DialectError::new(None, None, format!("the file needs `{key}` under [encoding], or an `extends`"))
         })
     };
     let defaults = Defaults {
         length: word(encoding("length")?, None, "length", LENGTHS)?,
         digits: word(encoding("digits")?, None, "digits", DIGITS)?,
-        variable_digits: word(
-            encoding("variable_digits")?,
-            None,
-            "variable_digits",
-            DIGITS,
-        )?,
+        variable_digits: word(encoding("variable_digits")?, None, "variable_digits", DIGITS)?,
         binary: word(encoding("binary")?, None, "binary", BINARIES)?,
     };
     let mut fields = vec![None; 127];
@@ -50,11 +39,7 @@ pub(super) fn resolve(file: DialectFile) -> Result<Dialect, DialectError> {
             .and_then(|number| number.checked_sub(2))
             .and_then(|index| fields.get_mut(index));
         let Some(place) = place else {
-            return Err(DialectError::new(
-                keys.line,
-                Some(number.clone()),
-                "fields are numbered 2 to 128",
-            ));
+            return Err(DialectError::new(keys.line, Some(number.clone()), "fields are numbered 2 to 128"));
         };
         *place = Some(field(number, keys, &defaults)?);
     }
@@ -70,25 +55,19 @@ pub(super) fn resolve(file: DialectFile) -> Result<Dialect, DialectError> {
             encoding("bitmap")?,
             None,
             "bitmap",
-            &[
-                ("binary", BitmapEncoding::Binary),
-                ("hex", BitmapEncoding::Hex),
-            ],
+            &[("binary", BitmapEncoding::Binary), ("hex", BitmapEncoding::Hex)],
         )?,
         framing: match &file.framing {
             None => Framing::None,
-            Some(framing) => framing.value.parse().map_err(|error| {
-                DialectError::new(framing.line, None, format!("framing: {error}"))
-            })?,
+            Some(framing) => framing
+                .value
+                .parse()
+                .map_err(|error| DialectError::new(framing.line, None, format!("framing: {error}")))?,
         },
         fields,
         rules: Vec::new(),
     };
-    dialect.rules = file
-        .rules
-        .iter()
-        .map(|keys| rule(keys, &dialect))
-        .collect::<Result<_, _>>()?;
+    dialect.rules = file.rules.iter().map(|keys| rule(keys, &dialect)).collect::<Result<_, _>>()?;
     Ok(dialect)
 }
 
@@ -96,16 +75,11 @@ fn extend(file: DialectFile, depth: usize) -> Result<DialectFile, DialectError> 
     let Some(extends) = &file.extends else {
         return Ok(file);
     };
-    let base = builtin_text(&extends.value)
-        .filter(|_| depth > 0)
-        .ok_or_else(|| {
-            let known = Dialect::builtin_names().join(", ");
-            let reason = format!(
-                "`{}` is no dialect that can be extended; there are {known}",
-                extends.value
-            );
-            DialectError::new(extends.line, None, reason)
-        })?;
+    let base = builtin_text(&extends.value).filter(|_| depth > 0).ok_or_else(|| {
+        let known = Dialect::builtin_names().join(", ");
+        let reason = format!("`{}` is no dialect that can be extended; there are {known}", extends.value);
+        DialectError::new(extends.line, None, reason)
+    })?;
     let base = extend(file::read(base)?, depth - 1)?;
     Ok(file.over(base))
 }
@@ -120,27 +94,12 @@ struct Defaults {
 
 type Words<T> = &'static [(&'static str, T)];
 
-const LENGTHS: Words<LengthEncoding> = &[
-    ("ascii", LengthEncoding::Ascii),
-    ("bcd", LengthEncoding::Bcd),
-    ("binary", LengthEncoding::Binary),
-];
+const LENGTHS: Words<LengthEncoding> =
+    &[("ascii", LengthEncoding::Ascii), ("bcd", LengthEncoding::Bcd), ("binary", LengthEncoding::Binary)];
 const DIGITS: Words<Digits> = &[
     ("ascii", Digits::Ascii),
-    (
-        "bcd-left",
-        Digits::Bcd {
-            align: Align::Left,
-            pad: 0,
-        },
-    ),
-    (
-        "bcd-right",
-        Digits::Bcd {
-            align: Align::Right,
-            pad: 0,
-        },
-    ),
+    ("bcd-left", Digits::Bcd { align: Align::Left, pad: 0 }),
+    ("bcd-right", Digits::Bcd { align: Align::Right, pad: 0 }),
 ];
 const BINARIES: Words<Binary> = &[("raw", Binary::Raw), ("hex", Binary::Hex)];
 const UNITS: Words<Unit> = &[("characters", Unit::Characters), ("bytes", Unit::Bytes)];
@@ -152,36 +111,22 @@ fn word<T: Copy>(
     key: &str,
     words: &[(&str, T)],
 ) -> Result<T, DialectError> {
-    words
-        .iter()
-        .find(|(word, _)| *word == at.value)
-        .map(|(_, value)| *value)
-        .ok_or_else(|| {
-            let known = words
-                .iter()
-                .map(|(word, _)| *word)
-                .collect::<Vec<_>>()
-                .join(", ");
-            let reason = format!("`{key}` is `{}` and may be one of {known}", at.value);
-            DialectError::new(at.line, field.map(str::to_owned), reason)
-        })
+    words.iter().find(|(word, _)| *word == at.value).map(|(_, value)| *value).ok_or_else(|| {
+        let known = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+        let reason = format!("`{key}` is `{}` and may be one of {known}", at.value);
+        DialectError::new(at.line, field.map(str::to_owned), reason)
+    })
 }
 
 fn field(number: &str, keys: &FieldKeys, defaults: &Defaults) -> Result<FieldFormat, DialectError> {
     let error = |line: Option<usize>, reason: String| {
         DialectError::new(line.or(keys.line), Some(number.to_owned()), reason)
     };
-    let required = |key: &'static str| {
-        keys.words
-            .get(key)
-            .ok_or_else(|| error(None, format!("needs a `{key}`")))
-    };
+    let required =
+        |key: &'static str| keys.words.get(key).ok_or_else(|| error(None, format!("needs a `{key}`")));
     let name = required("name")?;
     let format = required("format")?;
-    let Notation { class, length } = format
-        .value
-        .parse()
-        .map_err(|reason| error(format.line, reason))?;
+    let Notation { class, length } = format.value.parse().map_err(|reason| error(format.line, reason))?;
     let variable = matches!(length, Length::Variable { .. });
     let mut digits = match keys.words.get("digits") {
         Some(at) => word(at, Some(number), "digits", DIGITS)?,
@@ -189,19 +134,14 @@ fn field(number: &str, keys: &FieldKeys, defaults: &Defaults) -> Result<FieldFor
         None => defaults.digits,
     };
     if let Some(at) = keys.words.get("pad") {
-        let nibble = (at.value.len() == 1)
-            .then(|| u8::from_str_radix(&at.value, 16).ok())
-            .flatten();
+        let nibble = (at.value.len() == 1).then(|| u8::from_str_radix(&at.value, 16).ok()).flatten();
         match (&mut digits, nibble) {
             (Digits::Bcd { pad, .. }, Some(nibble)) => *pad = nibble,
             (Digits::Bcd { .. }, None) => {
                 return Err(error(at.line, "`pad` is one hexadecimal digit".to_owned()));
             }
             (Digits::Ascii, _) => {
-                return Err(error(
-                    at.line,
-                    "`pad` has no meaning for ASCII digits".to_owned(),
-                ));
+                return Err(error(at.line, "`pad` has no meaning for ASCII digits".to_owned()));
             }
         }
     }
@@ -212,22 +152,16 @@ fn field(number: &str, keys: &FieldKeys, defaults: &Defaults) -> Result<FieldFor
     let optional = |key: &'static str| keys.words.get(key);
     let made = FieldFormat {
         // The caller has checked the number.
-        number: number
-            .parse()
-            .map_err(|_| error(None, "fields are numbered 2 to 128".to_owned()))?,
+        number: number.parse().map_err(|_| error(None, "fields are numbered 2 to 128".to_owned()))?,
         name: name.value.clone(),
         class,
         length,
-        length_encoding: optional("length").map_or(Ok(defaults.length), |at| {
-            word(at, Some(number), "length", LENGTHS)
-        })?,
-        unit: optional("unit").map_or(Ok(Unit::Characters), |at| {
-            word(at, Some(number), "unit", UNITS)
-        })?,
+        length_encoding: optional("length")
+            .map_or(Ok(defaults.length), |at| word(at, Some(number), "length", LENGTHS))?,
+        unit: optional("unit").map_or(Ok(Unit::Characters), |at| word(at, Some(number), "unit", UNITS))?,
         digits,
-        binary: optional("binary").map_or(Ok(defaults.binary), |at| {
-            word(at, Some(number), "binary", BINARIES)
-        })?,
+        binary: optional("binary")
+            .map_or(Ok(defaults.binary), |at| word(at, Some(number), "binary", BINARIES))?,
         sensitivity,
         parts: parts(number, keys, length)?,
     };
@@ -241,9 +175,7 @@ fn field(number: &str, keys: &FieldKeys, defaults: &Defaults) -> Result<FieldFor
         }
         let longest = said_of(&made, made.max_units());
         if longest >= 10usize.pow(u32::from(prefix_digits)) {
-            let reason = format!(
-                "can be {longest} long, more than {prefix_digits} digits of length can say"
-            );
+            let reason = format!("can be {longest} long, more than {prefix_digits} digits of length can say");
             return Err(error(format.line, reason));
         }
     }
@@ -252,10 +184,8 @@ fn field(number: &str, keys: &FieldKeys, defaults: &Defaults) -> Result<FieldFor
 
 fn sensitivity(at: &At<String>, field: &str) -> Result<Sensitivity, DialectError> {
     Sensitivity::from_name(&at.value).ok_or_else(|| {
-        let reason = format!(
-            "`{}` is no kind of secret; use one of none, pan, track, pin, key, private",
-            at.value
-        );
+        let reason =
+            format!("`{}` is no kind of secret; use one of none, pan, track, pin, key, private", at.value);
         DialectError::new(at.line, Some(field.to_owned()), reason)
     })
 }
@@ -265,28 +195,20 @@ fn parts(number: &str, keys: &FieldKeys, whole: Length) -> Result<Vec<Part>, Dia
     let mut made = Vec::with_capacity(keys.len());
     let mut start = 0;
     for (at, PartKeys { name, format }) in keys.iter().enumerate() {
-        let error = |reason: String| {
-            DialectError::new(format.line, Some(format!("{number}.{}", at + 1)), reason)
-        };
+        let error =
+            |reason: String| DialectError::new(format.line, Some(format!("{number}.{}", at + 1)), reason);
         let notation: Notation = format.value.parse().map_err(error)?;
         let length = match notation.length {
             Length::Fixed(length) => Some(usize::from(length)),
             Length::Variable { .. } if at + 1 == keys.len() => None,
             Length::Variable { .. } => {
-                return Err(error(
-                    "only the last part may have a variable length".to_owned(),
-                ));
+                return Err(error("only the last part may have a variable length".to_owned()));
             }
         };
         if notation.class == Class::SignedNumeric {
             return Err(error("parts cannot be of class x+n".to_owned()));
         }
-        made.push(Part {
-            name: name.clone(),
-            class: notation.class,
-            start,
-            length,
-        });
+        made.push(Part { name: name.clone(), class: notation.class, start, length });
         start += notation.length.max();
         if start > whole.max() {
             return Err(error(format!(
@@ -304,39 +226,25 @@ fn rule(keys: &RuleKeys, dialect: &Dialect) -> Result<Rule, DialectError> {
         DialectError::new(line.or(keys.line), Some(field.clone()), reason)
     };
     if dialect.field(keys.field).is_none() {
-        return Err(error(
-            None,
-            "the dialect has no such field to call sensitive".to_owned(),
-        ));
+        return Err(error(None, "the dialect has no such field to call sensitive".to_owned()));
     }
     let mtis = keys
         .mti
         .iter()
-        .map(|mti| {
-            mti.value
-                .parse()
-                .map_err(|reason| error(mti.line, format!("`{}`: {reason}", mti.value)))
-        })
+        .map(|mti| mti.value.parse().map_err(|reason| error(mti.line, format!("`{}`: {reason}", mti.value))))
         .collect::<Result<_, _>>()?;
     let when = match &keys.when {
         None => None,
-        Some((path, values)) if is_path(&path.value, dialect) => Some(When {
-            path: path.value.clone(),
-            values: values.clone(),
-        }),
+        // An inherited rule outlives the part it asks about: without the part it always holds, so the
+        // field is masked.
+        Some((path, values)) if path.line.is_none() || is_path(&path.value, dialect) => {
+            Some(When { path: path.value.clone(), values: values.clone() })
+        }
         Some((path, _)) => {
-            return Err(error(
-                path.line,
-                format!("`{}` is no field or part of the dialect", path.value),
-            ));
+            return Err(error(path.line, format!("`{}` is no field or part of the dialect", path.value)));
         }
     };
-    Ok(Rule {
-        field: keys.field,
-        mtis,
-        when,
-        kind: sensitivity(&keys.kind, &field)?,
-    })
+    Ok(Rule { field: keys.field, mtis, when, kind: sensitivity(&keys.kind, &field)? })
 }
 
 fn is_path(path: &str, dialect: &Dialect) -> bool {
@@ -344,7 +252,5 @@ fn is_path(path: &str, dialect: &Dialect) -> bool {
     let (Ok(number), Ok(part)) = (number.parse(), part.parse::<usize>()) else {
         return false;
     };
-    dialect
-        .field(number)
-        .is_some_and(|field| part <= field.parts.len() && (part > 0 || !path.contains('.')))
+    dialect.field(number).is_some_and(|field| part <= field.parts.len() && (part > 0 || !path.contains('.')))
 }

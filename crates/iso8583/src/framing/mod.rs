@@ -84,13 +84,7 @@ pub enum FrameError {
 
 impl Framing {
     /// All framings.
-    pub const ALL: [Self; 5] = [
-        Self::None,
-        Self::Len2,
-        Self::Len2Tpdu,
-        Self::Len2TpduHeader,
-        Self::Ascii4,
-    ];
+    pub const ALL: [Self; 5] = [Self::None, Self::Len2, Self::Len2Tpdu, Self::Len2TpduHeader, Self::Ascii4];
 
     /// The name of the framing in configuration files and on command lines.
     #[must_use]
@@ -151,26 +145,16 @@ impl Framing {
     /// A length above `max_bytes` or too small for the framing, as soon as it is seen: a peer
     /// cannot make the caller wait for, or keep, what will be refused. The stream is unusable
     /// after an error, because the next frame's beginning is not known.
-    pub fn split(
-        self,
-        buf: &[u8],
-        max_bytes: usize,
-    ) -> Result<Option<(Frame<'_>, usize)>, FrameError> {
+    pub fn split(self, buf: &[u8], max_bytes: usize) -> Result<Option<(Frame<'_>, usize)>, FrameError> {
         let Some((length_bytes, rest)) = self.read_length(buf)? else {
             return Ok(None);
         };
         if length_bytes > max_bytes {
-            return Err(FrameError::TooLong {
-                length_bytes,
-                max_bytes,
-            });
+            return Err(FrameError::TooLong { length_bytes, max_bytes });
         }
         let needed_bytes = self.before_body_len() + 1;
         if length_bytes < needed_bytes {
-            return Err(FrameError::TooShort {
-                length_bytes,
-                needed_bytes,
-            });
+            return Err(FrameError::TooShort { length_bytes, needed_bytes });
         }
         let Some(mut body) = rest.get(..length_bytes) else {
             return Ok(None);
@@ -186,10 +170,7 @@ impl Framing {
         {
             (header, body) = (Some(Header(*first)), rest);
         }
-        Ok(Some((
-            Frame { tpdu, header, body },
-            self.prefix_len() + length_bytes,
-        )))
+        Ok(Some((Frame { tpdu, header, body }, self.prefix_len() + length_bytes)))
     }
 
     /// The length that `buf` begins with and what follows it; `None` when `buf` ends inside it.
@@ -232,27 +213,17 @@ impl Framing {
         self.check_part("header", self.has_header(), header.is_some())?;
         let length_bytes = self.before_body_len() + body.len();
         if body.is_empty() {
-            return Err(FrameError::TooShort {
-                length_bytes,
-                needed_bytes: length_bytes + 1,
-            });
+            return Err(FrameError::TooShort { length_bytes, needed_bytes: length_bytes + 1 });
         }
         if length_bytes > self.longest() {
-            return Err(FrameError::TooLong {
-                length_bytes,
-                max_bytes: self.longest(),
-            });
+            return Err(FrameError::TooLong { length_bytes, max_bytes: self.longest() });
         }
         out.reserve(self.prefix_len() + length_bytes);
         match self {
             Self::None => {}
             Self::Ascii4 => out.extend_from_slice(format!("{length_bytes:04}").as_bytes()),
             // Checked above to fit 16 bits.
-            _ => out.extend_from_slice(
-                &u16::try_from(length_bytes)
-                    .unwrap_or(u16::MAX)
-                    .to_be_bytes(),
-            ),
+            _ => out.extend_from_slice(&u16::try_from(length_bytes).unwrap_or(u16::MAX).to_be_bytes()),
         }
         if let Some(Tpdu(tpdu)) = tpdu {
             out.extend_from_slice(&tpdu);
@@ -266,14 +237,8 @@ impl Framing {
 
     fn check_part(self, part: &'static str, has: bool, given: bool) -> Result<(), FrameError> {
         match (has, given) {
-            (true, false) => Err(FrameError::Missing {
-                framing: self,
-                part,
-            }),
-            (false, true) => Err(FrameError::Unexpected {
-                framing: self,
-                part,
-            }),
+            (true, false) => Err(FrameError::Missing { framing: self, part }),
+            (false, true) => Err(FrameError::Unexpected { framing: self, part }),
             _ => Ok(()),
         }
     }
@@ -324,19 +289,12 @@ pub struct HexError {
 
 /// Bytes of exactly `2 * N` hexadecimal digits.
 fn from_hex<const N: usize>(text: &str, what: &'static str) -> Result<[u8; N], HexError> {
-    let error = HexError {
-        what,
-        digits: N * 2,
-    };
+    let error = HexError { what, digits: N * 2 };
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if pairs.len() != N || !rest.is_empty() {
         return Err(error);
     }
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut bytes = [0; N];
     for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
         *byte = digit(high).ok_or(error)? << 4 | digit(low).ok_or(error)?;
