@@ -64,15 +64,20 @@ impl Dialect {
     /// A built-in dialect: `unionpay`, `iso87-ascii` or `iso87-binary`.
     #[must_use]
     pub fn builtin(name: &str) -> Option<&'static Self> {
-        static BUILTIN: LazyLock<Vec<Dialect>> = LazyLock::new(|| {
-            // A test reads every embedded file, so none is left out here.
-            BUILTIN_NAMES
-                .iter()
-                .filter_map(|name| builtin_text(name))
-                .filter_map(|text| Dialect::from_toml(text).ok())
-                .collect()
-        });
-        BUILTIN.iter().find(|dialect| dialect.name == name)
+        // Each is read when it is first asked for. A test reads them all, so none is missing here.
+        type Builtin = LazyLock<Option<Dialect>>;
+        fn read(name: &str) -> Option<Dialect> {
+            Dialect::from_toml(builtin_text(name)?).ok()
+        }
+        static UNIONPAY: Builtin = LazyLock::new(|| read("unionpay"));
+        static ISO87_ASCII: Builtin = LazyLock::new(|| read("iso87-ascii"));
+        static ISO87_BINARY: Builtin = LazyLock::new(|| read("iso87-binary"));
+        match name {
+            "unionpay" => UNIONPAY.as_ref(),
+            "iso87-ascii" => ISO87_ASCII.as_ref(),
+            "iso87-binary" => ISO87_BINARY.as_ref(),
+            _ => None,
+        }
     }
 
     /// The names [`Dialect::builtin`] knows.

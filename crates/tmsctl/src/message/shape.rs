@@ -1,0 +1,81 @@
+//! The JSON form of a message.
+//!
+//! ```json
+//! {"mti":"0800","fields":{"11":"000001","41":"99999906"},"framing":{"tpdu":"6005010000","header":"613100311108"}}
+//! ```
+
+use std::fmt;
+
+use iso8583::Mti;
+use iso8583::framing::{Header, Tpdu};
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A message as `decode --json` prints it and `encode` takes it.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MessageShape {
+    pub(super) mti: Mti,
+    pub(super) fields: Fields,
+    #[serde(default, skip_serializing_if = "FramingShape::is_empty")]
+    pub(super) framing: FramingShape,
+}
+
+/// What stood before the message; absent parts are left out.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FramingShape {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) tpdu: Option<Tpdu>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) header: Option<Header>,
+}
+
+impl FramingShape {
+    fn is_empty(&self) -> bool {
+        self.tpdu.is_none() && self.header.is_none()
+    }
+}
+
+/// Field numbers with their values as text, in the order they stand in.
+#[derive(Debug)]
+pub(super) struct Fields(pub(super) Vec<(u8, String)>);
+
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(number, text)| (number.to_string(), text)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+/// Reads the object by hand, because a map would silently keep one of two equal keys.
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of field numbers and texts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+        let mut fields: Vec<(u8, String)> = Vec::new();
+        while let Some((key, text)) = map.next_entry::<String, String>()? {
+            let number = key
+                .parse::<u8>()
+                .ok()
+                .filter(|number| (2..=128).contains(number) && number.to_string() == key)
+                .ok_or_else(|| A::Error::custom(format!("`{key}` is no field number from 2 to 128")))?;
+            if fields.iter().any(|(other, _)| *other == number) {
+                return Err(A::Error::custom(format!("field {number} stands twice")));
+            }
+            fields.push((number, text));
+        }
+        Ok(Fields(fields))
+    }
+}

@@ -1,0 +1,69 @@
+//! Standard output: text, tables and JSON.
+
+use std::io::{self, Write};
+
+use comfy_table::Table;
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// Prints a line to standard output.
+///
+/// # Errors
+///
+/// Standard output cannot be written. A reader that went away (`tmsctl … | head`) is no error.
+pub fn line(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let written =
+        out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("standard output cannot be written: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints a value as one line of JSON.
+///
+/// # Errors
+///
+/// As [`line`].
+pub fn json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(value)
+        .map_err(|error| Failure::new(format!("the result cannot be written as JSON: {error}")))?;
+    line(&text)
+}
+
+/// An empty table with these column names.
+#[must_use]
+pub fn table(columns: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED).set_header(columns.iter().copied());
+    table
+}
+
+/// Text from outside made safe to print: control characters, which could drive the person's
+/// terminal, are escaped.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            safe.extend(character.escape_default());
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_sequences_do_not_reach_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\u{9b}测试\n"), "a\\u{1b}[2Jb\\u{9b}测试\\n");
+    }
+}
