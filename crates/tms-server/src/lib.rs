@@ -1,1 +1,11 @@
 //! The terminal management server: listeners, sessions, dispatch, REST; library and binary
+
+pub mod app;
+pub mod config;
+pub mod contacts;
+pub mod counters;
+pub mod dispatch;
+pub mod pki;
+pub mod secret;
+pub mod listener;
+pub mod session;

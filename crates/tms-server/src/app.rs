@@ -1,0 +1,145 @@
+//! What every part of the server shares: the store, the vault, the object folder, who is
+//! connected, what was counted, and the clock.
+
+use std::{path::PathBuf, sync::Arc};
+
+use jiff::{SignedDuration, Timestamp};
+use tms_core::OperationId;
+use tms_crypto::vault::Vault;
+use tms_firmware::TrustRoot;
+use tms_store::{Store, Ticket};
+
+use crate::{contacts::Contacts, counters::Counters, dispatch::Wake, session::Images};
+
+/// The shared parts. Made once, behind an [`Arc`].
+#[derive(Debug)]
+pub struct App {
+    /// The only truth.
+    pub store: Arc<dyn Store>,
+    /// Opens what rests sealed in the store.
+    pub vault: Arc<Vault>,
+    /// Folder of firmware images and log bundles.
+    pub objects: Objects,
+    /// Firmware images in memory.
+    pub images: Images,
+    /// Keys that firmware must be signed with; without them nothing can be published.
+    pub trust: Option<TrustRoot>,
+    /// Reaches the sessions of connected terminals.
+    pub wake: Arc<Wake>,
+    /// When terminals were last heard of, written in batches.
+    pub contacts: Contacts,
+    /// What happened so far.
+    pub counters: Counters,
+    /// The limits in force.
+    pub limits: Limits,
+    /// The clock; a test gives its own.
+    pub clock: fn() -> Timestamp,
+}
+
+impl App {
+    /// Puts the parts together; nobody is connected yet and nothing was counted.
+    pub fn new(
+        store: Arc<dyn Store>,
+        vault: Vault,
+        objects: Objects,
+        trust: Option<TrustRoot>,
+        limits: Limits,
+        clock: fn() -> Timestamp,
+    ) -> Self {
+        Self {
+            store,
+            vault: Arc::new(vault),
+            objects,
+            // Room for the versions that an estate has in flight at a time.
+            images: Images::new(limits.firmware_bytes.saturating_mul(4)),
+            trust,
+            wake: Arc::default(),
+            contacts: Contacts::default(),
+            counters: Counters::default(),
+            limits,
+            clock,
+        }
+    }
+
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Identity and deadline of a new operation.
+    #[must_use]
+    pub fn ticket(&self, now: Timestamp) -> Ticket {
+        let lifetime = i64::try_from(self.limits.operation_lifetime_s).unwrap_or(i64::MAX);
+        let expires_at = now.saturating_add(SignedDuration::from_secs(lifetime)).unwrap_or(Timestamp::MAX);
+        Ticket { id: OperationId::new(now, tms_crypto::random_bytes()), expires_at }
+    }
+}
+
+/// Where objects are.
+#[derive(Debug, Clone)]
+pub struct Objects {
+    folder: PathBuf,
+}
+
+impl Objects {
+    /// Objects in `folder`.
+    #[must_use]
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// The path of an object; `name` comes from the store and is relative.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+}
+
+/// Bounds on what peers can make the server hold.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Largest frame on a terminal connection, in bytes.
+    pub frame_bytes: usize,
+    /// Most terminal connections at once.
+    pub connections: usize,
+    /// Most terminal connections from one address at once.
+    pub connections_per_address: usize,
+    /// Time for a TLS handshake, in seconds.
+    pub handshake_timeout_s: u64,
+    /// Time without a message after which a connection is closed, in seconds.
+    pub idle_timeout_s: u64,
+    /// Largest log bundle, in bytes.
+    pub log_bundle_bytes: u64,
+    /// Largest firmware image, in bytes.
+    pub firmware_bytes: u64,
+    /// Time in which a terminal has to answer a task before it is offered again, in seconds.
+    pub operation_timeout_s: u64,
+    /// Time after which an operation that nobody finished expires, in seconds.
+    pub operation_lifetime_s: u64,
+    /// Times a task is offered before its operation fails.
+    pub operation_attempts: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame_bytes: 8 * 1024,
+            connections: 10_000,
+            connections_per_address: 10_000,
+            handshake_timeout_s: 10,
+            idle_timeout_s: 300,
+            log_bundle_bytes: 1024 * 1024,
+            firmware_bytes: 64 * 1024 * 1024,
+            operation_timeout_s: 60,
+            operation_lifetime_s: 7 * 24 * 3600,
+            operation_attempts: 5,
+        }
+    }
+}

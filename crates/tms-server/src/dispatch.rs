@@ -1,0 +1,106 @@
+//! Who is connected, and how work reaches them: a wake-up for the session of a terminal.
+//!
+//! A wake-up carries nothing and may be lost: the operation it announces is durable before, and
+//! every session looks for work when it starts and again from time to time.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tms_core::TerminalId;
+use tokio::sync::Notify;
+
+/// The connected terminals of this node.
+#[derive(Debug, Default)]
+pub struct Wake {
+    sessions: Mutex<HashMap<TerminalId, Vec<Arc<Notify>>>>,
+}
+
+impl Wake {
+    /// Tells every session of a terminal to look for work.
+    pub fn terminal(&self, terminal: &TerminalId) {
+        for session in self.lock().get(terminal).into_iter().flatten() {
+            session.notify_one();
+        }
+    }
+
+    /// Registers a session until the subscription is dropped.
+    #[must_use]
+    pub fn subscribe(self: &Arc<Self>, terminal: TerminalId) -> Subscription {
+        let notify = Arc::new(Notify::new());
+        self.lock().entry(terminal.clone()).or_default().push(Arc::clone(&notify));
+        Subscription { wake: Arc::clone(self), terminal, notify }
+    }
+
+    /// How many terminals have a session.
+    #[must_use]
+    pub fn connected(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether a terminal has a session.
+    #[must_use]
+    pub fn is_connected(&self, terminal: &TerminalId) -> bool {
+        self.lock().contains_key(terminal)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<TerminalId, Vec<Arc<Notify>>>> {
+        // A panic elsewhere cannot leave the map half changed: every change is one call.
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A session's place in [`Wake`].
+#[derive(Debug)]
+pub struct Subscription {
+    wake: Arc<Wake>,
+    terminal: TerminalId,
+    notify: Arc<Notify>,
+}
+
+impl Subscription {
+    /// Waits for the next wake-up. One that came before the call is not lost.
+    pub async fn woken(&self) {
+        self.notify.notified().await;
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut sessions = self.wake.lock();
+        if let Some(list) = sessions.get_mut(&self.terminal) {
+            list.retain(|n| !Arc::ptr_eq(n, &self.notify));
+            if list.is_empty() {
+                sessions.remove(&self.terminal);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_wake_up_reaches_the_session_that_subscribed() {
+        let wake = Arc::new(Wake::default());
+        let id: TerminalId = "10000001".parse().unwrap();
+        let session = wake.subscribe(id.clone());
+        wake.terminal(&id);
+        session.woken().await;
+        assert_eq!(wake.connected(), 1);
+    }
+
+    #[test]
+    fn a_dropped_session_is_forgotten_and_its_successor_is_not() {
+        let wake = Arc::new(Wake::default());
+        let id: TerminalId = "10000001".parse().unwrap();
+        let old = wake.subscribe(id.clone());
+        let new = wake.subscribe(id.clone());
+        drop(old);
+        assert!(wake.is_connected(&id));
+        drop(new);
+        assert!(!wake.is_connected(&id));
+    }
+}

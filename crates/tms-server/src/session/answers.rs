@@ -1,0 +1,278 @@
+//! What the estate answers to each request of an enrolled terminal. Whatever an answer promises
+//! is durable before it is given.
+
+use tms_core::{DeviceState, Health, NewOperation, OperationId, OperationKind, OperationState, Reported, TerminalId, reconcile};
+use tms_crypto::keyblock::{WorkingKeys, wrap_working_keys};
+use tms_proto::{
+    Answer, Exchange, HostEvent, Refusal,
+    file::BlockRequest,
+    parameters::Values,
+    report::Report,
+    task::TaskResult,
+    upload::Chunk,
+};
+use tracing::{debug, info};
+
+use super::{Ended, Session, images::ReadError};
+use crate::secret::unseal_tmk;
+
+/// Finished operations that a reconciliation looks back on.
+const RECENT_OPERATIONS: u32 = 20;
+
+impl Session {
+    pub(super) async fn answer_event(&mut self, terminal: &TerminalId, event: HostEvent) -> Result<(), Ended> {
+        match event {
+            HostEvent::SignOn { exchange, .. } => self.sign_on(terminal, exchange).await,
+            HostEvent::SignOff { exchange } => self.approve(exchange),
+            HostEvent::Status { exchange, values } => self.status(terminal, exchange, values).await,
+            HostEvent::Report { exchange, report } => self.report(terminal, exchange, *report).await,
+            HostEvent::ParametersRequested { exchange } => self.parameters(terminal, exchange).await,
+            HostEvent::FileRead { exchange, request } => self.file_read(terminal, exchange, request).await,
+            HostEvent::TaskPoll { exchange } => self.task_poll(exchange).await,
+            HostEvent::TaskResult { exchange, result } => self.task_result(terminal, exchange, result).await,
+            HostEvent::LogChunk { exchange, chunk } => self.log_chunk(terminal, exchange, chunk).await,
+            HostEvent::CommandAnswered { task, refusal } => self.command_answered(&task, refusal).await,
+            HostEvent::PushAnswered { push, refusal } => self.push_answered(&push, refusal).await,
+            HostEvent::Echo | HostEvent::EchoAnswered => Ok(()),
+            HostEvent::TimedOut(function) => {
+                debug!(terminal = terminal.as_str(), %function, "not answered in time");
+                Ok(())
+            }
+            other => {
+                debug!(terminal = terminal.as_str(), ?other, "event of no meaning here");
+                Ok(())
+            }
+        }
+    }
+
+    async fn sign_on(&mut self, terminal: &TerminalId, exchange: Exchange) -> Result<(), Ended> {
+        let keys = match self.working_keys(terminal, &exchange).await {
+            Ok(keys) => keys,
+            Err(refusal) => return self.refuse(exchange, refusal),
+        };
+        let now = self.app.now();
+        self.announce();
+        match &keys {
+            Some(block) => self.protocol.answer(exchange, Answer::Keys(block), now)?,
+            None => self.protocol.answer(exchange, Answer::Approved, now)?,
+        }
+        self.app.counters.sign_ons.increment();
+        info!(terminal = terminal.as_str(), address = %self.peer.address, "signed on");
+        self.look_for_work().await
+    }
+
+    /// The key block of a sign-on reply: UnionPay terminals with a master key get working keys.
+    async fn working_keys(&self, id: &TerminalId, exchange: &Exchange) -> Result<Option<Vec<u8>>, Refusal> {
+        let with_track_key = match (self.protocol.profile().name(), exchange.code()) {
+            ("unionpay", "003") => false,
+            ("unionpay", "004") => true,
+            _ => return Ok(None),
+        };
+        let terminal = self.stored_terminal(id).await.map_err(|e| self.store_refusal(&e))?;
+        let sealed = terminal.map(|t| t.tmk_sealed).unwrap_or_default();
+        if sealed.is_empty() {
+            return Ok(None);
+        }
+        let tmk = unseal_tmk(&self.app.vault, id, &sealed).map_err(|error| {
+            tracing::warn!(terminal = id.as_str(), %error, "terminal master key cannot be opened");
+            Refusal::SystemError
+        })?;
+        Ok(Some(wrap_working_keys(&tmk, &WorkingKeys::generate(with_track_key))))
+    }
+
+    async fn status(&mut self, id: &TerminalId, exchange: Exchange, mut values: Values) -> Result<(), Ended> {
+        let mut part = |name: &str| values.remove(name).map(|v| device_state(v == "1"));
+        let health = Health {
+            keyboard: part("health.keyboard"),
+            pin_pad: part("health.pin_pad"),
+            card_reader: part("health.card_reader"),
+            printer: part("health.printer"),
+            display: part("health.display"),
+            ..Health::default()
+        };
+        values.retain(|name, _| tms_core::parameters::find(name).is_some());
+        let reported = Reported { parameters: values, health, at: Some(self.app.now()), ..Reported::default() };
+        self.record(id, exchange, reported).await
+    }
+
+    async fn report(&mut self, id: &TerminalId, exchange: Exchange, report: Report) -> Result<(), Ended> {
+        let h = report.health;
+        let health = Health {
+            keyboard: Some(device_state(h.keyboard)),
+            pin_pad: Some(device_state(h.pin_pad)),
+            card_reader: Some(device_state(h.card_reader)),
+            printer: Some(device_state(h.printer)),
+            display: Some(device_state(h.display)),
+            paper: Some(h.paper),
+            tamper: Some(h.tampered),
+            battery_percent: Some(h.battery_percent),
+        };
+        let credentials = report
+            .credentials
+            .iter()
+            .filter_map(|(role, generation)| Some((role.parse().ok()?, *generation)))
+            .collect();
+        let reported = Reported {
+            parameters: report.parameters,
+            parameters_revision: None,
+            firmware_version: Some(report.version),
+            boot_count: Some(report.boot_count),
+            credentials,
+            health,
+            flash_slot: Some(report.slot),
+            at: Some(self.app.now()),
+        };
+        self.record(id, exchange, reported).await
+    }
+
+    /// Makes a report durable, asks for the operations that it shows to be missing, and answers.
+    async fn record(&mut self, id: &TerminalId, exchange: Exchange, reported: Reported) -> Result<(), Ended> {
+        if let Err(error) = self.app.store.record_report(id, reported, self.app.now()).await {
+            let refusal = self.store_refusal(&error);
+            return self.refuse(exchange, refusal);
+        }
+        let reconciled = self.reconcile(id).await;
+        let agree = self.or_log(reconciled).unwrap_or(false);
+        if self.is_setting_parameters() {
+            self.parameters_reported(agree).await?;
+        } else {
+            self.look_for_work().await?;
+        }
+        self.approve(exchange)
+    }
+
+    /// Queues what is missing until desired and reported state agree. Answers whether the reported
+    /// parameters are the desired ones.
+    async fn reconcile(&self, id: &TerminalId) -> tms_store::Result<bool> {
+        let store = &self.app.store;
+        let Some(terminal) = store.terminal(id).await? else { return Ok(false) };
+        let (desired, reported) = (&terminal.desired, &terminal.reported);
+        let agree = desired.parameters.iter().all(|(name, value)| reported.parameters.get(name) == Some(value));
+        let version = match &desired.firmware {
+            Some(firmware) => store.firmware(firmware).await?.map(|f| f.version),
+            None => None,
+        };
+        let firmware_agrees = version.is_none() || version == reported.firmware_version;
+        if agree && firmware_agrees {
+            return Ok(agree);
+        }
+        let mut known = store.open_operations(id).await?;
+        known.extend(store.operations(id, None, RECENT_OPERATIONS).await?);
+        for kind in reconcile(desired, reported, version.as_deref(), &known) {
+            // A credential needs a secret, which only a rotation that somebody asked for has.
+            if matches!(kind, OperationKind::RotateCredential { .. }) {
+                continue;
+            }
+            let now = self.app.now();
+            let ticket = self.app.ticket(now);
+            let (terminal, expires_at) = (id.clone(), ticket.expires_at);
+            let operation = NewOperation { id: ticket.id, terminal, kind, expires_at };
+            info!(terminal = id.as_str(), kind = operation.kind.name(), "reported state differs; operation queued");
+            store.enqueue(operation, now).await?;
+        }
+        Ok(agree)
+    }
+
+    async fn parameters(&mut self, id: &TerminalId, exchange: Exchange) -> Result<(), Ended> {
+        let stored = self.stored_terminal(id).await;
+        let Some(terminal) = self.or_log(stored).flatten() else {
+            return self.refuse(exchange, Refusal::SystemError);
+        };
+        if self.is_setting_parameters() {
+            self.work_fetched().await;
+        }
+        let now = self.app.now();
+        Ok(self.protocol.answer(exchange, Answer::Parameters(&terminal.desired.parameters), now)?)
+    }
+
+    async fn task_poll(&mut self, exchange: Exchange) -> Result<(), Ended> {
+        self.look_for_work().await?;
+        let accepted = self.work.as_ref().is_some_and(|w| w.operation.state == OperationState::Accepted);
+        let task = self.work.as_ref().filter(|_| !accepted).and_then(super::work::Work::task);
+        if task.is_some() {
+            self.work_fetched().await;
+        }
+        let now = self.app.now();
+        Ok(self.protocol.answer(exchange, Answer::Task(task.as_ref()), now)?)
+    }
+
+    async fn task_result(&mut self, id: &TerminalId, exchange: Exchange, result: TaskResult) -> Result<(), Ended> {
+        debug!(terminal = id.as_str(), operation = %result.operation, step = result.step, outcome = %result.outcome, "result");
+        match self.take_result(id, &result).await {
+            Ok(()) => {
+                self.look_for_work().await?;
+                self.approve(exchange)
+            }
+            Err(refusal) => self.refuse(exchange, refusal),
+        }
+    }
+
+    async fn file_read(&mut self, id: &TerminalId, exchange: Exchange, request: BlockRequest) -> Result<(), Ended> {
+        let firmware = self.work.as_ref().and_then(super::work::Work::firmware).cloned();
+        let read = self.app.images.read(&self.app, firmware.as_ref(), &request, self.protocol.profile().block_bytes());
+        let (file, data) = match read.await {
+            Ok(read) => read,
+            Err(error) => {
+                if matches!(error, ReadError::OutOfRange { .. }) {
+                    self.app.counters.reads_out_of_range.increment();
+                }
+                self.app.counters.messages_refused.increment();
+                info!(terminal = id.as_str(), file = request.file, offset = request.offset, %error, "read refused");
+                return self.refuse(exchange, error.refusal());
+            }
+        };
+        if self.reading.as_deref() != Some(&request.file) {
+            if request.offset > 0 {
+                self.app.counters.transfers_resumed.increment();
+                info!(terminal = id.as_str(), file = request.file, offset = request.offset, "transfer resumed");
+            }
+            self.reading = Some(request.file.clone());
+        }
+        self.app.counters.blocks_sent.increment();
+        self.app.counters.block_bytes.add(data.len() as u64);
+        self.work_goes_on();
+        let total_bytes = file.len() as u64;
+        self.note_progress(&request, total_bytes).await;
+        let answer = Answer::Block { offset: request.offset, total_bytes, data: &data };
+        let now = self.app.now();
+        Ok(self.protocol.answer(exchange, answer, now)?)
+    }
+
+    /// Writes the progress of a transfer at each tenth: no row per block.
+    async fn note_progress(&self, request: &BlockRequest, total: u64) {
+        let tenth = (total / 10).max(1);
+        let done = request.offset.saturating_add(u64::from(request.length));
+        if request.offset / tenth == done / tenth {
+            return;
+        }
+        if let Some(work) = &self.work {
+            let progress = tms_core::Progress { done, total };
+            let noted = self.app.store.set_progress(work.operation.id, progress).await;
+            self.or_log(noted);
+        }
+    }
+
+    async fn log_chunk(&mut self, id: &TerminalId, exchange: Exchange, chunk: Chunk) -> Result<(), Ended> {
+        let operation = OperationId::from_uuid(chunk.operation);
+        match self.take_chunk(id, operation, chunk).await {
+            Ok(next) => {
+                self.work_goes_on();
+                let now = self.app.now();
+                Ok(self.protocol.answer(exchange, Answer::Uploaded(next), now)?)
+            }
+            Err(refusal) => {
+                self.app.counters.messages_refused.increment();
+                self.refuse(exchange, refusal)
+            }
+        }
+    }
+
+    fn approve(&mut self, exchange: Exchange) -> Result<(), Ended> {
+        let now = self.app.now();
+        Ok(self.protocol.answer(exchange, Answer::Approved, now)?)
+    }
+}
+
+fn device_state(works: bool) -> DeviceState {
+    if works { DeviceState::Ok } else { DeviceState::Fault }
+}

@@ -1,0 +1,105 @@
+//! Taking a log bundle: gathered in memory up to the limit, then written whole.
+
+use std::path::Path;
+
+use tms_core::{LogBundle, OperationId, OperationKind, TerminalId};
+use tms_crypto::sha256;
+use tms_proto::{Refusal, upload::Chunk};
+use tokio::io::AsyncWriteExt;
+use tracing::info;
+
+use super::Session;
+
+/// A bundle on its way.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    operation: OperationId,
+    sha256: [u8; 32],
+    total_bytes: u64,
+    data: Vec<u8>,
+}
+
+impl Session {
+    /// Takes a chunk; answers the offset that is wanted next. The last chunk is answered when the
+    /// bundle is on disk and in the store.
+    pub(super) async fn take_chunk(
+        &mut self,
+        terminal: &TerminalId,
+        operation: OperationId,
+        chunk: Chunk,
+    ) -> Result<u64, Refusal> {
+        let allowed = self.work.as_ref().is_some_and(|w| {
+            w.operation.id == operation && matches!(w.operation.kind, OperationKind::CollectLogs { .. })
+        });
+        if !allowed {
+            return self.already_taken(terminal, operation, &chunk).await;
+        }
+        if chunk.total_bytes > self.app.limits.log_bundle_bytes {
+            info!(terminal = terminal.as_str(), bytes = chunk.total_bytes, "log bundle over the limit refused");
+            return Err(Refusal::OutOfRange);
+        }
+        let same = self.upload.as_ref().is_some_and(|u| u.operation == operation && u.sha256 == chunk.sha256);
+        if !same {
+            let data = Vec::new();
+            let (sha256, total_bytes) = (chunk.sha256, chunk.total_bytes);
+            self.upload = Some(Upload { operation, sha256, total_bytes, data });
+        }
+        let Some(upload) = &mut self.upload else { return Err(Refusal::SystemError) };
+        let next = upload.data.len() as u64;
+        if chunk.offset != next {
+            return Ok(next);
+        }
+        upload.data.extend_from_slice(&chunk.data);
+        let next = upload.data.len() as u64;
+        if next < upload.total_bytes {
+            return Ok(next);
+        }
+        let Some(upload) = self.upload.take() else { return Err(Refusal::SystemError) };
+        if sha256(&upload.data) != upload.sha256 {
+            info!(terminal = terminal.as_str(), "log bundle does not have its announced hash; asked again");
+            return Ok(0);
+        }
+        self.keep_bundle(terminal, upload).await?;
+        Ok(next)
+    }
+
+    /// The answer to a last chunk may have been lost: a bundle that is complete is answered again.
+    async fn already_taken(&self, terminal: &TerminalId, operation: OperationId, chunk: &Chunk) -> Result<u64, Refusal> {
+        let bundle = self.app.store.log_bundle(operation).await.map_err(|e| self.store_refusal(&e))?;
+        match bundle {
+            Some(b) if b.terminal == *terminal && b.sha256 == hex::encode(chunk.sha256) => Ok(b.size_bytes),
+            _ => Err(Refusal::NotPermitted),
+        }
+    }
+
+    async fn keep_bundle(&self, terminal: &TerminalId, upload: Upload) -> Result<(), Refusal> {
+        let object = format!("logs/{terminal}/{}.log", upload.operation);
+        if let Err(error) = write_durably(&self.app.objects.path(&object), &upload.data).await {
+            tracing::error!(object, %error, "log bundle not written");
+            return Err(Refusal::SystemError);
+        }
+        let bundle = LogBundle {
+            operation: upload.operation,
+            terminal: terminal.clone(),
+            object,
+            size_bytes: upload.data.len() as u64,
+            sha256: hex::encode(upload.sha256),
+            collected_at: self.app.now(),
+        };
+        self.app.store.add_log_bundle(bundle).await.map_err(|e| self.store_refusal(&e))?;
+        self.app.counters.log_bundles.increment();
+        Ok(())
+    }
+}
+
+/// Writes a file so that after a crash it is whole or absent.
+async fn write_durably(path: &Path, data: &[u8]) -> std::io::Result<()> {
+    let partial = path.with_extension("part");
+    if let Some(folder) = path.parent() {
+        tokio::fs::create_dir_all(folder).await?;
+    }
+    let mut file = tokio::fs::File::create(&partial).await?;
+    file.write_all(data).await?;
+    file.sync_all().await?;
+    tokio::fs::rename(&partial, path).await
+}
