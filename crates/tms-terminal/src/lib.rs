@@ -1,1 +1,46 @@
-//! A simulated POS terminal with virtual hardware, durable state and faults on request
+//! A simulated POS terminal: real sockets, real certificates, real messages, real files. One process
+//! runs one of them or thousands; each survives being killed at any moment.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use tms_terminal::{Fleet, Scenario};
+//!
+//! # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
+//! let fleet = Fleet::new();
+//! let terminal = fleet.start(Scenario::load(Path::new("terminals/10000001/terminal.toml"))?)?;
+//! while !terminal.snapshot().link.signed_on {
+//!     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+//! }
+//! let login = terminal.try_login("99", "73920418")?;
+//! println!("version {}, login {login:?}", terminal.snapshot().firmware_version);
+//! terminal.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Modules in reading order: [`scenario`] (what `terminal.toml` says), [`fleet`] (running terminals),
+//! [`keypad`], [`flash`] and [`log`] (virtual hardware), [`state`] (what survives), [`tls`],
+//! [`failure`] (why there is no session, and what to do) and [`backoff`].
+
+mod agent;
+mod clock;
+mod connection;
+mod faults;
+mod machine;
+mod status;
+
+pub mod backoff;
+pub mod failure;
+pub mod flash;
+pub mod fleet;
+pub mod keypad;
+pub mod log;
+pub mod scenario;
+pub mod state;
+pub mod tls;
+
+pub use failure::{Failure, FailureKind};
+pub use fleet::{Fleet, Handle, Snapshot, StartError};
+pub use keypad::Login;
+pub use scenario::{Scenario, ScenarioError};
+pub use status::Link;

@@ -1,0 +1,404 @@
+//! Fetching and installing firmware: the signed manifest first, then the image in blocks, into the
+//! slot that does not run. Nothing boots that was not verified as it lies in the slot.
+
+use std::fs;
+
+use jiff::Timestamp;
+use tms_firmware::{
+    Envelope, FirmwareError, InstallError, VerifiedManifest, envelope::MAX_ENVELOPE_BYTES, install::Phase,
+};
+use tms_proto::{
+    Refusal,
+    file::{Block, BlockRequest},
+    task::Outcome,
+    transfer::{Transfer, TransferSpec},
+};
+
+use super::{Agent, Exit, RETRY_AFTER_MS};
+use crate::{
+    failure::{Failure, FailureKind},
+    flash::{FlashError, SlotWriter},
+    state::{Install, StateError, TaskKey},
+};
+
+/// How much may be fetched again after the process is killed.
+const SAVE_EVERY_BYTES: u64 = 256 * 1024;
+/// Useless blocks in a row after which the connection is given up.
+const MAX_USELESS_BLOCKS: u32 = 16;
+
+/// A fetch on this connection.
+#[derive(Debug)]
+pub(super) struct Fetch {
+    stage: Stage,
+    due: Timestamp,
+    useless_in_a_row: u32,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Manifest { bytes: Vec<u8>, total_bytes: Option<u64>, waiting: bool },
+    Image { transfer: Transfer, writer: SlotWriter, verified: Box<VerifiedManifest>, saved_bytes: u64 },
+}
+
+impl Fetch {
+    fn manifest(now: Timestamp) -> Self {
+        Self {
+            stage: Stage::Manifest { bytes: Vec::new(), total_bytes: None, waiting: false },
+            due: now,
+            useless_in_a_row: 0,
+        }
+    }
+
+    pub(super) fn retry_due(&self) -> Timestamp {
+        match &self.stage {
+            Stage::Manifest { waiting: true, .. } => Timestamp::MAX,
+            _ => self.due,
+        }
+    }
+}
+
+impl Agent {
+    pub(super) fn begin_install(
+        &mut self,
+        task: TaskKey,
+        file: &str,
+        size_bytes: u64,
+        sha256: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<(), Exit> {
+        {
+            let mut machine = self.machine();
+            if machine.state.install.is_some() {
+                machine.fail_install(Outcome::WRONG_STATE, "replaced by a newer installation", now)?;
+            }
+            machine.state.install = Some(Install {
+                task,
+                file: file.to_owned(),
+                size_bytes,
+                sha256: hex::encode(sha256),
+                durable_bytes: 0,
+            });
+            machine.save()?;
+        }
+        self.fetch = Some(Fetch::manifest(now));
+        Ok(())
+    }
+
+    /// Takes up an installation where the state left it, if there is one.
+    pub(super) fn resume_install(&mut self, now: Timestamp) -> Result<(), Exit> {
+        let (phase, install) = {
+            let machine = self.machine();
+            (machine.state.slots.phase().clone(), machine.state.install.clone())
+        };
+        let Some(install) = install else { return Ok(()) };
+        self.fetch = match phase {
+            Phase::Ready => {
+                self.reboot = true;
+                None
+            }
+            Phase::Writing { .. } => {
+                Some(self.resume_image(&install, now).unwrap_or_else(|| Fetch::manifest(now)))
+            }
+            _ => Some(Fetch::manifest(now)),
+        };
+        Ok(())
+    }
+
+    /// Everything is looked at again: the kept manifest, its signatures, what lies in the slot.
+    fn resume_image(&mut self, install: &Install, now: Timestamp) -> Option<Fetch> {
+        let fetch = {
+            let mut machine = self.machine();
+            let envelope =
+                fs::read(machine.manifest_path()).ok().and_then(|json| Envelope::from_json(&json).ok())?;
+            let verified = envelope.verify(&machine.materials.trust).ok()?;
+            if !describes(&verified, install) {
+                return None;
+            }
+            let device = machine.device();
+            let slot = machine.state.slots.begin(&verified, &device).ok()?;
+            let writer = machine.flash.writer(slot, install.durable_bytes).ok()?;
+            machine.note(
+                now,
+                'I',
+                "update",
+                &format!("resuming {} at byte {}", install.file, install.durable_bytes),
+            );
+            self.image_fetch(install, writer, verified, now)
+        };
+        if install.durable_bytes > 0 {
+            self.status.resumed();
+        }
+        Some(fetch)
+    }
+
+    fn image_fetch(
+        &self,
+        install: &Install,
+        writer: SlotWriter,
+        verified: VerifiedManifest,
+        now: Timestamp,
+    ) -> Fetch {
+        let spec = TransferSpec {
+            file: install.file.clone(),
+            size_bytes: install.size_bytes,
+            block_bytes: self.session.profile().block_bytes(),
+            window: self.window,
+        };
+        Fetch {
+            stage: Stage::Image {
+                transfer: Transfer::new(spec, install.durable_bytes),
+                writer,
+                verified: Box::new(verified),
+                saved_bytes: install.durable_bytes,
+            },
+            due: now,
+            useless_in_a_row: 0,
+        }
+    }
+
+    pub(super) fn pump_fetch(&mut self, now: Timestamp) -> Result<(), Exit> {
+        let block_bytes = self.session.profile().block_bytes();
+        let Some(fetch) = self.fetch.as_mut().filter(|fetch| now >= fetch.retry_due()) else { return Ok(()) };
+        // Answers drive it from here on; only a failure sets the next time.
+        fetch.due = Timestamp::MAX;
+        let requests = match &mut fetch.stage {
+            Stage::Manifest { bytes, waiting, .. } => {
+                *waiting = true;
+                let offset = bytes.len() as u64;
+                let file = self
+                    .machine
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .state
+                    .install
+                    .as_ref()
+                    .map(|i| i.file.clone());
+                let Some(file) = file else { return Ok(()) };
+                vec![BlockRequest { file: format!("{file}.manifest"), offset, length: block_bytes }]
+            }
+            Stage::Image { transfer, .. } => transfer.next_requests(),
+        };
+        for request in requests {
+            self.session.read_block(request, now)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_block(&mut self, block: Block, now: Timestamp) -> Result<(), Exit> {
+        let Some(fetch) = &mut self.fetch else { return Ok(()) };
+        fetch.due = now;
+        fetch.useless_in_a_row = 0;
+        match &mut fetch.stage {
+            Stage::Manifest { bytes, total_bytes, waiting } => {
+                let total = *total_bytes.get_or_insert(block.total_bytes);
+                let expected = bytes.len() as u64;
+                let sound = block.offset == expected && block.total_bytes == total && !block.data.is_empty();
+                if !sound || total > MAX_ENVELOPE_BYTES as u64 {
+                    let reason =
+                        format!("the manifest has {} bytes, or came out of order", block.total_bytes);
+                    return self.fail(Outcome::FETCH_FAILED, &reason, now);
+                }
+                bytes.extend_from_slice(&block.data);
+                *waiting = false;
+                if bytes.len() as u64 >= total {
+                    let json = std::mem::take(bytes);
+                    return self.on_manifest(&json, now);
+                }
+                Ok(())
+            }
+            Stage::Image { transfer, .. } => {
+                if let Err(error) = transfer.on_block(block) {
+                    return self.fail(Outcome::HASH_MISMATCH, &error.to_string(), now);
+                }
+                self.write_ready(now)
+            }
+        }
+    }
+
+    /// The manifest is whole: believe it only if enough trusted keys signed it, then begin to write.
+    fn on_manifest(&mut self, json: &[u8], now: Timestamp) -> Result<(), Exit> {
+        let begun = {
+            let mut machine = self.machine();
+            let Some(install) = machine.state.install.clone() else { return Ok(()) };
+            match Envelope::from_json(json).and_then(|envelope| envelope.verify(&machine.materials.trust)) {
+                Err(error) => Err((firmware_outcome(&error), error.to_string())),
+                Ok(verified) if !describes(&verified, &install) => Err((
+                    Outcome::HASH_MISMATCH,
+                    "the signed manifest describes another image than was announced".to_owned(),
+                )),
+                Ok(verified) => {
+                    let device = machine.device();
+                    match machine.state.slots.begin(&verified, &device) {
+                        Err(error) => Err((install_outcome(&error), error.to_string())),
+                        Ok(slot) => {
+                            let path = machine.manifest_path();
+                            machine.keep(&path, json)?;
+                            machine.save()?;
+                            let writer = machine.flash.writer(slot, 0).map_err(flash_exit)?;
+                            let text = format!(
+                                "installing version {} to slot {slot}, {} bytes",
+                                verified.manifest().version,
+                                install.size_bytes
+                            );
+                            machine.note(now, 'I', "update", &text);
+                            Ok((install, writer, verified))
+                        }
+                    }
+                }
+            }
+        };
+        match begun {
+            Ok((install, writer, verified)) => {
+                self.fetch = Some(self.image_fetch(&install, writer, verified, now));
+                Ok(())
+            }
+            Err((outcome, reason)) => self.fail(outcome, &reason, now),
+        }
+    }
+
+    fn write_ready(&mut self, now: Timestamp) -> Result<(), Exit> {
+        let Some(Fetch { stage: Stage::Image { transfer, writer, verified, saved_bytes }, .. }) =
+            &mut self.fetch
+        else {
+            return Ok(());
+        };
+        let mut machine = self.machine.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        while let Some((_, data)) = transfer.take_ready() {
+            let at = match writer.append(&data, &mut machine.power_bytes) {
+                Ok(at) => at,
+                Err(FlashError::PowerCut { .. }) => return Err(Exit::PowerCut),
+                Err(error) => return Err(flash_exit(error)),
+            };
+            if at.saturating_sub(*saved_bytes) >= SAVE_EVERY_BYTES {
+                if let Some(install) = &mut machine.state.install {
+                    install.durable_bytes = at;
+                }
+                machine.save()?;
+                transfer.on_durable(at);
+                *saved_bytes = at;
+            }
+        }
+        if !transfer.is_complete() {
+            return Ok(());
+        }
+        // As it lies in the slot, not as it came over the wire.
+        let slot = machine.state.slots.active().other();
+        let (size, hash) =
+            machine.flash.measure(slot).map_err(|error| StateError::io(&machine.flash.path(slot), error))?;
+        match machine.state.slots.verified(verified, size, &hash) {
+            Ok(()) => {
+                machine.save()?;
+                machine.note(now, 'I', "update", "image verified, restarting");
+                drop(machine);
+                self.fetch = None;
+                self.reboot = true;
+                Ok(())
+            }
+            Err(error) => {
+                drop(machine);
+                self.fail(install_outcome(&error), &error.to_string(), now)
+            }
+        }
+    }
+
+    pub(super) fn on_block_refused(
+        &mut self,
+        request: &BlockRequest,
+        refusal: Refusal,
+        now: Timestamp,
+    ) -> Result<(), Exit> {
+        if refusal.may_retry() {
+            self.on_block_missing(request.offset, now)
+        } else if self.fetch.is_some() {
+            self.fail(Outcome::FETCH_FAILED, &format!("the host refused {}: {refusal}", request.file), now)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A block has to be asked for again, after a while.
+    pub(super) fn on_block_missing(&mut self, offset: u64, now: Timestamp) -> Result<(), Exit> {
+        let due = self.after(RETRY_AFTER_MS, now);
+        let Some(fetch) = &mut self.fetch else { return Ok(()) };
+        fetch.due = due;
+        fetch.useless_in_a_row = fetch.useless_in_a_row.saturating_add(1);
+        if fetch.useless_in_a_row > MAX_USELESS_BLOCKS {
+            return Err(Exit::Lost(Failure::new(
+                FailureKind::Protocol,
+                "the host sends no useful blocks",
+                "",
+            )));
+        }
+        match &mut fetch.stage {
+            Stage::Manifest { waiting, .. } => *waiting = false,
+            Stage::Image { transfer, .. } => transfer.on_missing(offset),
+        }
+        Ok(())
+    }
+
+    /// Makes durable how far the slot is written, so that the next connection goes on from there.
+    pub(super) fn note_progress(&mut self) -> Result<(), StateError> {
+        let Some(Fetch { stage: Stage::Image { transfer, saved_bytes, .. }, .. }) = &self.fetch else {
+            return Ok(());
+        };
+        let written = transfer.delivered_bytes();
+        if written == *saved_bytes {
+            return Ok(());
+        }
+        let mut machine = self.machine();
+        if let Some(install) = &mut machine.state.install {
+            install.durable_bytes = written;
+        }
+        machine.save()
+    }
+
+    fn fail(&mut self, outcome: Outcome, reason: &str, now: Timestamp) -> Result<(), Exit> {
+        self.fetch = None;
+        let mut machine = self.machine();
+        if outcome.is_done() {
+            machine.finish_install(outcome, reason);
+            return Ok(machine.save()?);
+        }
+        machine.fail_install(outcome, reason, now)?;
+        let slot = machine.state.slots.active().other();
+        if machine.state.slots.slot(slot).is_none() {
+            machine.flash.erase(slot).map_err(|error| StateError::io(&machine.flash.path(slot), error))?;
+        }
+        Ok(())
+    }
+}
+
+fn describes(verified: &VerifiedManifest, install: &Install) -> bool {
+    let manifest = verified.manifest();
+    manifest.size_bytes == install.size_bytes && hex::encode(manifest.sha256) == install.sha256
+}
+
+fn flash_exit(error: FlashError) -> Exit {
+    match error {
+        FlashError::PowerCut { .. } => Exit::PowerCut,
+        FlashError::Io(source) => Exit::Storage(StateError::io(std::path::Path::new("flash"), source)),
+        full @ FlashError::Full { .. } => Exit::Storage(StateError::io(
+            std::path::Path::new("flash"),
+            std::io::Error::other(full.to_string()),
+        )),
+    }
+}
+
+fn firmware_outcome(error: &FirmwareError) -> Outcome {
+    match error {
+        FirmwareError::HashMismatch { .. } => Outcome::HASH_MISMATCH,
+        _ => Outcome::SIGNATURE_INVALID,
+    }
+}
+
+fn install_outcome(error: &InstallError) -> Outcome {
+    match error {
+        InstallError::WrongModel { .. } | InstallError::WrongHardware { .. } => Outcome::WRONG_MODEL,
+        InstallError::RollbackVersion { .. } | InstallError::RollbackCounter { .. } => Outcome::ROLLBACK,
+        InstallError::TooLarge { .. } => Outcome::NO_SPACE,
+        InstallError::SizeMismatch { .. } | InstallError::HashMismatch { .. } => Outcome::HASH_MISMATCH,
+        // What was wanted is so already.
+        InstallError::AlreadyRunning { .. } => Outcome::DONE,
+        _ => Outcome::WRONG_STATE,
+    }
+}

@@ -1,0 +1,130 @@
+//! Sending the log: a bundle is cut once, kept, and sent from wherever the host has it.
+
+use std::fs;
+
+use jiff::Timestamp;
+use tms_crypto::sha256;
+use tms_proto::{
+    Refusal,
+    task::{Outcome, TaskResult},
+    upload::Chunk,
+};
+use uuid::Uuid;
+
+use super::{Agent, Exit, RETRY_AFTER_MS};
+use crate::state::{StateError, TaskKey, Upload};
+
+/// A bundle on its way on this connection.
+#[derive(Debug)]
+pub(super) struct Sending {
+    operation: Uuid,
+    bytes: Vec<u8>,
+    sha256: [u8; 32],
+    /// The host has everything before.
+    at: usize,
+    waiting: bool,
+    due: Timestamp,
+}
+
+impl Sending {
+    pub(super) fn retry_due(&self) -> Timestamp {
+        if self.waiting { Timestamp::MAX } else { self.due }
+    }
+}
+
+impl Agent {
+    pub(super) fn begin_upload(&mut self, task: TaskKey, max_bytes: u64, now: Timestamp) -> Result<(), Exit> {
+        {
+            let mut machine = self.machine();
+            if let Some(old) = machine.state.upload.take() {
+                let result = TaskResult::new(old.task.operation, old.task.step, Outcome::WRONG_STATE);
+                machine.state.journal.finish(result.because("replaced by a newer request"));
+            }
+            let path = machine.bundle_path();
+            let bytes = machine.log_tail(max_bytes).map_err(|error| StateError::io(&path, error))?;
+            machine.keep(&path, &bytes)?;
+            machine.state.upload =
+                Some(Upload { task, total_bytes: bytes.len() as u64, sha256: hex::encode(sha256(&bytes)) });
+            machine.save()?;
+        }
+        self.resume_upload(now)
+    }
+
+    /// Takes up the bundle that the state knows of, if there is one.
+    pub(super) fn resume_upload(&mut self, now: Timestamp) -> Result<(), Exit> {
+        let (upload, path) = {
+            let machine = self.machine();
+            (machine.state.upload.clone(), machine.bundle_path())
+        };
+        let Some(upload) = upload else { return Ok(()) };
+        let bytes = fs::read(&path).unwrap_or_default();
+        let hash = sha256(&bytes);
+        if hex::encode(hash) != upload.sha256 {
+            return self.finish_upload(Outcome::INTERNAL, "the bundle was lost on the terminal");
+        }
+        self.sending = Some(Sending {
+            operation: upload.task.operation,
+            bytes,
+            sha256: hash,
+            at: 0,
+            waiting: false,
+            due: now,
+        });
+        Ok(())
+    }
+
+    pub(super) fn pump_upload(&mut self, now: Timestamp) -> Result<(), Exit> {
+        let Some(sending) = self.sending.as_mut().filter(|sending| now >= sending.retry_due()) else {
+            return Ok(());
+        };
+        sending.waiting = true;
+        let end = sending.at.saturating_add(Chunk::MAX_BYTES).min(sending.bytes.len());
+        let chunk = Chunk {
+            operation: sending.operation,
+            offset: sending.at as u64,
+            total_bytes: sending.bytes.len() as u64,
+            sha256: sending.sha256,
+            data: sending.bytes.get(sending.at..end).unwrap_or_default().to_vec(),
+        };
+        Ok(self.session.upload(&chunk, now)?)
+    }
+
+    pub(super) fn on_uploaded(&mut self, operation: Uuid, next: u64, now: Timestamp) -> Result<(), Exit> {
+        let Some(sending) = self.sending.as_mut().filter(|sending| sending.operation == operation) else {
+            return Ok(());
+        };
+        sending.waiting = false;
+        sending.due = now;
+        // The host decides where to go on; it may have parts from an earlier connection.
+        sending.at = usize::try_from(next).unwrap_or(usize::MAX).min(sending.bytes.len());
+        if sending.at < sending.bytes.len() {
+            return Ok(());
+        }
+        self.machine().note(now, 'I', "log", "log bundle sent");
+        self.finish_upload(Outcome::DONE, "")
+    }
+
+    pub(super) fn on_upload_refused(&mut self, refusal: Refusal, now: Timestamp) -> Result<(), Exit> {
+        if refusal.may_retry() {
+            self.on_chunk_missing(now);
+            return Ok(());
+        }
+        self.finish_upload(Outcome::FETCH_FAILED, &format!("the host refused the log: {refusal}"))
+    }
+
+    pub(super) fn on_chunk_missing(&mut self, now: Timestamp) {
+        let due = self.after(RETRY_AFTER_MS, now);
+        if let Some(sending) = &mut self.sending {
+            sending.waiting = false;
+            sending.due = due;
+        }
+    }
+
+    fn finish_upload(&mut self, outcome: Outcome, reason: &str) -> Result<(), Exit> {
+        self.sending = None;
+        let mut machine = self.machine();
+        let Some(upload) = machine.state.upload.take() else { return Ok(()) };
+        let result = TaskResult::new(upload.task.operation, upload.task.step, outcome);
+        Ok(machine.finish(result.because(reason))?)
+    }
+}

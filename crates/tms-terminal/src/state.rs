@@ -1,0 +1,226 @@
+//! What a terminal remembers, in one JSON file that is replaced as a whole.
+//!
+//! A save writes a file beside it and renames that over the old one. The process can be killed at any
+//! moment and the next start finds the old state or the new one. Nothing is flushed to the disk: a
+//! machine that loses power may lose the last saves, which a simulation of thousands of terminals
+//! bears better than thousands of flushes.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use tms_firmware::SlotState;
+use tms_proto::{journal::Journal, rotation::CredentialSlots};
+use uuid::Uuid;
+
+use crate::keypad::Lockout;
+
+const VERSION: u32 = 1;
+const FILE_NAME: &str = "state.json";
+
+/// Everything durable but the flash and the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Layout of this file.
+    pub version: u32,
+    /// Whose state it is.
+    pub tid: String,
+    /// Starts since manufacture.
+    pub boot_count: u32,
+    /// Both firmware slots and the installation.
+    pub slots: SlotState,
+    /// Tasks and their results.
+    pub journal: Journal,
+    /// Administrator credentials.
+    pub credentials: CredentialSlots,
+    /// Failed logins.
+    pub lockout: Lockout,
+    /// Parameters that the host has set.
+    pub parameters: BTreeMap<String, String>,
+    /// Revision of that set, where the host told it.
+    pub parameters_revision: Option<u64>,
+    /// A restart that was ordered and has not happened yet.
+    pub reboot: Option<TaskKey>,
+    /// The installation that is going on.
+    pub install: Option<Install>,
+    /// The log that is being sent.
+    pub upload: Option<Upload>,
+}
+
+/// One step of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskKey {
+    /// The operation.
+    pub operation: Uuid,
+    /// The step.
+    pub step: u8,
+}
+
+/// A firmware installation, from the task until the image is confirmed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Install {
+    /// Who ordered it.
+    pub task: TaskKey,
+    /// Name of the image on the host.
+    pub file: String,
+    /// Announced size.
+    pub size_bytes: u64,
+    /// Announced SHA-256, hexadecimal.
+    pub sha256: String,
+    /// How much of the image is safe in the slot.
+    pub durable_bytes: u64,
+}
+
+/// A log bundle on its way to the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upload {
+    /// Who ordered it.
+    pub task: TaskKey,
+    /// Size of the bundle.
+    pub total_bytes: u64,
+    /// SHA-256 of the bundle, hexadecimal.
+    pub sha256: String,
+}
+
+impl State {
+    /// A terminal that has never started.
+    #[must_use]
+    pub fn new(tid: &str, slots: SlotState, credentials: CredentialSlots) -> Self {
+        Self {
+            version: VERSION,
+            tid: tid.to_owned(),
+            boot_count: 0,
+            slots,
+            journal: Journal::default(),
+            credentials,
+            lockout: Lockout::default(),
+            parameters: BTreeMap::new(),
+            parameters_revision: None,
+            reboot: None,
+            install: None,
+            upload: None,
+        }
+    }
+}
+
+/// Why the state cannot be kept or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The file is there and is no state.
+    #[error(
+        "{} is damaged ({reason}); restore it from a backup, or delete the folder {} to start the terminal as delivered",
+        file.display(),
+        file.parent().unwrap_or(Path::new(".")).display()
+    )]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The state of another terminal.
+    #[error("{} belongs to terminal {found}, not {expected}; give each terminal its own [state] folder", file.display())]
+    Foreign {
+        /// The file.
+        file: PathBuf,
+        /// Whose it is.
+        found: String,
+        /// Who reads it.
+        expected: String,
+    },
+    /// Written by a newer program.
+    #[error("{} has layout {found}, this program knows {VERSION}; run the newer program again", file.display())]
+    Newer {
+        /// The file.
+        file: PathBuf,
+        /// Its layout.
+        found: u64,
+    },
+    /// The file system refused.
+    #[error("{}: {source}; check free space, owner and mode of the folder", path.display())]
+    Io {
+        /// File or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl StateError {
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+}
+
+/// The file itself.
+#[derive(Clone, Debug)]
+pub struct StateFile {
+    path: PathBuf,
+    beside: PathBuf,
+}
+
+impl StateFile {
+    /// The state file in `folder`, which is created when missing.
+    ///
+    /// # Errors
+    /// [`StateError::Io`] when the folder cannot be made.
+    pub fn new(folder: &Path) -> Result<Self, StateError> {
+        fs::create_dir_all(folder).map_err(|error| StateError::io(folder, error))?;
+        let path = folder.join(FILE_NAME);
+        Ok(Self { beside: path.with_extension("json.new"), path })
+    }
+
+    /// Reads the state of terminal `tid`; `None` when there is none yet.
+    ///
+    /// # Errors
+    /// [`StateError`] when the file is there and cannot be used.
+    pub fn load(&self, tid: &str) -> Result<Option<State>, StateError> {
+        let bytes = match fs::read(&self.path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StateError::io(&self.path, error)),
+        };
+        let damaged = |error: serde_json::Error| StateError::Damaged {
+            file: self.path.clone(),
+            reason: error.to_string(),
+        };
+        let json: serde_json::Value = serde_json::from_slice(&bytes).map_err(damaged)?;
+        // Looked at before the rest, whose shape a newer layout may change.
+        match json.get("version").and_then(serde_json::Value::as_u64) {
+            Some(found) if found > u64::from(VERSION) => {
+                return Err(StateError::Newer { file: self.path.clone(), found });
+            }
+            _ => {}
+        }
+        let state: State = serde_json::from_value(json).map_err(damaged)?;
+        if state.tid != tid {
+            return Err(StateError::Foreign {
+                file: self.path.clone(),
+                found: state.tid,
+                expected: tid.to_owned(),
+            });
+        }
+        Ok(Some(state))
+    }
+
+    /// Replaces the state.
+    ///
+    /// # Errors
+    /// [`StateError::Io`]; the old state is then still there.
+    pub fn save(&self, state: &State) -> Result<(), StateError> {
+        let json = serde_json::to_vec(state)
+            .map_err(|error| StateError::Damaged { file: self.path.clone(), reason: error.to_string() })?;
+        fs::write(&self.beside, json).map_err(|error| StateError::io(&self.beside, error))?;
+        fs::rename(&self.beside, &self.path).map_err(|error| StateError::io(&self.path, error))
+    }
+}
+
+#[cfg(test)]
+mod tests;
