@@ -5,7 +5,13 @@ pub mod config;
 pub mod contacts;
 pub mod counters;
 pub mod dispatch;
+pub mod enrol;
+pub mod init;
+pub mod service;
 pub mod pki;
 pub mod secret;
 pub mod listener;
 pub mod session;
+
+#[cfg(test)]
+mod testing;

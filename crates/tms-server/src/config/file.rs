@@ -1,0 +1,206 @@
+//! The file as it is written, before anything in it was checked but its shape.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::app::Limits;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) server: Option<Server>,
+    #[serde(default, rename = "listener")]
+    pub(super) listeners: Vec<Listener>,
+    pub(super) tls: Tls,
+    pub(super) enrolment: Option<Enrolment>,
+    pub(super) store: Store,
+    pub(super) objects: Objects,
+    pub(super) vault: Vault,
+    pub(super) firmware: Option<Firmware>,
+    pub(super) api: Api,
+    #[serde(default)]
+    pub(super) limits: FileLimits,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Server {
+    pub(super) name: Option<String>,
+    pub(super) drain_deadline_s: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listener {
+    pub(super) address: Spanned<String>,
+    pub(super) profile: Spanned<String>,
+    pub(super) framing: Option<Spanned<String>>,
+    pub(super) profile_file: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    pub(super) certificate: Spanned<String>,
+    pub(super) key: Spanned<String>,
+    pub(super) client_ca: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Enrolment {
+    pub(super) ca_key: String,
+    pub(super) host: String,
+    pub(super) server_name: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Store {
+    pub(super) url: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Objects {
+    pub(super) folder: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Vault {
+    pub(super) key_file: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Firmware {
+    pub(super) trust_root: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Api {
+    pub(super) address: Spanned<String>,
+    #[serde(default)]
+    pub(super) behind_proxy: bool,
+}
+
+/// A limit that is not given keeps its default.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileLimits {
+    frame_bytes: Option<Spanned<u64>>,
+    connections: Option<Spanned<u64>>,
+    connections_per_address: Option<Spanned<u64>>,
+    handshake_timeout_s: Option<Spanned<u64>>,
+    idle_timeout_s: Option<Spanned<u64>>,
+    log_bundle_bytes: Option<Spanned<u64>>,
+    firmware_bytes: Option<Spanned<u64>>,
+    operation_lifetime_s: Option<Spanned<u64>>,
+    operation_timeout_s: Option<Spanned<u64>>,
+    operation_attempts: Option<Spanned<u64>>,
+}
+
+/// A limit outside its range: where it stands, and the sentence that says so.
+pub(super) type OutOfRange = (std::ops::Range<usize>, String);
+
+impl FileLimits {
+    /// Checks every limit against its range. The upper ends are far beyond sense and keep a slip of
+    /// the finger from exhausting the machine.
+    pub(super) fn check(&self) -> Result<Limits, OutOfRange> {
+        let standard = Limits::default();
+        let seconds = |key, value, standard| in_range(key, value, standard, 1, 86_400);
+        Ok(Limits {
+            // The smallest message that means anything has a few dozen bytes; two length bytes end at 65535.
+            frame_bytes: size(in_range(
+                "frame_bytes",
+                &self.frame_bytes,
+                wide(standard.frame_bytes),
+                256,
+                65_535,
+            )?),
+            connections: size(in_range(
+                "connections",
+                &self.connections,
+                wide(standard.connections),
+                1,
+                1_000_000,
+            )?),
+            connections_per_address: size(in_range(
+                "connections_per_address",
+                &self.connections_per_address,
+                wide(standard.connections_per_address),
+                1,
+                1_000_000,
+            )?),
+            handshake_timeout_s: in_range(
+                "handshake_timeout_s",
+                &self.handshake_timeout_s,
+                standard.handshake_timeout_s,
+                1,
+                300,
+            )?,
+            idle_timeout_s: seconds("idle_timeout_s", &self.idle_timeout_s, standard.idle_timeout_s)?,
+            log_bundle_bytes: in_range(
+                "log_bundle_bytes",
+                &self.log_bundle_bytes,
+                standard.log_bundle_bytes,
+                1024,
+                1 << 30,
+            )?,
+            firmware_bytes: in_range(
+                "firmware_bytes",
+                &self.firmware_bytes,
+                standard.firmware_bytes,
+                1024,
+                4 << 30,
+            )?,
+            operation_timeout_s: seconds(
+                "operation_timeout_s",
+                &self.operation_timeout_s,
+                standard.operation_timeout_s,
+            )?,
+            operation_lifetime_s: in_range(
+                "operation_lifetime_s",
+                &self.operation_lifetime_s,
+                standard.operation_lifetime_s,
+                60,
+                366 * 86_400,
+            )?,
+            operation_attempts: u32::try_from(in_range(
+                "operation_attempts",
+                &self.operation_attempts,
+                u64::from(standard.operation_attempts),
+                1,
+                1_000,
+            )?)
+            .unwrap_or(u32::MAX),
+        })
+    }
+}
+
+/// Checks a whole number against its range.
+pub(super) fn in_range(
+    key: &str,
+    value: &Option<Spanned<u64>>,
+    standard: u64,
+    min: u64,
+    max: u64,
+) -> Result<u64, OutOfRange> {
+    match value {
+        None => Ok(standard),
+        Some(value) if (min..=max).contains(value.get_ref()) => Ok(*value.get_ref()),
+        Some(value) => {
+            Err((value.span(), format!("{key} is {}; it must be from {min} to {max}", value.get_ref())))
+        }
+    }
+}
+
+fn wide(value: usize) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
+}
+
+fn size(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}

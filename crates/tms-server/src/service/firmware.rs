@@ -1,0 +1,160 @@
+//! A firmware package becomes known: streamed to a temporary file, verified against the trust root,
+//! and only then moved to where sessions serve it from.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+
+use tms_core::{FirmwareId, FirmwareRecord};
+use tms_firmware::envelope::MAX_ENVELOPE_BYTES;
+use tms_firmware::package::MAGIC;
+use tms_firmware::{PackageReader, TrustRoot};
+use tokio::io::AsyncWriteExt;
+
+use super::ServiceError;
+use crate::app::App;
+
+/// Folder of unfinished uploads, below the object folder: on the same disk, so that the last step is
+/// one rename.
+pub(crate) const INCOMING: &str = "incoming";
+
+/// Folder of images, below the object folder.
+const FIRMWARE: &str = "firmware";
+
+/// A package on its way in. Dropping it removes what was written.
+#[derive(Debug)]
+pub struct Upload {
+    file: tokio::fs::File,
+    temporary: Temporary,
+    written: u64,
+    max_bytes: u64,
+}
+
+impl Upload {
+    /// Begins an upload.
+    ///
+    /// # Errors
+    /// `NoTrustRoot` before anything is taken; `Objects` if the folder cannot be written.
+    pub async fn begin(app: &App) -> Result<Self, ServiceError> {
+        if app.trust.is_none() {
+            app.counters.firmware_refused.increment();
+            return Err(ServiceError::NoTrustRoot);
+        }
+        let temporary = Temporary::new(app, "tmsfw")?;
+        let file = tokio::fs::File::create_new(&temporary.0).await?;
+        // Magic and length stand before envelope and image.
+        let around = u64::try_from(MAX_ENVELOPE_BYTES + MAGIC.len() + 4).unwrap_or(u64::MAX);
+        Ok(Self { file, temporary, written: 0, max_bytes: app.limits.firmware_bytes.saturating_add(around) })
+    }
+
+    /// Takes the next piece.
+    ///
+    /// # Errors
+    /// `TooLarge` as soon as the limit is passed; `Objects` if the disk is full or fails.
+    pub async fn write(&mut self, piece: &[u8]) -> Result<(), ServiceError> {
+        self.written = self.written.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        if self.written > self.max_bytes {
+            return Err(ServiceError::TooLarge { max_bytes: self.max_bytes });
+        }
+        Ok(self.file.write_all(piece).await?)
+    }
+
+    /// Ends the upload and publishes the package.
+    ///
+    /// # Errors
+    /// As [`publish`].
+    pub async fn finish(mut self, app: &App) -> Result<FirmwareRecord, ServiceError> {
+        self.file.flush().await?;
+        publish(app, &self.temporary.0).await
+    }
+}
+
+/// Publishes the package in a file: verifies its signatures and its image against the trust root,
+/// stores the image, and makes it known. Publishing the same package again changes nothing.
+///
+/// # Errors
+/// `NoTrustRoot`; `Firmware` if the package is not what the trust root's keys signed; `TooLarge`.
+pub async fn publish(app: &App, package: &Path) -> Result<FirmwareRecord, ServiceError> {
+    let published = check_and_store(app, package).await;
+    if matches!(published, Err(ServiceError::Firmware(_) | ServiceError::TooLarge { .. })) {
+        app.counters.firmware_refused.increment();
+    }
+    let record = published?;
+    app.store.add_firmware(record.clone()).await?;
+    // What another publication of the same package made known first stands.
+    let known = app.store.firmware(&record.id).await?;
+    Ok(known.unwrap_or(record))
+}
+
+async fn check_and_store(app: &App, package: &Path) -> Result<FirmwareRecord, ServiceError> {
+    let root = app.trust.clone().ok_or(ServiceError::NoTrustRoot)?;
+    let temporary = Temporary::new(app, "img")?;
+    let folder = app.objects.path(FIRMWARE);
+    let (package, max_bytes, now) = (package.to_owned(), app.limits.firmware_bytes, app.now());
+    let work = move || -> Result<FirmwareRecord, ServiceError> {
+        let (mut record, image) = verify(&package, &root, max_bytes, &temporary)?;
+        record.published_at = now;
+        fs::create_dir_all(&folder)?;
+        fs::rename(&temporary.0, folder.join(&image))?;
+        // The name has to survive a power cut as well as the content.
+        File::open(&folder)?.sync_all()?;
+        Ok(record)
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|error| ServiceError::Internal(error.to_string()))?
+}
+
+/// Verifies a package and copies its image to `temporary`, flushed. Answers the record and the
+/// image's file name.
+fn verify(
+    package: &Path,
+    root: &TrustRoot,
+    max_bytes: u64,
+    temporary: &Temporary,
+) -> Result<(FirmwareRecord, String), ServiceError> {
+    let reader = PackageReader::open(BufReader::new(File::open(package)?))?;
+    let verified = reader.envelope().verify(root)?;
+    let envelope = reader.envelope().to_json()?;
+    let manifest = verified.manifest();
+    if manifest.size_bytes > max_bytes {
+        return Err(ServiceError::TooLarge { max_bytes });
+    }
+    let mut out = File::create_new(&temporary.0)?;
+    reader.copy_image(&verified, &mut out)?;
+    out.sync_all()?;
+    let id: FirmwareId = verified
+        .id()
+        .parse()
+        .map_err(|error: tms_core::IdError| ServiceError::Internal(error.to_string()))?;
+    let image = format!("{id}.img");
+    let record = FirmwareRecord {
+        version: manifest.version.as_str().to_owned(),
+        models: manifest.models.clone(),
+        size_bytes: manifest.size_bytes,
+        sha256: hex::encode(manifest.sha256),
+        envelope,
+        object: format!("{FIRMWARE}/{image}"),
+        published_at: jiff::Timestamp::UNIX_EPOCH,
+        id,
+    };
+    Ok((record, image))
+}
+
+/// A file that is removed when it is not needed any more, whatever happened.
+#[derive(Debug)]
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn new(app: &App, extension: &str) -> io::Result<Self> {
+        let folder = app.objects.path(INCOMING);
+        fs::create_dir_all(&folder)?;
+        let name = hex::encode(tms_crypto::random_bytes::<16>());
+        Ok(Self(folder.join(format!("{name}.{extension}"))))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // It was renamed, or never made, or is removed now; nothing depends on which.
+        let _ = fs::remove_file(&self.0);
+    }
+}
