@@ -20,19 +20,24 @@ pub(crate) struct Estate {
 
 /// An estate without terminals.
 pub(crate) async fn estate() -> Estate {
-    let limits = Limits { firmware_bytes: 64 * 1024, ..Limits::default() };
-    with_limits(limits).await
-}
-
-pub(crate) async fn with_limits(limits: Limits) -> Estate {
-    let folder = tempfile::tempdir().unwrap();
     let signing = SigningKey::generate().unwrap();
     let trust = TrustRoot::new(vec![signing.public()], 1).unwrap();
+    with_trust(signing, Some(trust)).await
+}
+
+/// An estate whose server knows no key that could have signed firmware.
+pub(crate) async fn without_trust_root() -> Estate {
+    with_trust(SigningKey::generate().unwrap(), None).await
+}
+
+async fn with_trust(signing: SigningKey, trust: Option<TrustRoot>) -> Estate {
+    let folder = tempfile::tempdir().unwrap();
     let vault = Vault::create(&folder.path().join("vault.key")).unwrap();
     let url = format!("sqlite:{}", folder.path().join("estate.db").display());
     let store = tms_store::open(&url).await.unwrap();
     let objects = Objects::new(folder.path().join("objects"));
-    let app = App::new(store, vault, objects, Some(trust), limits, Timestamp::now);
+    let limits = Limits { firmware_bytes: 64 * 1024, ..Limits::default() };
+    let app = App::new(store, vault, objects, trust, limits, Timestamp::now);
     Estate { app: Arc::new(app), signing, folder }
 }
 

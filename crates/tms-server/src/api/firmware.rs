@@ -1,0 +1,36 @@
+//! Firmware packages.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+
+use super::problem::Problem;
+use super::view::{FirmwareView, Page};
+use crate::app::App;
+use crate::service::Upload;
+
+/// Newest first.
+pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Page<FirmwareView>>, Problem> {
+    let firmwares = app.store.firmwares().await?;
+    Ok(Json(Page::whole(firmwares.into_iter().map(FirmwareView::from).collect())))
+}
+
+/// Takes a `.tmsfw` package as the body, whatever its content type. It goes to disk as it comes, so
+/// that its size costs no memory, and its own limit takes the place of the one for JSON.
+pub(super) async fn publish(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
+    let mut upload = Upload::begin(&app).await?;
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|error| {
+            Problem::new(400, "body_incomplete", format!("the upload broke off: {error}; send it again"))
+        })?;
+        upload.write(&piece).await?;
+    }
+    let record = upload.finish(&app).await?;
+    Ok((StatusCode::CREATED, Json(FirmwareView::from(record))).into_response())
+}

@@ -1,0 +1,38 @@
+//! For those who watch the server: whether it lives, whether it can work, what it did.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+use super::problem::Problem;
+use crate::app::App;
+
+/// The process answers.
+pub(super) async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// The store can be read and written.
+pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Problem> {
+    app.store.check().await?;
+    Ok("ready\n")
+}
+
+/// Prometheus text format: counters, and what the estate is right now.
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let mut text = app.counters.render();
+    let connected = u64::try_from(app.wake.connected()).unwrap_or(u64::MAX);
+    let gauges = [
+        ("tms_terminals", "Terminals enrolled", app.store.count_terminals().await?),
+        ("tms_terminals_connected", "Terminals with a session on this server", connected),
+        ("tms_operations_open", "Operations that are not finished", app.store.open_operations_count().await?),
+    ];
+    for (name, help, value) in gauges {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
+    }
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
+}

@@ -1,0 +1,65 @@
+//! Logs that terminals sent.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use tms_core::{OperationId, TerminalId};
+use tms_store::StoreError;
+use tokio_util::io::ReaderStream;
+
+use super::input::name;
+use super::problem::Problem;
+use super::terminals::{accepted, existing};
+use super::view::{LogView, Page};
+use crate::app::App;
+use crate::service;
+
+pub(super) async fn collect(
+    State(app): State<Arc<App>>,
+    Path(tid): Path<String>,
+) -> Result<Response, Problem> {
+    accepted(service::collect_logs(&app, &name(&tid)?).await)
+}
+
+/// Newest first.
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Path(tid): Path<String>,
+) -> Result<Json<Page<LogView>>, Problem> {
+    let tid: TerminalId = name(&tid)?;
+    existing(&app, &tid).await?;
+    let bundles = app.store.log_bundles(&tid).await?;
+    Ok(Json(Page::whole(bundles.into_iter().map(LogView::from).collect())))
+}
+
+/// The log itself, streamed.
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Path(operation): Path<String>,
+) -> Result<Response, Problem> {
+    let operation: OperationId = name(&operation)?;
+    let found = app.store.log_bundle(operation).await?;
+    let bundle = found.ok_or_else(|| {
+        Problem::from(StoreError::NotFound { what: "log of operation", name: operation.to_string() })
+    })?;
+    let path = app.objects.path(&bundle.object);
+    let file = tokio::fs::File::open(&path).await.map_err(|error| {
+        tracing::error!(%error, path = %path.display(), "a log bundle cannot be read");
+        Problem::new(
+            503,
+            "objects_unavailable",
+            "the log cannot be read from the object folder; see the server's log",
+        )
+    })?;
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
+        (header::CONTENT_LENGTH, bundle.size_bytes.to_string()),
+        // A log is a terminal's text: nothing in it may run in a browser.
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+    ];
+    Ok((headers, Body::from_stream(ReaderStream::new(file))).into_response())
+}

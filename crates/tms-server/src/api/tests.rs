@@ -1,0 +1,522 @@
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode, header};
+use serde_json::{Value, json};
+use tms_core::{LogBundle, OperationState, TerminalId};
+use tms_firmware::SigningKey;
+use tower::ServiceExt;
+
+use super::*;
+use crate::service;
+use crate::testing::{self, Estate};
+
+/// Somebody who is logged in to an estate.
+struct Client {
+    estate: Estate,
+    router: Router,
+    token: String,
+}
+
+async fn client() -> Client {
+    let estate = testing::estate().await;
+    let password = service::issue_one_time_password(&estate.app, "admin").await.unwrap();
+    let login = service::login(&estate.app, "admin", &password).await.unwrap();
+    Client { router: router(Arc::clone(&estate.app)), token: login.token.to_string(), estate }
+}
+
+impl Client {
+    async fn send(&self, request: Request<Body>) -> (StatusCode, Value) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let problem = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind == "application/problem+json");
+        assert_eq!(problem, status.is_client_error() || status.is_server_error(), "{status}");
+        let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (
+            status,
+            serde_json::from_slice(&bytes)
+                .unwrap_or_else(|_| Value::String(String::from_utf8(bytes.to_vec()).unwrap())),
+        )
+    }
+
+    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {}", self.token));
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        self.send(request.body(body).unwrap()).await
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, Value) {
+        self.call("GET", path, None).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        self.call("POST", path, Some(body)).await
+    }
+
+    async fn upload(&self, package: Vec<u8>) -> (StatusCode, Value) {
+        let request =
+            Request::post("/api/v1/firmware").header("authorization", format!("Bearer {}", self.token));
+        self.send(request.body(Body::from(package)).unwrap()).await
+    }
+}
+
+/// Expects a problem document with this status and code, and gives its sentence.
+fn problem((status, body): (StatusCode, Value), expected: u16, code: &str) -> String {
+    assert_eq!(status.as_u16(), expected, "{body}");
+    assert_eq!(body["status"], expected);
+    assert_eq!(body["code"], code, "{body}");
+    assert!(body["type"].is_string() && body["title"].is_string());
+    body["detail"].as_str().unwrap().to_owned()
+}
+
+fn new_terminal(id: &str) -> Value {
+    let key = tms_crypto::seal::generate().unwrap();
+    json!({
+        "id": id, "merchant": "102310060510002", "profile": "iso87", "model": "SIM-8",
+        "hardware_revision": "A1", "serial": "SIM1", "certificate_sha256": "ab".repeat(32),
+        "sealing_public_key": hex::encode(key.public_bytes()),
+        "credentials": [{"role": "99", "generation": 0, "secret": "73920418"}],
+    })
+}
+
+#[tokio::test]
+async fn a_one_time_password_gives_a_token_once() {
+    let client = client().await;
+    let password = service::issue_one_time_password(&client.estate.app, "ann").await.unwrap();
+    let login = json!({"user": "ann", "password": password.as_str()});
+    let (status, body) = client.post("/api/v1/login", login.clone()).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(body["expires_at"].is_string());
+    let fresh = Client { token: body["token"].as_str().unwrap().to_owned(), ..client };
+    assert_eq!(fresh.get("/api/v1/terminals").await.0, StatusCode::OK);
+    problem(fresh.post("/api/v1/login", login).await, 401, "credentials_wrong");
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_user_are_told_the_same() {
+    let client = client().await;
+    let wrong = problem(
+        client.post("/api/v1/login", json!({"user": "admin", "password": "x"})).await,
+        401,
+        "credentials_wrong",
+    );
+    let nobody = problem(
+        client.post("/api/v1/login", json!({"user": "nobody", "password": "x"})).await,
+        401,
+        "credentials_wrong",
+    );
+    assert_eq!(wrong, nobody);
+}
+
+#[tokio::test]
+async fn every_call_under_the_interface_needs_a_token() {
+    let client = client().await;
+    for (method, path) in [
+        ("GET", "/terminals"),
+        ("POST", "/terminals"),
+        ("GET", "/terminals/1"),
+        ("PATCH", "/terminals/1/parameters"),
+        ("POST", "/terminals/1/firmware"),
+        ("POST", "/terminals/1/reset"),
+        ("POST", "/terminals/1/credentials/99/rotate"),
+        ("GET", "/terminals/1/operations"),
+        ("GET", "/terminals/1/logs"),
+        ("POST", "/terminals/1/logs"),
+        ("GET", "/operations/1"),
+        ("GET", "/logs/1"),
+        ("GET", "/firmware"),
+        ("POST", "/firmware"),
+    ] {
+        let bare = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        let detail = problem(client.send(bare.body(Body::empty()).unwrap()).await, 401, "token_missing");
+        assert!(detail.contains("Authorization: Bearer"), "{detail}");
+        let forged = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"))
+            .header("authorization", "Bearer forged");
+        problem(client.send(forged.body(Body::empty()).unwrap()).await, 401, "token_invalid");
+    }
+}
+
+#[tokio::test]
+async fn addresses_and_methods_that_do_not_exist_are_problems_too() {
+    let client = client().await;
+    problem(client.get("/api/v1/nothing").await, 404, "not_found");
+    problem(client.get("/nothing").await, 404, "not_found");
+    problem(client.call("DELETE", "/api/v1/terminals", None).await, 405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn terminals_come_in_pages() {
+    let client = client().await;
+    for tid in ["10000001", "10000002", "10000003"] {
+        client.estate.terminal(tid).await;
+    }
+    let (_, first) = client.get("/api/v1/terminals?limit=2").await;
+    assert_eq!(first["items"].as_array().unwrap().len(), 2);
+    assert_eq!(first["next"], "10000002");
+    let (_, second) = client.get("/api/v1/terminals?limit=2&after=10000002").await;
+    assert_eq!(second["items"][0]["id"], "10000003");
+    assert_eq!(second["next"], Value::Null);
+    let detail = problem(client.get("/api/v1/terminals?limit=0").await, 400, "query_invalid");
+    assert!(detail.contains("from 1 to 500"), "{detail}");
+    problem(client.get("/api/v1/terminals?limit=many").await, 400, "query_invalid");
+    problem(client.get("/api/v1/terminals?pages=2").await, 400, "query_invalid");
+}
+
+#[tokio::test]
+async fn a_terminal_shows_desired_and_reported_state_and_nothing_secret() {
+    let client = client().await;
+    client.estate.terminal("10000001").await;
+    let (status, body) = client.get("/api/v1/terminals/10000001").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(body["profile"], "unionpay");
+    assert_eq!(body["connected"], false);
+    assert_eq!(body["converged"], true);
+    assert_eq!(body["desired"]["credentials"]["99"], 1);
+    let text = body.to_string();
+    assert!(!text.contains("sealed") && !text.contains("tmk"), "{text}");
+    let detail = problem(client.get("/api/v1/terminals/10000009").await, 404, "terminal_not_found");
+    assert_eq!(detail, "there is no terminal 10000009");
+    problem(client.get("/api/v1/terminals/a%2Fb").await, 400, "name_invalid");
+}
+
+#[tokio::test]
+async fn a_new_terminal_gets_a_master_key_that_only_it_can_open_and_is_added_once() {
+    let client = client().await;
+    let key = tms_crypto::seal::generate().unwrap();
+    let mut request = new_terminal("20000001");
+    request["sealing_public_key"] = hex::encode(key.public_bytes()).into();
+    let (status, body) = client.post("/api/v1/terminals", request.clone()).await;
+    assert_eq!(status, StatusCode::CREATED, "{body}");
+    let sealed = hex::decode(body["tmk_sealed"].as_str().unwrap()).unwrap();
+    let tmk =
+        tms_crypto::seal::open(key.private_bytes(), b"tms8583 terminal master key", b"20000001", &sealed)
+            .unwrap();
+    assert_eq!(tmk.len(), 16);
+    let detail = problem(client.post("/api/v1/terminals", request).await, 409, "conflict");
+    assert_eq!(detail, "terminal 20000001 exists already");
+}
+
+#[tokio::test]
+async fn a_terminal_that_cannot_be_is_refused_with_its_reason() {
+    let client = client().await;
+    for (member, value, code, part) in [
+        ("certificate_sha256", json!("abc"), "invalid", "64 hexadecimal digits"),
+        ("sealing_public_key", json!("00"), "invalid", "32-byte"),
+        ("sealing_public_key", json!("xyz"), "invalid", "64 hexadecimal digits"),
+        ("model", json!(""), "invalid", "model must have"),
+        ("serial", json!("银联"), "invalid", "serial must have"),
+        (
+            "credentials",
+            json!([{"role": "99", "generation": 0, "secret": "1"}]),
+            "invalid",
+            "secret of role 99",
+        ),
+    ] {
+        let mut request = new_terminal("20000001");
+        request[member] = value;
+        let detail = problem(client.post("/api/v1/terminals", request).await, 422, code);
+        assert!(detail.contains(part), "{detail}");
+    }
+    for (member, value) in [("id", json!("a b")), ("colour", json!("red")), ("profile", json!(7))] {
+        let mut request = new_terminal("20000001");
+        request[member] = value;
+        problem(client.post("/api/v1/terminals", request).await, 400, "body_invalid");
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_change_is_accepted_with_its_revision_and_operation() {
+    let client = client().await;
+    let tid = client.estate.terminal("10000001").await;
+    let session = client.estate.app.wake.subscribe(tid.clone());
+    let path = "/api/v1/terminals/10000001/parameters";
+    let (status, body) =
+        client.call("PATCH", path, Some(json!({"set": {"timeout_s": "045", "tip_allowed": "yes"}}))).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+    assert_eq!(body["revision"], 1);
+    assert_eq!(body["operation"]["kind"], json!({"type": "set_parameters", "revision": 1}));
+    assert_eq!(body["operation"]["state"], "queued");
+    session.woken().await;
+
+    let (_, terminal) = client.get("/api/v1/terminals/10000001").await;
+    assert_eq!(terminal["desired"]["parameters"], json!({"timeout_s": "45", "tip_allowed": "1"}));
+    assert_eq!(terminal["converged"], false);
+    let id = body["operation"]["id"].as_str().unwrap();
+    let (_, operation) = client.get(&format!("/api/v1/operations/{id}")).await;
+    assert_eq!(operation, body["operation"]);
+    let members: Vec<_> = operation.as_object().unwrap().keys().cloned().collect();
+    let mut expected = [
+        "id",
+        "terminal",
+        "kind",
+        "state",
+        "attempts",
+        "created_at",
+        "updated_at",
+        "expires_at",
+        "detail",
+        "progress",
+    ];
+    expected.sort_unstable();
+    assert_eq!(members, expected);
+
+    let (_, body) = client.call("PATCH", path, Some(json!({"unset": ["timeout_s"]}))).await;
+    assert_eq!(body["revision"], 2);
+    let (_, list) = client.get("/api/v1/terminals/10000001/operations").await;
+    assert_eq!(list["items"][0]["state"], "queued");
+    assert_eq!(list["items"][1]["state"], "cancelled");
+    assert_eq!(list["items"][1]["detail"], "replaced by parameter revision 2");
+    let (_, first) = client.get("/api/v1/terminals/10000001/operations?limit=1").await;
+    let next = first["next"].as_str().unwrap();
+    let (_, second) =
+        client.get(&format!("/api/v1/terminals/10000001/operations?limit=1&after={next}")).await;
+    assert_eq!(second["items"][0]["id"], id);
+}
+
+#[tokio::test]
+async fn a_wrong_parameter_change_changes_nothing_and_says_why() {
+    let client = client().await;
+    client.estate.terminal("10000001").await;
+    let path = "/api/v1/terminals/10000001/parameters";
+    for (change, status, code, part) in [
+        (json!({"set": {"timeout": "45"}}), 422, "parameter_unknown", "did you mean \"timeout_s\"?"),
+        (json!({"unset": ["timeout"]}), 422, "parameter_unknown", "did you mean \"timeout_s\"?"),
+        (json!({"set": {"timeout_s": "100"}}), 422, "parameter_invalid", "from 1 to 99"),
+        (json!({"set": {"timeout_s": "9"}, "unset": ["timeout_s"]}), 422, "invalid", "set and unset at once"),
+        (json!({}), 422, "invalid", "nothing to change"),
+        (json!({"sett": {}}), 400, "body_invalid", "unknown field `sett`"),
+        (json!({"set": {"timeout_s": 45}}), 400, "body_invalid", "expected a string"),
+    ] {
+        let detail = problem(client.call("PATCH", path, Some(change)).await, status, code);
+        assert!(detail.contains(part), "{detail}");
+    }
+    let (_, terminal) = client.get("/api/v1/terminals/10000001").await;
+    assert_eq!(terminal["desired"]["parameters_revision"], 0);
+    let nowhere = client.call(
+        "PATCH",
+        "/api/v1/terminals/10000009/parameters",
+        Some(json!({"set": {"timeout_s": "9"}})),
+    );
+    problem(nowhere.await, 404, "terminal_not_found");
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_json_or_too_large_are_refused() {
+    let client = client().await;
+    let request = |kind: &str, body: String| {
+        Request::post("/api/v1/terminals")
+            .header("authorization", format!("Bearer {}", client.token))
+            .header(header::CONTENT_TYPE, kind)
+            .body(Body::from(body))
+            .unwrap()
+    };
+    problem(client.send(request("application/json", "{".to_owned())).await, 400, "body_invalid");
+    problem(client.send(request("text/plain", "{}".to_owned())).await, 415, "media_type");
+    let large = format!("{{\"id\": \"{}\"}}", "x".repeat(MAX_JSON_BYTES));
+    problem(client.send(request("application/json", large)).await, 413, "body_too_large");
+}
+
+#[tokio::test]
+async fn a_signed_package_is_published_listed_and_assigned() {
+    let client = client().await;
+    client.estate.terminal("10000001").await;
+    let image = b"image".repeat(1000);
+    let (status, body) = client.upload(client.estate.package("1.1.0", &image)).await;
+    assert_eq!(status, StatusCode::CREATED, "{body}");
+    assert_eq!(body["version"], "1.1.0");
+    assert_eq!(body["size_bytes"], image.len());
+    let id = body["id"].as_str().unwrap();
+    let stored = client.estate.app.store.firmware(&id.parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(std::fs::read(client.estate.app.objects.path(&stored.object)).unwrap(), image);
+    assert_eq!(std::fs::read_dir(client.estate.path().join("objects/incoming")).unwrap().count(), 0);
+
+    // The same package again is the same firmware.
+    let (status, again) = client.upload(client.estate.package("1.1.0", &image)).await;
+    assert_eq!((status, &again["id"]), (StatusCode::CREATED, &body["id"]));
+    let (_, list) = client.get("/api/v1/firmware").await;
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+
+    let (status, operation) =
+        client.post("/api/v1/terminals/10000001/firmware", json!({"firmware": id})).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    assert_eq!(operation["kind"], json!({"type": "install_firmware", "firmware": id}));
+    let (_, terminal) = client.get("/api/v1/terminals/10000001").await;
+    assert_eq!(terminal["desired_firmware_version"], "1.1.0");
+}
+
+#[tokio::test]
+async fn a_package_that_is_not_trustworthy_is_refused_counted_and_leaves_nothing() {
+    let client = client().await;
+    let good = client.estate.package("1.1.0", b"image");
+    let stranger = testing::package(&SigningKey::generate().unwrap(), "1.1.0", b"image");
+    let mut changed = good.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    let cut = good[..good.len() - 1].to_vec();
+    let long = client.estate.package("1.1.0", &vec![7; 65 * 1024]);
+    for (package, status, code) in [
+        (stranger, 422, "firmware_signature_invalid"),
+        (changed, 422, "firmware_image_changed"),
+        (cut, 422, "firmware_package_invalid"),
+        (b"hello".to_vec(), 422, "firmware_package_invalid"),
+        (Vec::new(), 422, "firmware_package_invalid"),
+        (long, 413, "body_too_large"),
+        (vec![0; 200 * 1024], 413, "body_too_large"),
+    ] {
+        problem(client.upload(package).await, status, code);
+    }
+    assert!(client.estate.app.counters.firmware_refused.get() >= 6);
+    assert_eq!(client.get("/api/v1/firmware").await.1["items"], json!([]));
+    assert_eq!(std::fs::read_dir(client.estate.path().join("objects/incoming")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn firmware_for_other_hardware_or_unknown_is_not_assigned() {
+    let client = client().await;
+    client.estate.terminal("10000001").await;
+    let mut other = new_terminal("20000001");
+    other["model"] = "SIM-9".into();
+    client.post("/api/v1/terminals", other).await;
+    let (_, firmware) = client.upload(client.estate.package("1.1.0", b"image")).await;
+    let request = json!({"firmware": firmware["id"]});
+    let detail = problem(
+        client.post("/api/v1/terminals/20000001/firmware", request.clone()).await,
+        422,
+        "firmware_model_mismatch",
+    );
+    assert!(detail.contains("is for SIM-8, and terminal 20000001 is a SIM-9"), "{detail}");
+    let unknown = json!({"firmware": "00"});
+    problem(client.post("/api/v1/terminals/10000001/firmware", unknown).await, 404, "firmware_not_found");
+    problem(client.post("/api/v1/terminals/10000009/firmware", request).await, 404, "terminal_not_found");
+}
+
+#[tokio::test]
+async fn a_reset_a_rotation_and_a_log_collection_are_queued() {
+    let client = client().await;
+    client.estate.terminal("10000001").await;
+    for (path, kind) in [
+        ("reset", json!({"type": "reboot"})),
+        ("credentials/99/rotate", json!({"type": "rotate_credential", "role": "99", "generation": 2})),
+        ("credentials/00/rotate", json!({"type": "rotate_credential", "role": "00", "generation": 1})),
+        ("logs", json!({"type": "collect_logs", "max_bytes": 1_048_576})),
+    ] {
+        let (status, body) = client.call("POST", &format!("/api/v1/terminals/10000001/{path}"), None).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+        assert_eq!(body["kind"], kind);
+        problem(
+            client.call("POST", &format!("/api/v1/terminals/10000009/{path}"), None).await,
+            404,
+            "terminal_not_found",
+        );
+    }
+    let detail = problem(
+        client.call("POST", "/api/v1/terminals/10000001/credentials/99/rotate", None).await,
+        409,
+        "conflict",
+    );
+    assert!(detail.contains("already under way"), "{detail}");
+    problem(
+        client.call("POST", "/api/v1/terminals/10000001/credentials/9/rotate", None).await,
+        400,
+        "name_invalid",
+    );
+}
+
+#[tokio::test]
+async fn a_rotation_that_ended_without_effect_can_be_started_again() {
+    let client = client().await;
+    let tid = client.estate.terminal("10000001").await;
+    let path = "/api/v1/terminals/10000001/credentials/99/rotate";
+    let (_, first) = client.call("POST", path, None).await;
+    let app = &client.estate.app;
+    let id = first["id"].as_str().unwrap().parse().unwrap();
+    app.store.transition(id, OperationState::Failed, None, app.now()).await.unwrap();
+    let (status, second) = client.call("POST", path, None).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    // Never the same number for another secret.
+    assert_eq!(second["kind"]["generation"], 3);
+    let credential = app.store.credential(&tid, &tms_core::Role::administrator()).await.unwrap().unwrap();
+    assert_eq!(credential.current.unwrap().generation, 1);
+}
+
+#[tokio::test]
+async fn a_collected_log_is_listed_and_read_as_text() {
+    let client = client().await;
+    let tid: TerminalId = client.estate.terminal("10000001").await;
+    let app = &client.estate.app;
+    let (_, operation) = client.call("POST", "/api/v1/terminals/10000001/logs", None).await;
+    let id = operation["id"].as_str().unwrap();
+    problem(client.get(&format!("/api/v1/logs/{id}")).await, 404, "not_found");
+    let object = format!("logs/{id}.log");
+    std::fs::create_dir_all(app.objects.path("logs")).unwrap();
+    std::fs::write(app.objects.path(&object), "line one\n").unwrap();
+    let bundle = LogBundle {
+        operation: id.parse().unwrap(),
+        terminal: tid,
+        object: object.clone(),
+        size_bytes: 9,
+        sha256: "00".repeat(32),
+        collected_at: app.now(),
+    };
+    app.store.add_log_bundle(bundle).await.unwrap();
+    let (_, list) = client.get("/api/v1/terminals/10000001/logs").await;
+    assert_eq!(list["items"][0]["operation"], id);
+    assert!(list["items"][0].get("object").is_none());
+    let (status, text) = client.get(&format!("/api/v1/logs/{id}")).await;
+    assert_eq!((status, text), (StatusCode::OK, Value::String("line one\n".into())));
+    std::fs::remove_file(app.objects.path(&object)).unwrap();
+    problem(client.get(&format!("/api/v1/logs/{id}")).await, 503, "objects_unavailable");
+    problem(client.get("/api/v1/logs/none").await, 400, "name_invalid");
+    problem(client.get("/api/v1/terminals/10000009/logs").await, 404, "terminal_not_found");
+}
+
+#[tokio::test]
+async fn an_operation_that_does_not_exist_is_not_found() {
+    let client = client().await;
+    problem(
+        client.get("/api/v1/operations/00000000-0000-7000-8000-000000000000").await,
+        404,
+        "operation_not_found",
+    );
+    problem(client.get("/api/v1/operations/none").await, 400, "name_invalid");
+    problem(client.get("/api/v1/terminals/10000009/operations").await, 404, "terminal_not_found");
+}
+
+#[tokio::test]
+async fn health_and_metrics_need_no_token_and_tell_when_the_store_is_gone() {
+    let client = client().await;
+    client.estate.terminal("10000001").await;
+    let bare = |path: &str| Request::get(path).body(Body::empty()).unwrap();
+    assert_eq!(client.send(bare("/healthz")).await, (StatusCode::OK, Value::String("ok\n".into())));
+    assert_eq!(client.send(bare("/readyz")).await.0, StatusCode::OK);
+    let (_, metrics) = client.send(bare("/metrics")).await;
+    let metrics = metrics.as_str().unwrap();
+    assert!(metrics.contains("\ntms_terminals 1\n"), "{metrics}");
+    assert!(metrics.contains("# TYPE tms_operations_open gauge"));
+    for line in metrics.lines().filter(|line| !line.starts_with('#')) {
+        assert_eq!(line.split(' ').count(), 2, "{line}");
+    }
+    client.estate.app.store.close().await;
+    problem(client.send(bare("/readyz")).await, 503, "store_unavailable");
+    assert_eq!(client.send(bare("/healthz")).await.0, StatusCode::OK);
+    problem(client.get("/api/v1/terminals").await, 503, "store_unavailable");
+}
+
+#[tokio::test]
+async fn without_a_trust_root_nothing_is_published_and_the_next_step_is_told() {
+    let estate = testing::without_trust_root().await;
+    let password = service::issue_one_time_password(&estate.app, "admin").await.unwrap();
+    let login = service::login(&estate.app, "admin", &password).await.unwrap();
+    let client = Client { router: router(Arc::clone(&estate.app)), token: login.token.to_string(), estate };
+    let package = client.estate.package("1.1.0", b"image");
+    let detail = problem(client.upload(package).await, 422, "firmware_trust_root_missing");
+    assert!(detail.contains("tmsctl firmware keygen"), "{detail}");
+}

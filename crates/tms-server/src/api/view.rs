@@ -1,0 +1,152 @@
+//! What callers are shown. Sealed values, leases and object paths stay inside.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tms_core::{
+    Desired, FirmwareId, FirmwareRecord, LogBundle, MerchantId, Operation, OperationId, OperationKind,
+    OperationState, Profile, Progress, Reported, Terminal, TerminalId, reconcile,
+};
+
+use crate::app::App;
+
+/// One page of a list.
+#[derive(Serialize)]
+pub(super) struct Page<T> {
+    pub(super) items: Vec<T>,
+    /// What to give as `after` for the next page; `null` on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A list that is always whole.
+    pub(super) fn whole(items: Vec<T>) -> Self {
+        Self { items, next: None }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct TerminalView {
+    id: TerminalId,
+    merchant: MerchantId,
+    profile: Profile,
+    model: String,
+    hardware_revision: String,
+    serial: String,
+    enrolled_at: Timestamp,
+    /// Whether it has a session with this server right now.
+    connected: bool,
+    last_contact: Option<Timestamp>,
+    /// Whether nothing is missing between desired and reported state.
+    converged: bool,
+    desired: Desired,
+    /// Version of the desired firmware, if there is one.
+    desired_firmware_version: Option<String>,
+    reported: Reported,
+}
+
+impl TerminalView {
+    pub(super) fn new(app: &App, terminal: Terminal, versions: &Versions) -> Self {
+        let version = terminal.desired.firmware.as_ref().and_then(|id| versions.get(id)).cloned();
+        Self {
+            connected: app.wake.is_connected(&terminal.id),
+            converged: reconcile(&terminal.desired, &terminal.reported, version.as_deref(), &[]).is_empty(),
+            desired_firmware_version: version,
+            id: terminal.id,
+            merchant: terminal.merchant,
+            profile: terminal.profile,
+            model: terminal.model,
+            hardware_revision: terminal.hardware_revision,
+            serial: terminal.serial,
+            enrolled_at: terminal.enrolled_at,
+            last_contact: terminal.last_contact,
+            desired: terminal.desired,
+            reported: terminal.reported,
+        }
+    }
+}
+
+/// Versions of packages, by id.
+pub(super) type Versions = HashMap<FirmwareId, String>;
+
+pub(super) async fn versions(app: &App) -> tms_store::Result<Versions> {
+    let firmwares = app.store.firmwares().await?;
+    Ok(firmwares.into_iter().map(|record| (record.id, record.version)).collect())
+}
+
+#[derive(Serialize)]
+pub(super) struct OperationView {
+    id: OperationId,
+    terminal: TerminalId,
+    kind: OperationKind,
+    state: OperationState,
+    attempts: u32,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    expires_at: Timestamp,
+    detail: Option<String>,
+    progress: Option<Progress>,
+}
+
+impl From<Operation> for OperationView {
+    fn from(operation: Operation) -> Self {
+        Self {
+            id: operation.id,
+            terminal: operation.terminal,
+            kind: operation.kind,
+            state: operation.state,
+            attempts: operation.attempts,
+            created_at: operation.created_at,
+            updated_at: operation.updated_at,
+            expires_at: operation.expires_at,
+            detail: operation.detail,
+            progress: operation.progress,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct FirmwareView {
+    id: FirmwareId,
+    version: String,
+    models: Vec<String>,
+    size_bytes: u64,
+    sha256: String,
+    published_at: Timestamp,
+}
+
+impl From<FirmwareRecord> for FirmwareView {
+    fn from(record: FirmwareRecord) -> Self {
+        Self {
+            id: record.id,
+            version: record.version,
+            models: record.models,
+            size_bytes: record.size_bytes,
+            sha256: record.sha256,
+            published_at: record.published_at,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct LogView {
+    operation: OperationId,
+    terminal: TerminalId,
+    size_bytes: u64,
+    sha256: String,
+    collected_at: Timestamp,
+}
+
+impl From<LogBundle> for LogView {
+    fn from(bundle: LogBundle) -> Self {
+        Self {
+            operation: bundle.operation,
+            terminal: bundle.terminal,
+            size_bytes: bundle.size_bytes,
+            sha256: bundle.sha256,
+            collected_at: bundle.collected_at,
+        }
+    }
+}
