@@ -109,7 +109,7 @@ impl Connection<'_> {
                     agent.stop(now)?;
                 }
                 Input::Report => {
-                    agent.report_again();
+                    agent.report_again(now);
                     agent.tick(now)?;
                 }
             }

@@ -32,6 +32,8 @@ pub(super) struct Fetch {
     stage: Stage,
     due: Timestamp,
     useless_in_a_row: u32,
+    /// The first block to come will show that the transfer goes on from an earlier connection.
+    resuming: bool,
 }
 
 #[derive(Debug)]
@@ -40,12 +42,40 @@ enum Stage {
     Image { transfer: Transfer, writer: SlotWriter, verified: Box<VerifiedManifest>, saved_bytes: u64 },
 }
 
+/// Block requests of this connection. The host answers them in order, so that after a change of plan
+/// the answers still to come for the old fetch can be told from those for the new one.
+#[derive(Debug, Default)]
+pub(super) struct Reads {
+    in_flight: usize,
+    stale: usize,
+}
+
+impl Reads {
+    fn asked(&mut self) {
+        self.in_flight = self.in_flight.saturating_add(1);
+    }
+
+    /// An answer came. Gives whether it is for the present fetch.
+    fn answered(&mut self) -> bool {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let stale = self.stale > 0;
+        self.stale = self.stale.saturating_sub(1);
+        !stale
+    }
+
+    /// Another fetch begins.
+    fn replaced(&mut self) {
+        self.stale = self.in_flight;
+    }
+}
+
 impl Fetch {
     fn manifest(now: Timestamp) -> Self {
         Self {
             stage: Stage::Manifest { bytes: Vec::new(), total_bytes: None, waiting: false },
             due: now,
             useless_in_a_row: 0,
+            resuming: false,
         }
     }
 
@@ -80,6 +110,7 @@ impl Agent {
             });
             machine.save()?;
         }
+        self.reads.replaced();
         self.fetch = Some(Fetch::manifest(now));
         Ok(())
     }
@@ -91,6 +122,7 @@ impl Agent {
             (machine.state.slots.phase().clone(), machine.state.install.clone())
         };
         let Some(install) = install else { return Ok(()) };
+        self.reads.replaced();
         self.fetch = match phase {
             Phase::Ready => {
                 self.reboot = true;
@@ -105,30 +137,19 @@ impl Agent {
     }
 
     /// Everything is looked at again: the kept manifest, its signatures, what lies in the slot.
-    fn resume_image(&mut self, install: &Install, now: Timestamp) -> Option<Fetch> {
-        let fetch = {
-            let mut machine = self.machine();
-            let envelope =
-                fs::read(machine.manifest_path()).ok().and_then(|json| Envelope::from_json(&json).ok())?;
-            let verified = envelope.verify(&machine.materials.trust).ok()?;
-            if !describes(&verified, install) {
-                return None;
-            }
-            let device = machine.device();
-            let slot = machine.state.slots.begin(&verified, &device).ok()?;
-            let writer = machine.flash.writer(slot, install.durable_bytes).ok()?;
-            machine.note(
-                now,
-                'I',
-                "update",
-                &format!("resuming {} at byte {}", install.file, install.durable_bytes),
-            );
-            self.image_fetch(install, writer, verified, now)
-        };
-        if install.durable_bytes > 0 {
-            self.status.resumed();
+    fn resume_image(&self, install: &Install, now: Timestamp) -> Option<Fetch> {
+        let mut machine = self.machine();
+        let json = fs::read(machine.manifest_path()).ok()?;
+        let verified = Envelope::from_json(&json).and_then(|e| e.verify(&machine.materials.trust)).ok()?;
+        if !describes(&verified, install) {
+            return None;
         }
-        Some(fetch)
+        let device = machine.device();
+        let slot = machine.state.slots.begin(&verified, &device).ok()?;
+        let writer = machine.flash.writer(slot, install.durable_bytes).ok()?;
+        let text = format!("resuming {} at byte {}", install.file, install.durable_bytes);
+        machine.note(now, 'I', "update", &text);
+        Some(self.image_fetch(install, writer, verified, now))
     }
 
     fn image_fetch(
@@ -153,38 +174,37 @@ impl Agent {
             },
             due: now,
             useless_in_a_row: 0,
+            resuming: install.durable_bytes > 0,
         }
     }
 
     pub(super) fn pump_fetch(&mut self, now: Timestamp) -> Result<(), Exit> {
-        let block_bytes = self.session.profile().block_bytes();
+        let length = self.session.profile().block_bytes();
+        let file = self.machine().state.install.as_ref().map(|install| install.file.clone());
         let Some(fetch) = self.fetch.as_mut().filter(|fetch| now >= fetch.retry_due()) else { return Ok(()) };
         // Answers drive it from here on; only a failure sets the next time.
         fetch.due = Timestamp::MAX;
         let requests = match &mut fetch.stage {
             Stage::Manifest { bytes, waiting, .. } => {
                 *waiting = true;
-                let offset = bytes.len() as u64;
-                let file = self
-                    .machine
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
-                    .state
-                    .install
-                    .as_ref()
-                    .map(|i| i.file.clone());
-                let Some(file) = file else { return Ok(()) };
-                vec![BlockRequest { file: format!("{file}.manifest"), offset, length: block_bytes }]
+                let (file, offset) = (format!("{}.manifest", file.unwrap_or_default()), bytes.len() as u64);
+                vec![BlockRequest { file, offset, length }]
             }
+            // The last block may have been durable before the power went.
+            Stage::Image { transfer, .. } if transfer.is_complete() => return self.write_ready(now),
             Stage::Image { transfer, .. } => transfer.next_requests(),
         };
         for request in requests {
             self.session.read_block(request, now)?;
+            self.reads.asked();
         }
         Ok(())
     }
 
     pub(super) fn on_block(&mut self, block: Block, now: Timestamp) -> Result<(), Exit> {
+        if !self.reads.answered() {
+            return Ok(());
+        }
         let Some(fetch) = &mut self.fetch else { return Ok(()) };
         fetch.due = now;
         fetch.useless_in_a_row = 0;
@@ -207,6 +227,9 @@ impl Agent {
                 Ok(())
             }
             Stage::Image { transfer, .. } => {
+                if std::mem::take(&mut fetch.resuming) {
+                    self.status.resumed();
+                }
                 if let Err(error) = transfer.on_block(block) {
                     return self.fail(Outcome::HASH_MISMATCH, &error.to_string(), now);
                 }
@@ -307,17 +330,32 @@ impl Agent {
         refusal: Refusal,
         now: Timestamp,
     ) -> Result<(), Exit> {
-        if refusal.may_retry() {
-            self.on_block_missing(request.offset, now)
-        } else if self.fetch.is_some() {
-            self.fail(Outcome::FETCH_FAILED, &format!("the host refused {}: {refusal}", request.file), now)
-        } else {
-            Ok(())
+        let wanted = self.reads.answered() && self.fetch.is_some();
+        match refusal {
+            _ if !wanted => Ok(()),
+            refusal if refusal.may_retry() => self.on_block_missing(request.offset, now),
+            // Right after a break the host may not have the operation in hand again. It will give the
+            // task once more when it has, and the transfer goes on then.
+            Refusal::NotPermitted => {
+                self.note_progress()?;
+                self.fetch = None;
+                Ok(())
+            }
+            refusal => self.fail(
+                Outcome::FETCH_FAILED,
+                &format!("the host refused {}: {refusal}", request.file),
+                now,
+            ),
         }
     }
 
+    /// The answer to a block request was of no use.
+    pub(super) fn on_block_useless(&mut self, offset: u64, now: Timestamp) -> Result<(), Exit> {
+        if self.reads.answered() { self.on_block_missing(offset, now) } else { Ok(()) }
+    }
+
     /// A block has to be asked for again, after a while.
-    pub(super) fn on_block_missing(&mut self, offset: u64, now: Timestamp) -> Result<(), Exit> {
+    fn on_block_missing(&mut self, offset: u64, now: Timestamp) -> Result<(), Exit> {
         let due = self.after(RETRY_AFTER_MS, now);
         let Some(fetch) = &mut self.fetch else { return Ok(()) };
         fetch.due = due;
@@ -337,7 +375,7 @@ impl Agent {
     }
 
     /// Makes durable how far the slot is written, so that the next connection goes on from there.
-    pub(super) fn note_progress(&mut self) -> Result<(), StateError> {
+    pub(super) fn note_progress(&self) -> Result<(), StateError> {
         let Some(Fetch { stage: Stage::Image { transfer, saved_bytes, .. }, .. }) = &self.fetch else {
             return Ok(());
         };

@@ -29,7 +29,7 @@ mod upload;
 #[cfg(test)]
 mod tests;
 
-use install::Fetch;
+use install::{Fetch, Reads};
 use upload::Sending;
 
 /// Wait before something that the host refused for now is tried again.
@@ -84,7 +84,8 @@ pub(crate) struct Agent {
     signed_on: bool,
     stopping: bool,
     reboot: bool,
-    report_due: bool,
+    report_due: Timestamp,
+    parameters_due: Timestamp,
     /// Answers that need not survive: acceptance, and results that the host has already had.
     notices: VecDeque<TaskResult>,
     in_flight: Option<InFlight>,
@@ -98,6 +99,7 @@ pub(crate) struct Agent {
     echo_due: Timestamp,
     trade_due: Timestamp,
     fetch: Option<Fetch>,
+    reads: Reads,
     sending: Option<Sending>,
 }
 
@@ -117,7 +119,8 @@ impl Agent {
             signed_on: false,
             stopping: false,
             reboot: false,
-            report_due: false,
+            report_due: Timestamp::MAX,
+            parameters_due: Timestamp::MAX,
             notices: VecDeque::new(),
             in_flight: None,
             result_due: now,
@@ -128,6 +131,7 @@ impl Agent {
             echo_due: Timestamp::MAX,
             trade_due: Timestamp::MAX,
             fetch: None,
+            reads: Reads::default(),
             sending: None,
         }
     }
@@ -150,7 +154,7 @@ impl Agent {
     pub(crate) fn next_due(&self) -> Timestamp {
         let mut due = self.session.poll_timeout().unwrap_or(Timestamp::MAX);
         if self.signed_on && !self.stopping {
-            due = due.min(self.echo_due).min(self.trade_due);
+            due = due.min(self.echo_due).min(self.trade_due).min(self.report_due).min(self.parameters_due);
             if self.may_poll() {
                 due = due.min(self.poll_due);
             }
@@ -187,8 +191,8 @@ impl Agent {
     }
 
     /// Asks for the full report to be sent again.
-    pub(crate) fn report_again(&mut self) {
-        self.report_due = true;
+    pub(crate) fn report_again(&mut self, now: Timestamp) {
+        self.report_due = now;
     }
 
     /// The connection is gone: notes how far a transfer has come.
@@ -214,14 +218,14 @@ impl Agent {
                     self.status.parameters_applied();
                 }
                 // Also when nothing changed: the report is what tells the host that it agrees.
-                self.report_due = true;
+                self.report_due = now;
                 Ok(())
             }
             TerminalEvent::ParameterPush { request, push } => {
                 let taken = self.machine().set_parameters(push.values, Some(push.revision), now)?;
                 if taken {
                     self.status.parameters_applied();
-                    self.report_due = true;
+                    self.report_due = now;
                 }
                 let refusal = (!taken).then_some(Refusal::FormatError);
                 Ok(self.session.answer(request, refusal, now)?)
@@ -257,8 +261,10 @@ impl Agent {
             return Ok(());
         }
         match work {
-            PendingWork::Parameters => self.session.request_parameters(now)?,
-            PendingWork::Status => self.report_due = true,
+            // Where the host pushes parameters it announces them all the same.
+            PendingWork::Parameters if !self.session.supports(Function::Parameters) => {}
+            PendingWork::Parameters => self.parameters_due = now,
+            PendingWork::Status => self.report_due = now,
             PendingWork::SignOn => self.sign_on(now)?,
             PendingWork::Task => {
                 self.announced = true;
@@ -300,6 +306,10 @@ impl Agent {
                 self.poll_at_interval(now);
                 Ok(())
             }
+            Asked::Function(function) if refusal.may_retry() => {
+                self.ask_again(*function, now);
+                Ok(())
+            }
             Asked::Block(request) => self.on_block_refused(request, refusal, now),
             Asked::Result { .. } if refusal.may_retry() => {
                 self.retry_result(now);
@@ -330,7 +340,11 @@ impl Agent {
                 self.poll_after(RETRY_AFTER_MS, now);
                 Ok(())
             }
-            Asked::Block(request) => self.on_block_missing(request.offset, now),
+            Asked::Function(function) => {
+                self.ask_again(*function, now);
+                Ok(())
+            }
+            Asked::Block(request) => self.on_block_useless(request.offset, now),
             Asked::Result { .. } => {
                 self.retry_result(now);
                 Ok(())
@@ -339,7 +353,15 @@ impl Agent {
                 self.on_chunk_missing(now);
                 Ok(())
             }
-            _ => Ok(()),
+        }
+    }
+
+    fn ask_again(&mut self, function: Function, now: Timestamp) {
+        let due = self.after(RETRY_AFTER_MS, now);
+        match function {
+            Function::Parameters => self.parameters_due = due,
+            Function::Report => self.report_due = due,
+            _ => {}
         }
     }
 
@@ -354,8 +376,12 @@ impl Agent {
             return Ok(());
         }
         self.pump_results(now)?;
-        if self.report_due {
-            self.report_due = false;
+        if now >= self.parameters_due {
+            self.parameters_due = Timestamp::MAX;
+            self.session.request_parameters(now)?;
+        }
+        if now >= self.report_due {
+            self.report_due = Timestamp::MAX;
             self.send_report(now)?;
         }
         self.pump_fetch(now)?;

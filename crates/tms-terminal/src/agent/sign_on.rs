@@ -46,8 +46,12 @@ impl Agent {
             self.reboot = true;
             return Ok(());
         }
-        self.report_due = true;
-        // A sign-on in the middle of a session finds them going on.
+        self.report_due = now;
+        self.resume(now)
+    }
+
+    /// Takes up what an earlier connection left, unless it is already going on.
+    pub(super) fn resume(&mut self, now: Timestamp) -> Result<(), Exit> {
         if self.fetch.is_none() {
             self.resume_install(now)?;
         }

@@ -21,8 +21,13 @@ impl Agent {
         }
         let admission = self.machine().state.journal.admit(task.operation, task.step);
         match admission {
+            // A result that the host has not acknowledged is on its way or due in any case.
+            Admission::Answer(_) if self.is_due(key) => {}
             Admission::Answer(result) => self.notices.push_back(result),
-            Admission::Running if self.is_under_way(key) => self.accept(key, pushed),
+            Admission::Running if self.is_under_way(key) => {
+                self.accept(key, pushed);
+                self.resume(now)?;
+            }
             Admission::Execute | Admission::Running => self.execute(task, key, pushed, now)?,
             Admission::Full => {
                 if !pushed {
@@ -81,6 +86,11 @@ impl Agent {
         if !pushed {
             self.notify(key, Outcome::ACCEPTED, "");
         }
+    }
+
+    fn is_due(&self, key: TaskKey) -> bool {
+        let machine = self.machine();
+        machine.state.journal.unacknowledged().any(|r| (r.operation, r.step) == (key.operation, key.step))
     }
 
     fn is_under_way(&self, key: TaskKey) -> bool {

@@ -1,0 +1,6 @@
+//! The agent against a host session in memory: no sockets, and time moves only when nothing else can.
+
+mod install;
+mod rotation;
+mod tasks;
+mod world;

@@ -1,0 +1,381 @@
+//! A terminal with real files and a scripted host, joined by a line that may break after any frame.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fs,
+    io::Cursor,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use jiff::Timestamp;
+use tms_crypto::{
+    keyblock::{Tmk, WorkingKeys, wrap_working_keys},
+    seal,
+};
+use tms_firmware::{Draft, PackageReader, SigningKey, TrustRoot, build_package};
+use tms_proto::{
+    Answer, HostEvent, HostSession, Identity, PendingWork, Profile, Refusal, TerminalSession,
+    parameters::{Push, Values},
+    report::Report,
+    task::{Command, Outcome, Task, TaskResult},
+};
+use uuid::Uuid;
+
+use crate::{
+    agent::{Agent, Exit},
+    machine::{Machine, Materials},
+    scenario::Scenario,
+    status::Status,
+};
+
+pub(super) const TID: &str = "10000001";
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// Nothing left to do.
+    Quiet,
+    /// The line broke after the frames that it was given.
+    Broken,
+    /// The terminal ended it.
+    Exit(Exit),
+}
+
+pub(super) struct World {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) profile: Arc<Profile>,
+    pub(super) machine: Arc<Mutex<Machine>>,
+    pub(super) status: Arc<Status>,
+    pub(super) signer: SigningKey,
+    pub(super) sealing_public: Vec<u8>,
+    pub(super) host: Host,
+    pub(super) now: Timestamp,
+}
+
+/// What the host has and has seen. It outlives connections, like a store.
+#[derive(Default)]
+pub(super) struct Host {
+    pub(super) files: BTreeMap<String, Vec<u8>>,
+    pub(super) tasks: VecDeque<Task>,
+    pub(super) results: Vec<TaskResult>,
+    pub(super) accepted: Vec<Uuid>,
+    pub(super) parameters: Option<(u64, Values)>,
+    pub(super) reports: Vec<Report>,
+    pub(super) log: Vec<u8>,
+    pub(super) reads: Vec<u64>,
+    pub(super) keys: Option<Tmk>,
+    pub(super) sign_on_refusal: Option<Refusal>,
+    pub(super) read_refusal: Option<Refusal>,
+    /// Keep giving the front task even after its result, as a host does that lost the answer.
+    pub(super) forgetful: bool,
+}
+
+impl World {
+    pub(super) fn new(profile: &str) -> Self {
+        Self::with(profile, "")
+    }
+
+    /// A world whose terminal has these further lines in its `terminal.toml`.
+    pub(super) fn with(profile: &str, extra: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!(
+            r#"
+[identity]
+tid = "{TID}"
+mid = "102310060510002"
+serial = "SIM00000001"
+model = "SIM-8"
+hardware_revision = "A1"
+[host]
+address = "127.0.0.1:1"
+server_name = "tms.test"
+profile = "{profile}"
+[tls]
+ca = "ca.pem"
+certificate = "terminal.pem"
+key = "terminal.key"
+[security]
+sealing_key = "sealing.key"
+firmware_trust = "trust.json"
+[[credential]]
+role = "99"
+secret = "73920418"
+generation = 1
+[parameters]
+timeout_s = "30"
+[firmware]
+version = "1.0.0"
+security_counter = 1
+{extra}
+"#
+        );
+        let mut scenario: Scenario = tms_config::parse("terminal.toml", &text).unwrap();
+        scenario.folder = folder.path().to_owned();
+        let signer = SigningKey::generate().unwrap();
+        let sealing = seal::generate().unwrap();
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let materials = Materials {
+            sealing_key: sealing.private_bytes().to_vec().into(),
+            tmk: Some(Tmk::new([0x11; 16])),
+            trust: TrustRoot::new(vec![signer.public()], 1).unwrap(),
+        };
+        let machine = Machine::open(Arc::new(scenario), materials, now).unwrap();
+        let mut world = Self {
+            folder,
+            profile: Arc::new(Profile::builtin(profile).unwrap()),
+            machine: Arc::new(Mutex::new(machine)),
+            status: Arc::default(),
+            signer,
+            sealing_public: sealing.public_bytes().to_vec(),
+            host: Host::default(),
+            now,
+        };
+        world.boot();
+        world
+    }
+
+    pub(super) fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap()
+    }
+
+    pub(super) fn boot(&mut self) {
+        let now = self.now;
+        self.machine().boot(now).unwrap();
+    }
+
+    /// Loses everything that was not saved, then starts.
+    pub(super) fn power_cycle(&mut self) {
+        self.machine().lose_power().unwrap();
+        self.boot();
+    }
+
+    /// Publishes an image and orders its installation. `change` may spoil what was built.
+    pub(super) fn order(
+        &mut self,
+        id: u128,
+        draft: Draft,
+        image: &[u8],
+        signer: Option<&SigningKey>,
+    ) -> Task {
+        let mut package = Vec::new();
+        let key = signer.unwrap_or(&self.signer);
+        let envelope =
+            build_package(draft, &mut Cursor::new(image), std::slice::from_ref(key), &mut package).unwrap();
+        let mut bytes = Vec::new();
+        let root = TrustRoot::new(vec![key.public()], 1).unwrap();
+        let reader = PackageReader::open(package.as_slice()).unwrap();
+        let manifest = reader.envelope().verify(&root).unwrap();
+        reader.copy_image(&manifest, &mut bytes).unwrap();
+        let file = envelope.id();
+        self.host.files.insert(format!("{file}.manifest"), envelope.to_json().unwrap().into_bytes());
+        self.host.files.insert(file.clone(), bytes);
+        let command = Command::InstallFirmware {
+            file,
+            size_bytes: image.len() as u64,
+            sha256: tms_crypto::sha256(image),
+        };
+        self.task(id, 1, command)
+    }
+
+    pub(super) fn task(&mut self, id: u128, step: u8, command: Command) -> Task {
+        let task = Task { operation: Uuid::from_u128(id), step, command };
+        self.host.tasks.push_back(task.clone());
+        task
+    }
+
+    /// Runs one connection until nothing is left to do, the terminal ends it, or the line breaks
+    /// after `frames` frames.
+    pub(super) fn connect(&mut self, frames: usize) -> End {
+        let session = TerminalSession::new(Arc::clone(&self.profile), Identity::new(TID, "102310060510002"));
+        let mut agent = Agent::new(Arc::clone(&self.machine), Arc::clone(&self.status), session, self.now);
+        let mut host = HostSession::new(Arc::clone(&self.profile), Some(TID.to_owned()));
+        let end = self.exchange(&mut agent, &mut host, frames);
+        if !matches!(end, End::Exit(Exit::PowerCut)) {
+            agent.close().unwrap();
+        }
+        end
+    }
+
+    /// Connects as often as it takes, restarting when the terminal does.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..20 {
+            match self.connect(usize::MAX) {
+                End::Quiet => return,
+                End::Exit(Exit::Reboot) => self.boot(),
+                End::Exit(Exit::PowerCut) => self.power_cycle(),
+                other => panic!("{other:?}"),
+            }
+        }
+        panic!("does not settle");
+    }
+
+    /// The outcome of the only result so far, and its reason.
+    pub(super) fn outcome(&self) -> (Outcome, &str) {
+        let [result] = self.host.results.as_slice() else { panic!("{:?}", self.host.results) };
+        (result.outcome, &result.reason)
+    }
+
+    fn exchange(&mut self, agent: &mut Agent, host: &mut HostSession, frames: usize) -> End {
+        let mut left = frames;
+        let mut quiet = 0;
+        if let Err(exit) = agent.start(self.now) {
+            return End::Exit(exit);
+        }
+        loop {
+            let mut busy = false;
+            while let Some(frame) = agent.poll_transmit() {
+                busy = true;
+                if left == 0 {
+                    return End::Broken;
+                }
+                left -= 1;
+                host.receive(&frame, self.now).unwrap();
+                self.host.serve(host, &self.profile, self.now);
+            }
+            if let Some(exit) = agent.exit_when_idle() {
+                return End::Exit(exit);
+            }
+            while let Some(frame) = host.poll_transmit() {
+                busy = true;
+                if left == 0 {
+                    return End::Broken;
+                }
+                left -= 1;
+                if let Err(exit) = agent.receive(&frame, self.now) {
+                    return End::Exit(exit);
+                }
+            }
+            if busy {
+                continue;
+            }
+            // Two polls without work, or nothing due: it is quiet.
+            quiet += 1;
+            let idle = agent.fetch.is_none() && agent.sending.is_none() && agent.in_flight.is_none();
+            if quiet > 3 && idle && self.host.tasks.is_empty() {
+                return End::Quiet;
+            }
+            if quiet > 200 {
+                return End::Quiet;
+            }
+            self.now = self.now.max(agent.next_due().min(self.now + jiff::SignedDuration::from_secs(5)));
+            if let Err(exit) = agent.tick(self.now) {
+                return End::Exit(exit);
+            }
+        }
+    }
+}
+
+impl Host {
+    fn serve(&mut self, session: &mut HostSession, profile: &Profile, now: Timestamp) {
+        session.set_pending(self.parameters.as_ref().map(|_| PendingWork::Parameters));
+        while let Some(event) = session.poll_event() {
+            self.answer(session, profile, event, now);
+        }
+    }
+
+    fn answer(&mut self, session: &mut HostSession, profile: &Profile, event: HostEvent, now: Timestamp) {
+        match event {
+            HostEvent::SignOn { exchange, .. } => {
+                let keys =
+                    self.keys.as_ref().map(|tmk| wrap_working_keys(tmk, &WorkingKeys::generate(false)));
+                let answer = match (&self.sign_on_refusal, &keys) {
+                    (Some(refusal), _) => Answer::Refused(*refusal),
+                    (None, Some(keys)) => Answer::Keys(keys),
+                    (None, None) => Answer::Approved,
+                };
+                session.answer(exchange, answer, now).unwrap();
+                self.push(session, profile, now);
+            }
+            HostEvent::TaskPoll { exchange } => {
+                session.answer(exchange, Answer::Task(self.tasks.front()), now).unwrap();
+            }
+            HostEvent::TaskResult { exchange, result } => {
+                session.answer(exchange, Answer::Approved, now).unwrap();
+                if result.outcome == Outcome::ACCEPTED {
+                    self.accepted.push(result.operation);
+                    return;
+                }
+                let front = self.tasks.front().map(|task| (task.operation, task.step));
+                if front == Some((result.operation, result.step)) && !self.forgetful {
+                    self.tasks.pop_front();
+                }
+                self.results.push(result);
+                self.push(session, profile, now);
+            }
+            HostEvent::ParametersRequested { exchange } => {
+                let values = self.parameters.take().unwrap_or_default().1;
+                session.set_pending(None);
+                session.answer(exchange, Answer::Parameters(&values), now).unwrap();
+            }
+            HostEvent::Report { exchange, report } => {
+                self.reports.push(*report);
+                session.answer(exchange, Answer::Approved, now).unwrap();
+            }
+            HostEvent::FileRead { exchange, request } => {
+                self.reads.push(request.offset);
+                let file = self.files.get(&request.file);
+                let start = request.offset as usize;
+                let answer = match (self.read_refusal, file) {
+                    (Some(refusal), _) => Answer::Refused(refusal),
+                    (None, None) => Answer::Refused(Refusal::NotFound),
+                    (None, Some(file)) if start >= file.len() => Answer::Refused(Refusal::OutOfRange),
+                    (None, Some(file)) => {
+                        let end = (start + request.length as usize).min(file.len());
+                        Answer::Block {
+                            offset: request.offset,
+                            total_bytes: file.len() as u64,
+                            data: &file[start..end],
+                        }
+                    }
+                };
+                session.answer(exchange, answer, now).unwrap();
+            }
+            HostEvent::LogChunk { exchange, chunk } => {
+                if chunk.offset == self.log.len() as u64 {
+                    self.log.extend(&chunk.data);
+                }
+                session.answer(exchange, Answer::Uploaded(self.log.len() as u64), now).unwrap();
+            }
+            HostEvent::Status { exchange, .. } | HostEvent::SignOff { exchange } => {
+                session.answer(exchange, Answer::Approved, now).unwrap();
+            }
+            HostEvent::Refused { reason, .. } => panic!("the host refused: {reason}"),
+            _ => {}
+        }
+    }
+
+    fn push(&mut self, session: &mut HostSession, profile: &Profile, now: Timestamp) {
+        if !profile.pushes() || !session.can_push() {
+            return;
+        }
+        if let Some((revision, values)) = self.parameters.take() {
+            session.push_parameters(Push { operation: Uuid::from_u128(77), revision, values }, now).unwrap();
+        }
+        if let Some(task) = self.tasks.front() {
+            session.push_command(task.clone(), now).unwrap();
+        }
+    }
+}
+
+/// A draft for the test terminal.
+pub(super) fn draft(version: &str) -> Draft {
+    Draft {
+        vendor: "Example".into(),
+        models: vec!["SIM-8".into()],
+        hardware_revisions: vec!["A1".into()],
+        version: version.parse().unwrap(),
+        security_counter: 1,
+        ..Draft::default()
+    }
+}
+
+/// An image of a size that needs many blocks and a short last one.
+pub(super) fn image() -> Vec<u8> {
+    (0..100_003_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+}
+
+/// Whether the terminal's folder holds its state and nothing half replaced.
+pub(super) fn state_is_whole(world: &World) -> bool {
+    let path = world.folder.path().join("state/state.json");
+    serde_json::from_slice::<serde_json::Value>(&fs::read(path).unwrap()).is_ok()
+}
