@@ -7,12 +7,14 @@ use std::fmt;
 pub struct Failure {
     sentence: String,
     next_step: Option<String>,
+    code: Option<String>,
+    transient: bool,
 }
 
 impl Failure {
     /// A failure that the sentence explains fully.
     pub fn new(sentence: impl Into<String>) -> Self {
-        Self { sentence: sentence.into(), next_step: None }
+        Self { sentence: sentence.into(), next_step: None, code: None, transient: false }
     }
 
     /// The same failure with advice for the person.
@@ -22,16 +24,33 @@ impl Failure {
         self
     }
 
-    /// What went wrong.
+    /// The same failure with the code that the server gave it, for scripts.
     #[must_use]
-    pub fn sentence(&self) -> &str {
-        &self.sentence
+    pub fn code(mut self, code: Option<&str>) -> Self {
+        self.code = code.map(crate::output::printable);
+        self
+    }
+
+    /// The same failure, as one that may be over soon.
+    #[must_use]
+    pub fn transient(mut self) -> Self {
+        self.transient = true;
+        self
+    }
+
+    /// Whether trying again soon makes sense.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.transient
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}", self.sentence)?;
+        if let Some(code) = &self.code {
+            write!(f, " ({code})")?;
+        }
         match &self.next_step {
             Some(step) => write!(f, "\n  next: {step}"),
             None => Ok(()),

@@ -12,30 +12,50 @@
 //! something was refused or failed, 2 when the command line itself is wrong.
 //!
 //! In reading order: [`cli`] is the command line, [`message`] the off-line tools, [`failure`] and
-//! [`output`] what all commands share.
+//! [`output`] what all commands share; the others are one group of commands each.
 
+mod change;
 pub mod cli;
+mod client;
 pub mod failure;
+mod firmware;
+mod login;
+mod login_store;
+mod logs;
 pub mod message;
+mod operation;
 pub mod output;
+mod terminal;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
+use crate::failure::Failure;
 
 /// Runs the command line of this process and gives its exit code.
 #[must_use]
 pub fn run() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Message(command) => message::run(&command),
-    };
-    match done {
+    match dispatch(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{failure}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn dispatch(Cli { connection, command }: &Cli) -> Result<(), Failure> {
+    match command {
+        Command::Login(options) => login::run(connection, options),
+        Command::Terminal(command) => terminal::run(connection, command),
+        Command::Parameter(command) => change::parameter(connection, command),
+        Command::Firmware(command) => firmware::run(connection, command),
+        Command::Reset(options) => change::reset(connection, options),
+        Command::Credential(command) => change::credential(connection, command),
+        Command::Logs(command) => logs::run(connection, command),
+        Command::Operation(command) => operation::run(connection, command),
+        Command::Message(command) => message::run(command),
     }
 }

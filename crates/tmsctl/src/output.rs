@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use comfy_table::Table;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::failure::Failure;
 
@@ -41,6 +42,17 @@ pub fn table(columns: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED).set_header(columns.iter().copied());
     table
+}
+
+/// The text at a JSON pointer of a value, safe to print: strings as they are, other values as JSON,
+/// nothing for what is absent.
+#[must_use]
+pub fn text_at(value: &Value, pointer: &str) -> String {
+    match value.pointer(pointer) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => printable(text),
+        Some(other) => other.to_string(),
+    }
 }
 
 /// Text from outside made safe to print: control characters, which could drive the person's

@@ -1,24 +1,7 @@
-//! The command line: what can be typed and what the help says.
+//! `tmsctl message …`
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Subcommand};
 use iso8583::framing::Framing;
-
-/// Manage a terminal estate, and read and write ISO 8583 messages off-line.
-#[derive(Debug, Parser)]
-#[command(name = "tmsctl", version, propagate_version = true, max_term_width = 100)]
-pub struct Cli {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-/// The command groups.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Read and write single ISO 8583 messages, without a server
-    #[command(subcommand)]
-    Message(MessageCommand),
-}
 
 /// `tmsctl message …`
 #[derive(Debug, Subcommand)]
@@ -63,16 +46,4 @@ pub struct Encode {
     /// left out, what the JSON has parts for
     #[arg(long, value_name = "FRAMING")]
     pub framing: Option<Framing>,
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
 }

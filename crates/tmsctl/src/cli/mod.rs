@@ -1,0 +1,90 @@
+//! The command line: what can be typed and what the help says.
+
+mod estate;
+mod firmware;
+mod message;
+
+pub use estate::{
+    Change, CredentialCommand, Fetch, Login, LogsCommand, OperationCommand, ParameterCommand, Reset, Rotate,
+    SetParameters, TerminalCommand, Wait,
+};
+pub use firmware::{Assign, Build, FirmwareCommand, Keygen};
+pub use message::{Decode, Encode, MessageCommand};
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Manage a terminal estate, and read and write ISO 8583 messages off-line.
+// No `Debug` here and below, because a token may be inside.
+#[derive(Parser)]
+#[command(name = "tmsctl", version, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong command line.")]
+pub struct Cli {
+    /// Which server, and as whom.
+    #[command(flatten)]
+    pub connection: Connection,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Which server to talk to, and as whom. What is not given comes from `tmsctl login`.
+#[derive(Args)]
+#[command(next_help_heading = "Server")]
+pub struct Connection {
+    /// The server's REST address, such as https://tms.example:8443
+    #[arg(long, global = true, value_name = "URL", env = "TMSCTL_SERVER")]
+    pub server: Option<String>,
+    /// A bearer token (prefer the variable: others can see command lines)
+    #[arg(long, global = true, value_name = "TOKEN", env = "TMSCTL_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// Certificates (PEM) that may vouch for the server, instead of the system's
+    #[arg(long, global = true, value_name = "FILE", env = "TMSCTL_CA")]
+    pub ca: Option<PathBuf>,
+    /// Send password and token without encryption to a server that is not this machine
+    #[arg(long, global = true)]
+    pub allow_plain_http: bool,
+}
+
+/// The command groups.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Log in to a server and remember it
+    Login(Login),
+    /// Look at terminals
+    #[command(subcommand)]
+    Terminal(TerminalCommand),
+    /// Change what a terminal's parameters should be
+    #[command(subcommand)]
+    Parameter(ParameterCommand),
+    /// Make, sign, publish and assign firmware
+    #[command(subcommand)]
+    Firmware(FirmwareCommand),
+    /// Have a terminal start again
+    Reset(Reset),
+    /// Change a terminal's credentials
+    #[command(subcommand)]
+    Credential(CredentialCommand),
+    /// Collect and read a terminal's logs
+    #[command(subcommand)]
+    Logs(LogsCommand),
+    /// Look at operations: work that terminals were given
+    #[command(subcommand)]
+    Operation(OperationCommand),
+    /// Read and write single ISO 8583 messages, without a server
+    #[command(subcommand)]
+    Message(MessageCommand),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

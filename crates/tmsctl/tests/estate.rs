@@ -1,0 +1,294 @@
+//! Commands that talk to a server: what they ask, what they print, how they fail.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+#[path = "common/server.rs"]
+mod server;
+
+use std::os::unix::fs::PermissionsExt;
+
+use common::{Run, run};
+use serde_json::{Value, json};
+use server::Server;
+
+const ID: &str = "0199a000-0000-7000-8000-000000000001";
+
+fn operation(state: &str) -> Value {
+    json!({
+        "id": ID, "terminal": "10000001", "kind": {"type": "set_parameters", "revision": 3}, "state": state, "attempts": 1,
+        "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:01Z", "expires_at": "2026-01-02T00:00:00Z",
+        "detail": null, "progress": null,
+    })
+}
+
+/// A server that starts an operation on any change and lets it go through these states.
+fn working(states: &'static [&'static str]) -> Server {
+    Server::start(move |count, request| {
+        let state = states.get(count).or(states.last()).unwrap();
+        let body = match (request.method.as_str(), request.path.as_str()) {
+            ("PATCH", _) => json!({"revision": 3, "operation": operation(state)}),
+            _ => operation(state),
+        };
+        (if request.method == "GET" { 200 } else { 202 }, body.to_string())
+    })
+}
+
+/// Runs with that server and a token.
+fn at(server: &Server, args: &[&str]) -> Run {
+    run(args, &[("TMSCTL_SERVER", &server.url), ("TMSCTL_TOKEN", "secret-token")], "")
+}
+
+fn problem(status: u16, code: &str, detail: &str) -> server::Answer {
+    (
+        status,
+        json!({"type": "about:blank", "title": "T", "status": status, "detail": detail, "code": code})
+            .to_string(),
+    )
+}
+
+#[test]
+fn a_parameter_change_is_one_patch_and_prints_its_operation() {
+    let server = working(&["queued"]);
+    let done = at(
+        &server,
+        &["parameter", "set", "10000001", "timeout_s=30", "phone_1=a=b", "--unset", "retries", "--json"],
+    );
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert_eq!(done.json(), json!({"revision": 3, "operation": operation("queued")}));
+    let requests = server.requests();
+    assert_eq!(
+        (requests[0].method.as_str(), requests[0].path.as_str()),
+        ("PATCH", "/api/v1/terminals/10000001/parameters")
+    );
+    assert_eq!(requests[0].authorization.as_deref(), Some("Bearer secret-token"));
+    assert_eq!(
+        requests[0].json(),
+        json!({"set": {"timeout_s": "30", "phone_1": "a=b"}, "unset": ["retries"]})
+    );
+    assert_eq!(requests.len(), 1);
+}
+
+#[test]
+fn waiting_asks_until_the_operation_is_done() {
+    let server = working(&["queued", "sent", "accepted", "done"]);
+    let done = at(&server, &["parameter", "set", "10000001", "timeout_s=30", "--wait", "--json"]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert_eq!(done.json()["operation"]["state"], "done");
+    assert_eq!(server.requests()[3].path, format!("/api/v1/operations/{ID}"));
+}
+
+#[test]
+fn waiting_for_what_fails_fails_and_says_why() {
+    let server = Server::start(|count, _| {
+        let mut failed = operation(if count == 0 { "queued" } else { "failed" });
+        failed["detail"] = "the battery is low".into();
+        (200, failed.to_string())
+    });
+    let failed = at(&server, &["reset", "10000001", "--wait"]);
+    assert_eq!(failed.code, 1);
+    assert_eq!(failed.err, format!("error: operation {ID} failed: the battery is low\n"));
+    assert!(failed.out.contains("the battery is low"), "{}", failed.out);
+}
+
+#[test]
+fn waiting_ends_with_its_time_and_says_how_to_go_on() {
+    let server = working(&["queued"]);
+    let late =
+        at(&server, &["credential", "rotate", "10000001", "--role", "00", "--wait", "--timeout-s", "1"]);
+    assert_eq!(late.code, 1);
+    assert!(late.err.contains("is still queued after 1 s"), "{}", late.err);
+    assert!(late.err.contains("tmsctl operation show"), "{}", late.err);
+    assert_eq!(server.requests()[0].path, "/api/v1/terminals/10000001/credentials/00/rotate");
+}
+
+#[test]
+fn a_server_that_is_away_for_a_moment_is_waited_for() {
+    let server = Server::start(|count, _| match count {
+        0 => (202, operation("queued").to_string()),
+        1 => (503, String::new()),
+        _ => (200, operation("done").to_string()),
+    });
+    assert_eq!(at(&server, &["reset", "10000001", "--wait"]).code, 0);
+}
+
+#[test]
+fn terminals_are_listed_over_all_pages() {
+    let server = Server::start(|_, request| {
+        let terminal = |id: &str| json!({"id": id, "profile": "unionpay", "connected": true, "converged": false, "reported": {"firmware_version": "1.1.0"}});
+        let page = match request.path.as_str() {
+            "/api/v1/terminals" => json!({"items": [terminal("1")], "next": "1"}),
+            "/api/v1/terminals?after=1" => json!({"items": [terminal("2")], "next": null}),
+            other => panic!("{other}"),
+        };
+        (200, page.to_string())
+    });
+    let listed = at(&server, &["terminal", "list", "--json"]).json();
+    assert_eq!(
+        listed["items"].as_array().unwrap().iter().map(|item| item["id"].clone()).collect::<Vec<_>>(),
+        ["1", "2"]
+    );
+    let table = at(&server, &["terminal", "list"]);
+    assert!(table.out.contains("1.1.0") && table.out.contains("2 terminals"), "{}", table.out);
+}
+
+#[test]
+fn a_terminal_shows_what_it_should_be_beside_what_it_is() {
+    let server = Server::start(|_, _| {
+        let terminal = json!({
+            "id": "10000001", "merchant": "102310060510002", "model": "SIM-8", "connected": true, "converged": false,
+            "desired": {"parameters": {"timeout_s": "30"}, "parameters_revision": 2, "credentials": {"99": 2}},
+            "desired_firmware_version": "1.1.0",
+            "reported": {"parameters": {"timeout_s": "60"}, "parameters_revision": 1, "firmware_version": "1.0.0",
+                "credentials": {"99": 1}, "health": {"paper": true, "printer": "ok", "tamper": null, "battery_percent": 80}},
+        });
+        (200, terminal.to_string())
+    });
+    let shown = at(&server, &["terminal", "show", "10000001"]);
+    assert_eq!(shown.code, 0, "{}", shown.err);
+    insta::assert_snapshot!(shown.out);
+}
+
+#[test]
+fn a_log_is_fetched_when_the_terminal_has_sent_it() {
+    let server = Server::start(|count, request| match (count, request.path.as_str()) {
+        (0, "/api/v1/terminals/10000001/logs") => (202, operation("queued").to_string()),
+        (1, _) => (200, operation("done").to_string()),
+        (_, path) if path == format!("/api/v1/logs/{ID}") => (200, "first line\nsecond line\n".to_owned()),
+        other => panic!("{other:?}"),
+    });
+    let fetched = at(&server, &["logs", "fetch", "10000001"]);
+    assert_eq!((fetched.code, fetched.out.as_str()), (0, "first line\nsecond line\n"), "{}", fetched.err);
+}
+
+#[test]
+fn a_log_can_be_saved() {
+    let server = Server::start(|count, _| match count {
+        0 => (202, operation("done").to_string()),
+        _ => (200, "a line\n".to_owned()),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("10000001.log");
+    let fetched = at(&server, &["logs", "fetch", "10000001", "--json", "--out", file.to_str().unwrap()]);
+    assert_eq!(fetched.json()["state"], "done");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "a line\n");
+    let nowhere = at(&server, &["logs", "fetch", "10000001", "--out", "/nonexistent/file"]);
+    assert!(
+        nowhere.code == 1 && nowhere.err.contains("/nonexistent/file cannot be written"),
+        "{}",
+        nowhere.err
+    );
+    assert_eq!(server.requests().len(), 2, "the terminal is not troubled for a log that cannot be kept");
+}
+
+#[test]
+fn a_refusal_is_told_in_the_servers_words() {
+    let server = Server::start(|_, _| {
+        problem(422, "parameter_unknown", "there is no parameter timeuot_s; did you mean timeout_s?")
+    });
+    let refused = at(&server, &["parameter", "set", "10000001", "timeuot_s=3"]);
+    assert_eq!(refused.code, 1);
+    assert_eq!(
+        refused.err,
+        "error: there is no parameter timeuot_s; did you mean timeout_s? (parameter_unknown)\n"
+    );
+
+    let server = Server::start(|_, _| problem(404, "terminal_not_found", "there is no terminal 7"));
+    let refused = at(&server, &["terminal", "show", "7"]);
+    assert!(
+        refused.err.contains("there is no terminal 7 (terminal_not_found)\n  next: see what there is"),
+        "{}",
+        refused.err
+    );
+
+    let server = Server::start(|_, _| (500, "<html>".to_owned()));
+    let refused = at(&server, &["terminal", "list"]);
+    assert!(refused.err.contains("answered 500 Internal Server Error without saying why"), "{}", refused.err);
+}
+
+#[test]
+fn an_expired_token_leads_to_login() {
+    let server = Server::start(|_, _| problem(401, "token_invalid", "the token is not valid"));
+    let refused = at(&server, &["terminal", "list"]);
+    assert_eq!(
+        refused.err,
+        format!(
+            "error: the token is not valid (token_invalid)\n  next: run `tmsctl login --server {}`\n",
+            server.url
+        )
+    );
+}
+
+#[test]
+fn an_unreachable_server_is_named() {
+    let refused =
+        run(&["terminal", "list"], &[("TMSCTL_SERVER", "http://127.0.0.1:1"), ("TMSCTL_TOKEN", "t")], "");
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.starts_with("error: http://127.0.0.1:1 cannot be reached: "), "{}", refused.err);
+}
+
+#[test]
+fn passwords_and_tokens_do_not_travel_in_the_clear() {
+    let refused = run(&["terminal", "list", "--server", "http://tms.example"], &[("TMSCTL_TOKEN", "t")], "");
+    assert!(refused.err.contains("without encryption\n  next: use https"), "{}", refused.err);
+    let refused = run(&["login", "--server", "ftp://tms.example"], &[], "p\n");
+    assert!(refused.err.contains("is no server address"), "{}", refused.err);
+}
+
+#[test]
+fn login_remembers_the_token_for_that_server_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("new/config.toml");
+    let env = [("TMSCTL_CONFIG", config.to_str().unwrap())];
+    let server = Server::start(|_, request| match request.path.as_str() {
+        "/api/v1/login" => {
+            (200, json!({"token": "fresh-token", "expires_at": "2026-01-01T12:00:00Z"}).to_string())
+        }
+        _ => (200, json!({"items": []}).to_string()),
+    });
+    let login = run(&["login", "--server", &server.url, "--json"], &env, "one time password\n");
+    assert_eq!(login.code, 0, "{}", login.err);
+    assert!(!login.out.contains("fresh-token"), "{}", login.out);
+    assert_eq!(server.requests()[0].json(), json!({"user": "admin", "password": "one time password"}));
+    assert_eq!(std::fs::metadata(&config).unwrap().permissions().mode() & 0o777, 0o600);
+
+    assert_eq!(run(&["terminal", "list", "--json"], &env, "").json(), json!({"items": []}));
+    assert_eq!(server.requests()[1].authorization.as_deref(), Some("Bearer fresh-token"));
+
+    let other = Server::start(|_, _| (200, json!({"items": []}).to_string()));
+    let refused = run(&["terminal", "list", "--server", &other.url], &env, "");
+    assert!(refused.err.contains("you are not logged in to"), "{}", refused.err);
+    assert!(other.requests().is_empty());
+}
+
+#[test]
+fn a_wrong_password_is_told_and_nothing_is_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    let server = Server::start(|_, _| problem(401, "credentials_wrong", "user or password is wrong"));
+    let refused =
+        run(&["login", "--server", &server.url], &[("TMSCTL_CONFIG", config.to_str().unwrap())], "guess\n");
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("user or password is wrong (credentials_wrong)"), "{}", refused.err);
+    assert!(!config.exists());
+}
+
+#[test]
+fn without_a_login_the_next_step_is_to_log_in() {
+    let refused = run(&["terminal", "list"], &[], "");
+    assert_eq!(
+        refused.err,
+        "error: no server is given or remembered\n  next: run `tmsctl login --server URL`\n"
+    );
+}
+
+#[test]
+fn a_hostile_answer_cannot_drive_the_terminal() {
+    let server = Server::start(|_, _| problem(422, "x\u{1b}[2J", "bad \u{1b}]0;title\u{7}"));
+    let refused = at(&server, &["reset", "10000001"]);
+    assert!(!refused.err.contains('\u{1b}') && refused.err.contains("\\u{1b}"), "{}", refused.err);
+    let server = Server::start(|_, _| {
+        (200, json!({"id": "\u{1b}[31m", "reported": {"parameters": {"\u{1b}a": "\u{1b}b"}}}).to_string())
+    });
+    assert!(!at(&server, &["terminal", "show", "1"]).out.contains('\u{1b}'));
+}

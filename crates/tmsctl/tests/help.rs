@@ -1,0 +1,37 @@
+//! What the help says, as snapshots: a change to the command line shows in review.
+
+mod common;
+
+use common::tmsctl;
+
+#[test]
+fn the_help_of_every_command() {
+    for command in [
+        "",
+        "login",
+        "terminal",
+        "terminal list",
+        "terminal show",
+        "parameter set",
+        "firmware",
+        "firmware keygen",
+        "firmware build",
+        "firmware publish",
+        "firmware assign",
+        "reset",
+        "credential rotate",
+        "logs",
+        "logs fetch",
+        "operation",
+        "operation show",
+        "message",
+        "message decode",
+        "message encode",
+    ] {
+        let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+        let help = tmsctl(&args);
+        assert_eq!(help.code, 0, "{command}: {}", help.err);
+        let name = format!("help {command}").trim_end().replace(' ', "-");
+        insta::assert_snapshot!(name, help.out);
+    }
+}
