@@ -26,6 +26,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a sign-off may take before the terminal stops without it.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the host's reason for a broken connection may take to be read.
+const REASON_TIMEOUT: Duration = Duration::from_millis(200);
 /// What an idle terminal keeps for reading.
 const READ_BYTES: usize = 2 * 1024;
 
@@ -140,7 +142,7 @@ impl Connection<'_> {
                     "",
                 )));
             }
-            Ok(Err(error)) => return Err(self.lost(&error)),
+            Ok(Err(error)) => return Err(self.lost_writing(error).await),
             Ok(Ok(())) => {}
         }
         if self.faults.passed(bytes.len()) {
@@ -154,6 +156,16 @@ impl Connection<'_> {
             return Exit::Lost(Failure::closed(false));
         }
         Exit::Lost(Failure::stream(error, &self.server_name))
+    }
+
+    /// A host that refuses the terminal's certificate says so and closes; with TLS 1.3 the terminal
+    /// may be writing already and meet the close first. The reason then waits to be read.
+    async fn lost_writing(&mut self, error: io::Error) -> Exit {
+        let reason = timeout(REASON_TIMEOUT, self.stream.read(&mut [0])).await;
+        match reason {
+            Ok(Err(reason)) if !is_end(&reason) => self.lost(&reason),
+            _ => self.lost(&error),
+        }
     }
 
     fn injected(&self) -> Exit {

@@ -357,3 +357,6 @@ impl Runner {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;
