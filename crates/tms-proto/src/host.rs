@@ -143,6 +143,30 @@ pub enum HostEvent {
     },
 }
 
+impl HostEvent {
+    /// The right to answer, of an event that wants an answer.
+    #[must_use]
+    pub fn into_exchange(self) -> Option<Exchange> {
+        match self {
+            Self::SignOn { exchange, .. }
+            | Self::SignOff { exchange }
+            | Self::Status { exchange, .. }
+            | Self::Report { exchange, .. }
+            | Self::ParametersRequested { exchange }
+            | Self::FileRead { exchange, .. }
+            | Self::TaskPoll { exchange }
+            | Self::TaskResult { exchange, .. }
+            | Self::LogChunk { exchange, .. } => Some(exchange),
+            Self::Echo
+            | Self::CommandAnswered { .. }
+            | Self::PushAnswered { .. }
+            | Self::EchoAnswered
+            | Self::TimedOut(_)
+            | Self::Refused { .. } => None,
+        }
+    }
+}
+
 /// The right to answer one request, once.
 #[derive(Debug)]
 pub struct Exchange {
@@ -162,6 +186,12 @@ impl Exchange {
     #[must_use]
     pub fn function(&self) -> Function {
         self.function
+    }
+
+    /// Value of the profile's selector, for example 60.3 = `003`.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.code
     }
 
     /// DE41 of the request.
@@ -267,6 +297,12 @@ impl HostSession {
     #[must_use]
     pub fn can_push(&self) -> bool {
         self.profile.pushes() && self.signed_on && self.outstanding.len() < MAX_OUTSTANDING
+    }
+
+    /// The profile.
+    #[must_use]
+    pub fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     /// Says what waits for the terminal; every reply announces it until it changes.

@@ -423,13 +423,12 @@ mod tests {
             let mut old_results: Vec<TaskResult> = Vec::new();
             for fault in faults {
                 let challenge = [fault; 16];
-                if let Some(task) = host.task(b"sealed", challenge) {
-                    if fault != 1 {
-                        let result = slots.handle(task.operation, task.step, "10000001", &task.command, |_, _| Some(verifier(NEW, 2)));
-                        old_results.push(result.clone());
-                        if fault != 2 {
-                            host.on_result(&result, &verifier(NEW, 2), &challenge).unwrap();
-                        }
+                if let Some(task) = host.task(b"sealed", challenge).filter(|_| fault != 1) {
+                    let unseal = |_: &[u8], _: &[u8]| Some(verifier(NEW, 2));
+                    let result = slots.handle(task.operation, task.step, "10000001", &task.command, unseal);
+                    old_results.push(result.clone());
+                    if fault != 2 {
+                        host.on_result(&result, &verifier(NEW, 2), &challenge).unwrap();
                     }
                 }
                 if fault == 3 {

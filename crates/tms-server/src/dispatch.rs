@@ -5,7 +5,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tms_core::TerminalId;
@@ -14,23 +17,23 @@ use tokio::sync::Notify;
 /// The connected terminals of this node.
 #[derive(Debug, Default)]
 pub struct Wake {
-    sessions: Mutex<HashMap<TerminalId, Vec<Arc<Notify>>>>,
+    sessions: Mutex<HashMap<TerminalId, Vec<Arc<Place>>>>,
 }
 
 impl Wake {
     /// Tells every session of a terminal to look for work.
     pub fn terminal(&self, terminal: &TerminalId) {
         for session in self.lock().get(terminal).into_iter().flatten() {
-            session.notify_one();
+            session.notify.notify_one();
         }
     }
 
     /// Registers a session until the subscription is dropped.
     #[must_use]
     pub fn subscribe(self: &Arc<Self>, terminal: TerminalId) -> Subscription {
-        let notify = Arc::new(Notify::new());
-        self.lock().entry(terminal.clone()).or_default().push(Arc::clone(&notify));
-        Subscription { wake: Arc::clone(self), terminal, notify }
+        let place = Arc::new(Place::default());
+        self.lock().entry(terminal.clone()).or_default().push(Arc::clone(&place));
+        Subscription { wake: Arc::clone(self), terminal, place }
     }
 
     /// How many terminals have a session.
@@ -45,10 +48,23 @@ impl Wake {
         self.lock().contains_key(terminal)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<TerminalId, Vec<Arc<Notify>>>> {
+    /// Whether a terminal has a session on which it signed on.
+    #[must_use]
+    pub fn is_signed_on(&self, terminal: &TerminalId) -> bool {
+        let sessions = self.lock();
+        sessions.get(terminal).into_iter().flatten().any(|p| p.signed_on.load(Ordering::Relaxed))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<TerminalId, Vec<Arc<Place>>>> {
         // A panic elsewhere cannot leave the map half changed: every change is one call.
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    notify: Notify,
+    signed_on: AtomicBool,
 }
 
 /// A session's place in [`Wake`].
@@ -56,13 +72,18 @@ impl Wake {
 pub struct Subscription {
     wake: Arc<Wake>,
     terminal: TerminalId,
-    notify: Arc<Notify>,
+    place: Arc<Place>,
 }
 
 impl Subscription {
     /// Waits for the next wake-up. One that came before the call is not lost.
     pub async fn woken(&self) {
-        self.notify.notified().await;
+        self.place.notify.notified().await;
+    }
+
+    /// Notes that the terminal signed on.
+    pub fn signed_on(&self) {
+        self.place.signed_on.store(true, Ordering::Relaxed);
     }
 }
 
@@ -70,7 +91,7 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         let mut sessions = self.wake.lock();
         if let Some(list) = sessions.get_mut(&self.terminal) {
-            list.retain(|n| !Arc::ptr_eq(n, &self.notify));
+            list.retain(|p| !Arc::ptr_eq(p, &self.place));
             if list.is_empty() {
                 sessions.remove(&self.terminal);
             }

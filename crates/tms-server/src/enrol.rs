@@ -101,6 +101,25 @@ pub struct Enrolled {
     pub credentials: Vec<(Role, Zeroizing<String>)>,
 }
 
+impl Enrolled {
+    /// What to do with it, for the person who ran `enrol`. Names the secrets: they are shown here
+    /// and nowhere else.
+    pub fn handover(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(format!(
+            "Enrolled. {} holds the terminal's keys: put it on the terminal, then delete it here.\n",
+            self.folder.display()
+        ));
+        for (role, secret) in &self.credentials {
+            text.push_str(&format!("  credential of role {role}: {}\n", secret.as_str()));
+        }
+        text.push_str(&format!(
+            "To try it with a simulated terminal:\n  tms-terminal run {}\n",
+            self.folder.join("terminal.toml").display()
+        ));
+        text
+    }
+}
+
 impl std::fmt::Debug for Enrolled {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Enrolled").field("folder", &self.folder).finish_non_exhaustive()

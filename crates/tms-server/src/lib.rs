@@ -1,5 +1,6 @@
 //! The terminal management server: listeners, sessions, dispatch, REST; library and binary
 
+pub mod api;
 pub mod app;
 pub mod config;
 pub mod contacts;
@@ -15,3 +16,6 @@ pub mod session;
 
 #[cfg(test)]
 mod testing;
+pub mod demo;
+pub mod server;
+pub mod signal;

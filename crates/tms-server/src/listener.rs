@@ -67,6 +67,12 @@ pub enum ListenError {
     Tls(String),
 }
 
+impl ListenError {
+    pub(crate) fn bind(address: SocketAddr, source: std::io::Error) -> Self {
+        Self::Bind { address, advice: advice(&source), source }
+    }
+}
+
 /// A bound listener that does not accept yet.
 #[derive(Debug)]
 pub struct Listener {
@@ -109,11 +115,7 @@ impl Listener {
     /// # Errors
     /// When the address cannot be had, with what to do about it.
     pub async fn bind(address: SocketAddr, endpoint: Endpoint, tls: Arc<ServerConfig>) -> Result<Self, ListenError> {
-        let socket = TcpListener::bind(address).await.map_err(|source| ListenError::Bind {
-            address,
-            advice: advice(&source),
-            source,
-        })?;
+        let socket = TcpListener::bind(address).await.map_err(|source| ListenError::bind(address, source))?;
         Ok(Self { socket, endpoint, acceptor: tls })
     }
 

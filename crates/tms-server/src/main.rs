@@ -1,2 +1,130 @@
-//! placeholder
-fn main() {}
+//! `tms-server`: the terminal management server, and the demo of it.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Parser, Subcommand};
+use tms_server::{config::Config, demo, enrol, init, server, service, signal};
+use tracing_subscriber::EnvFilter;
+
+#[derive(Debug, Parser)]
+#[command(name = "tms-server", version, about = "Terminal management for POS terminals over ISO 8583", long_about = None)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// What to log: a level, or a filter such as `tms_server=debug`.
+    #[arg(long, global = true, env = "TMS_LOG", value_name = "FILTER")]
+    log: Option<String>,
+    /// Log as JSON lines.
+    #[arg(long, global = true)]
+    log_json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring up a live estate: server, certificates and simulated terminals, and show every function.
+    Demo(DemoArguments),
+    /// Make the configuration, keys and database of a new server in a folder.
+    Init(init::Arguments),
+    /// Serve terminals and the REST interface until told to stop.
+    Serve {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Enrol a terminal: make its certificate, keys and first credentials.
+    Enrol(enrol::Arguments),
+    /// Give a person a new one-time password for the REST interface.
+    Password {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Who.
+        #[arg(long, default_value = init::FIRST_USER)]
+        user: String,
+    },
+    /// The process of simulated terminals that `demo` starts.
+    #[command(hide = true)]
+    DemoFleet { folder: PathBuf, count: usize },
+}
+
+#[derive(Debug, clap::Args)]
+struct DemoArguments {
+    /// Simulated terminals; half speak UnionPay's profile, half ISO 8583:1987.
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=i64::from(demo::MAX_TERMINALS)))]
+    terminals: u32,
+    /// Keep the estate in this folder, which must be empty [default: a temporary folder].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// End after the tour: exit code 0 only if every terminal finished every step.
+    #[arg(long)]
+    once: bool,
+    /// Print the summary as one JSON line on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_log(&arguments);
+    match run(arguments.command).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("tms-server: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Demo(DemoArguments { terminals, data, once, json }) => {
+            let complete = demo::run(demo::Options { terminals, data, once, json }).await?;
+            return Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::DemoFleet { folder, count } => demo::run_fleet(folder, count).await?,
+        Command::Init(arguments) => {
+            let made = init::init(&arguments, jiff::Timestamp::now).await?;
+            print!("{}", made.next_steps());
+        }
+        Command::Serve { config } => {
+            let config = Config::load(&config)?;
+            let running = server::start(&config).await?;
+            signal::stop().await;
+            running.drain(Duration::from_secs(config.drain_deadline_s)).await;
+        }
+        Command::Enrol(arguments) => {
+            let config = Config::load(&arguments.config)?;
+            let app = tms_server::config::open(&config, jiff::Timestamp::now).await?;
+            let enrolled = enrol::run(&app, &config, &arguments).await?;
+            print!("{}", enrolled.handover().as_str());
+            app.store.close().await;
+        }
+        Command::Password { config, user } => {
+            let config = Config::load(&config)?;
+            let app = tms_server::config::open(&config, jiff::Timestamp::now).await?;
+            let password = service::issue_one_time_password(&app, &user).await?;
+            println!("{}", password.as_str());
+            app.store.close().await;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A server tells what it does; a demo has its own display and shows only what goes wrong.
+fn start_log(arguments: &Arguments) {
+    let standard = match arguments.command {
+        Command::Serve { .. } => "info",
+        // The demo breaks connections on purpose.
+        Command::Demo(_) | Command::DemoFleet { .. } => "error",
+        _ => "warn",
+    };
+    let filter = EnvFilter::try_new(arguments.log.as_deref().unwrap_or(standard))
+        .unwrap_or_else(|_| EnvFilter::new(standard));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if arguments.log_json {
+        log.json().init();
+    } else {
+        log.init();
+    }
+}

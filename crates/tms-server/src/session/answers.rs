@@ -57,6 +57,9 @@ impl Session {
             None => self.protocol.answer(exchange, Answer::Approved, now)?,
         }
         self.app.counters.sign_ons.increment();
+        if let Some(subscription) = &self.subscription {
+            subscription.signed_on();
+        }
         info!(terminal = terminal.as_str(), address = %self.peer.address, "signed on");
         self.look_for_work().await
     }

@@ -1,0 +1,188 @@
+//! The running server: listeners, REST and the periodic tasks, started together and drained
+//! together.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tms_proto::{Profile, ProfileError};
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+use crate::{
+    app::App,
+    config::{self, Config},
+    listener::{Gate, ListenError, Listener, TlsFiles, tls_config},
+    session::Endpoint,
+};
+
+/// Heartbeats of at most this time are lost in a crash.
+const CONTACTS_INTERVAL: Duration = Duration::from_secs(1);
+/// How often operations are looked through for expired ones.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Why the server cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Store, vault, objects or trust root.
+    #[error(transparent)]
+    Open(#[from] config::OpenError),
+    /// A listener, or its TLS files.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// A profile file.
+    #[error("{path}: {source}")]
+    Profile {
+        /// The file, or the name of a built-in profile.
+        path: String,
+        /// What is wrong.
+        source: ProfileError,
+    },
+    /// A profile name without a file.
+    #[error("there is no built-in profile '{0}'; known are {known}", known = Profile::builtin_names().join(", "))]
+    UnknownProfile(String),
+    /// A profile file that cannot be read.
+    #[error("{path}: {source}")]
+    ProfileFile {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+/// A server that runs until it is [drained](Running::drain).
+#[derive(Debug)]
+pub struct Running {
+    /// The shared parts.
+    pub app: Arc<App>,
+    /// Addresses in force of the terminal listeners, in the order of the configuration.
+    pub listeners: Vec<SocketAddr>,
+    /// Address in force of the REST interface.
+    pub api: SocketAddr,
+    drain: CancellationToken,
+    sessions: TaskTracker,
+    services: TaskTracker,
+}
+
+/// Starts everything that a configuration names. When it returns, every port is open.
+///
+/// # Errors
+/// The first thing that is wrong, with what to do about it; nothing keeps running then.
+pub async fn start(config: &Config) -> Result<Running, StartError> {
+    // Every connection is a descriptor; the usual soft limit is far below what limits allow.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        warn!(%error, "the limit of open files stays as it is");
+    }
+    let tls = tls_config(&TlsFiles {
+        certificate: config.tls.certificate.clone(),
+        key: config.tls.key.clone(),
+        client_ca: config.tls.client_ca.clone(),
+    })?;
+    let mut bound = Vec::with_capacity(config.listeners.len());
+    for listener in &config.listeners {
+        let profile = Arc::new(load_profile(listener)?);
+        let framing = listener.framing.unwrap_or_else(|| profile.framing());
+        let endpoint = Endpoint { profile, framing };
+        bound.push(Listener::bind(listener.address, endpoint, Arc::clone(&tls)).await?);
+    }
+    let api = bind_api(config.api_address).await?;
+    let app = Arc::new(config::open(config, jiff::Timestamp::now).await?);
+
+    let running = Running {
+        listeners: bound.iter().filter_map(|l| l.address().ok()).collect(),
+        api: api.local_addr().unwrap_or(config.api_address),
+        drain: CancellationToken::new(),
+        sessions: TaskTracker::new(),
+        services: TaskTracker::new(),
+        app,
+    };
+    let gate = Arc::new(Gate::default());
+    for listener in bound {
+        let (app, gate) = (Arc::clone(&running.app), Arc::clone(&gate));
+        let (sessions, drain) = (running.sessions.clone(), running.drain.clone());
+        running.services.spawn(listener.run(app, gate, sessions, drain));
+    }
+    let router = axum::Router::new();
+    let drained = running.drain.clone();
+    running.services.spawn(async move {
+        let stop = async move { drained.cancelled().await };
+        if let Err(error) = axum::serve(api, router).with_graceful_shutdown(stop).await {
+            warn!(%error, "the REST interface stopped");
+        }
+    });
+    running.services.spawn(housekeeping(Arc::clone(&running.app), running.drain.clone()));
+    info!(listeners = ?running.listeners, api = %running.api, "serving");
+    Ok(running)
+}
+
+impl Running {
+    /// Stops: no new connections, running exchanges finish, state is durable. Sessions that have
+    /// not ended by `deadline` are cut off; answers how many.
+    pub async fn drain(self, deadline: Duration) -> usize {
+        let began = Instant::now();
+        info!(sessions = self.sessions.len(), "draining");
+        self.drain.cancel();
+        self.sessions.close();
+        self.services.close();
+        let all = async {
+            self.sessions.wait().await;
+            self.services.wait().await;
+        };
+        let in_time = tokio::time::timeout(deadline, all).await.is_ok();
+        let cut = if in_time { 0 } else { self.sessions.len() };
+        if let Err(error) = self.app.contacts.flush(self.app.store.as_ref()).await {
+            warn!(%error, "the last heartbeats were not written");
+        }
+        self.app.store.close().await;
+        info!(cut, seconds = began.elapsed().as_secs_f64(), "drained");
+        cut
+    }
+}
+
+fn load_profile(listener: &config::Listener) -> Result<Profile, StartError> {
+    let name = listener.profile.as_str();
+    match &listener.profile_file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| StartError::ProfileFile { path: path.clone(), source })?;
+            Profile::from_toml(&text)
+                .map_err(|source| StartError::Profile { path: path.display().to_string(), source })
+        }
+        None => Profile::builtin(name).ok_or_else(|| StartError::UnknownProfile(name.to_owned())),
+    }
+}
+
+async fn bind_api(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(address).await.map_err(|source| ListenError::bind(address, source))
+}
+
+/// Writes heartbeats and expires operations until drained.
+async fn housekeeping(app: Arc<App>, drain: CancellationToken) {
+    let mut contacts = tokio::time::interval(CONTACTS_INTERVAL);
+    let mut expiry = tokio::time::interval(EXPIRY_INTERVAL);
+    loop {
+        tokio::select! {
+            () = drain.cancelled() => return,
+            _ = contacts.tick() => {
+                if let Err(error) = app.contacts.flush(app.store.as_ref()).await {
+                    app.counters.store_errors.increment();
+                    warn!(%error, "heartbeats were not written");
+                }
+            }
+            _ = expiry.tick() => match app.store.expire_operations(app.now()).await {
+                Ok(0) => {}
+                Ok(expired) => info!(expired, "operations expired"),
+                Err(error) => {
+                    app.counters.store_errors.increment();
+                    warn!(%error, "operations were not looked through");
+                }
+            },
+        }
+    }
+}
