@@ -188,12 +188,17 @@ impl Client {
 
     /// No answer came.
     fn unreachable(&self, error: &ureq::Error) -> Failure {
-        let failure = Failure::new(format!("{} cannot be reached: {error}", self.server)).transient();
-        match error {
-            ureq::Error::Rustls(_) | ureq::Error::Tls(_) => {
-                failure.next("give the certificate authority of the server with --ca FILE")
-            }
-            _ => failure.next("check that the server runs and that --server is its REST address"),
+        let certificate = match error {
+            ureq::Error::Rustls(_) | ureq::Error::Tls(_) => true,
+            // rustls reports through the socket's errors.
+            ureq::Error::Io(error) => error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()),
+            _ => false,
+        };
+        let failure = Failure::new(format!("{} cannot be reached: {error}", self.server));
+        if certificate {
+            failure.next("give the certificate authority of the server with --ca FILE")
+        } else {
+            failure.next("check that the server runs and that --server is its REST address").transient()
         }
     }
 
