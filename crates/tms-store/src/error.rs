@@ -81,27 +81,18 @@ pub enum StoreError {
 
 impl StoreError {
     pub(crate) fn not_found(what: &'static str, name: impl ToString) -> Self {
-        Self::NotFound {
-            what,
-            name: name.to_string(),
-        }
+        Self::NotFound { what, name: name.to_string() }
     }
 
     pub(crate) fn conflict(reason: impl Into<String>) -> Self {
-        Self::Conflict {
-            reason: reason.into(),
-        }
+        Self::Conflict { reason: reason.into() }
     }
 
     pub(crate) fn corrupt(detail: impl Into<String>) -> Self {
-        Self::Corrupt {
-            detail: detail.into(),
-        }
+        Self::Corrupt { detail: detail.into() }
     }
 
     pub(crate) fn unavailable(reason: impl ToString) -> Self {
-        Self::Unavailable {
-            reason: reason.to_string(),
-        }
+        Self::Unavailable { reason: reason.to_string() }
     }
 }

@@ -50,17 +50,13 @@ pub use store::{Admin, InitialCredential, ParameterChange, Result, Store, Ticket
 /// # Errors
 /// `Unsupported` for any other URL; otherwise as [`SqliteStore::open`].
 pub async fn open(url: &str) -> Result<Arc<dyn Store>> {
-    let unsupported = |reason: &str| StoreError::Unsupported {
-        url: url.to_owned(),
-        reason: reason.to_owned(),
-    };
+    let unsupported =
+        |reason: &str| StoreError::Unsupported { url: url.to_owned(), reason: reason.to_owned() };
     let path = match url.split_once(':') {
         None => url,
         Some(("sqlite", path)) => path.strip_prefix("//").unwrap_or(path),
         Some(("postgres" | "postgresql", _)) => {
-            return Err(unsupported(
-                "PostgreSQL is not available in this build; use \"sqlite:PATH\"",
-            ));
+            return Err(unsupported("PostgreSQL is not available in this build; use \"sqlite:PATH\""));
         }
         // A single letter before the colon is a drive, not a scheme.
         Some((drive, _)) if drive.len() == 1 => url,
@@ -68,9 +64,7 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>> {
     };
     match path {
         "" => Err(unsupported("the path is missing; use \"sqlite:PATH\"")),
-        ":memory:" => Err(unsupported(
-            "an estate in memory would be lost; use \"sqlite:PATH\"",
-        )),
+        ":memory:" => Err(unsupported("an estate in memory would be lost; use \"sqlite:PATH\"")),
         path => Ok(Arc::new(SqliteStore::open(Path::new(path)).await?)),
     }
 }

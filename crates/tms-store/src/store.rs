@@ -6,8 +6,8 @@ use std::fmt;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tms_core::{
-    Credential, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation, OperationId,
-    OperationKind, OperationState, Progress, Reported, Role, RotationPhase, Terminal, TerminalId,
+    Credential, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation, OperationId, OperationKind,
+    OperationState, Progress, Reported, Role, RotationPhase, Terminal, TerminalId,
 };
 
 use crate::error::StoreError;
@@ -128,8 +128,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// `NotFound` if there is no such terminal.
-    async fn record_report(&self, tid: &TerminalId, report: Reported, now: Timestamp)
-    -> Result<()>;
+    async fn record_report(&self, tid: &TerminalId, report: Reported, now: Timestamp) -> Result<()>;
 
     /// Notes when terminals were last heard of, many at once. Older times than the known ones and
     /// unknown terminals are passed over.
@@ -311,12 +310,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn log_bundle(&self, operation: OperationId) -> Result<Option<LogBundle>>;
 
     /// Sets somebody's password; a one-time one works once.
-    async fn set_admin_password(
-        &self,
-        user: &str,
-        password_hash: &str,
-        one_time: bool,
-    ) -> Result<()>;
+    async fn set_admin_password(&self, user: &str, password_hash: &str, one_time: bool) -> Result<()>;
 
     /// Somebody's record.
     async fn admin(&self, user: &str) -> Result<Option<Admin>>;
@@ -333,13 +327,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// `NotFound` if there is no such user.
-    async fn add_token(
-        &self,
-        sha256: &str,
-        user: &str,
-        expires_at: Timestamp,
-        now: Timestamp,
-    ) -> Result<()>;
+    async fn add_token(&self, sha256: &str, user: &str, expires_at: Timestamp, now: Timestamp) -> Result<()>;
 
     /// The token with this digest, if it is valid.
     async fn token(&self, sha256: &str, now: Timestamp) -> Result<Option<Token>>;

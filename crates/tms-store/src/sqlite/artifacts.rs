@@ -28,10 +28,7 @@ pub(super) async fn add_firmware(c: &mut SqliteConnection, firmware: FirmwareRec
     Ok(())
 }
 
-pub(super) async fn firmware(
-    e: impl SqliteExecutor<'_>,
-    id: &FirmwareId,
-) -> Result<Option<FirmwareRecord>> {
+pub(super) async fn firmware(e: impl SqliteExecutor<'_>, id: &FirmwareId) -> Result<Option<FirmwareRecord>> {
     sqlx::query_as::<_, FirmwareRow>("SELECT * FROM firmware WHERE id = $1")
         .bind(id.as_str())
         .fetch_optional(e)
@@ -76,10 +73,7 @@ pub(super) async fn add_log_bundle(c: &mut SqliteConnection, bundle: LogBundle) 
     Ok(())
 }
 
-pub(super) async fn log_bundles(
-    e: impl SqliteExecutor<'_>,
-    tid: &TerminalId,
-) -> Result<Vec<LogBundle>> {
+pub(super) async fn log_bundles(e: impl SqliteExecutor<'_>, tid: &TerminalId) -> Result<Vec<LogBundle>> {
     sqlx::query_as::<_, LogBundleRow>(
         "SELECT * FROM log_bundles WHERE tid = $1 ORDER BY collected_at DESC, operation DESC",
     )

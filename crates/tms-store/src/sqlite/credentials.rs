@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use sqlx::SqliteExecutor;
 use sqlx::sqlite::SqliteConnection;
 use tms_core::{
-    Credential, Generation, Operation, OperationKind, OperationState, PendingGeneration, Role,
-    RotationPhase, TerminalId,
+    Credential, Generation, Operation, OperationKind, OperationState, PendingGeneration, Role, RotationPhase,
+    TerminalId,
 };
 
 use super::row::{CredentialRow, kept, micros, signed};
@@ -22,32 +22,26 @@ pub(super) async fn begin_rotation(
     now: Timestamp,
 ) -> Result<Operation> {
     let mut desired = terminals::desired(c, &tid).await?;
-    let mut credential = one(&mut *c, &tid, &role)
-        .await?
-        .unwrap_or_else(|| Credential {
-            terminal: tid.clone(),
-            role: role.clone(),
-            current: None,
-            pending: None,
-            highest_generation: 0,
-            version: 0,
-        });
+    let mut credential = one(&mut *c, &tid, &role).await?.unwrap_or_else(|| Credential {
+        terminal: tid.clone(),
+        role: role.clone(),
+        current: None,
+        pending: None,
+        highest_generation: 0,
+        version: 0,
+    });
     if let Some(pending) = &credential.pending {
         return Err(StoreError::conflict(format!(
             "a rotation of role {role} on terminal {tid} to generation {} is already under way",
             pending.generation
         )));
     }
-    let generation = credential.next_generation().ok_or_else(|| {
-        StoreError::conflict(format!("the generations of role {role} are used up"))
-    })?;
+    let generation = credential
+        .next_generation()
+        .ok_or_else(|| StoreError::conflict(format!("the generations of role {role} are used up")))?;
     credential.highest_generation = generation;
-    credential.pending = Some(PendingGeneration {
-        generation,
-        sealed,
-        phase: RotationPhase::Prepared,
-        operation: ticket.id,
-    });
+    credential.pending =
+        Some(PendingGeneration { generation, sealed, phase: RotationPhase::Prepared, operation: ticket.id });
     put(c, &mut credential).await?;
     desired.credentials.insert(role.clone(), generation);
     terminals::set_desired(c, &tid, &desired).await?;
@@ -63,11 +57,7 @@ pub(super) async fn set_pending_phase(
     phase: RotationPhase,
 ) -> Result<Credential> {
     let mut credential = existing(c, &tid, &role).await?;
-    let Some(pending) = credential
-        .pending
-        .as_mut()
-        .filter(|p| p.generation == generation)
-    else {
+    let Some(pending) = credential.pending.as_mut().filter(|p| p.generation == generation) else {
         return Err(not_pending(&tid, &role, generation));
     };
     if phase < pending.phase {
@@ -99,19 +89,11 @@ pub(super) async fn confirm_rotation(
                     pending.phase
                 )));
             }
-            credential.current = Some(Generation {
-                generation,
-                sealed: pending.sealed,
-                since: kept(now)?,
-            });
+            credential.current = Some(Generation { generation, sealed: pending.sealed, since: kept(now)? });
             put(c, &mut credential).await?;
             Ok(credential)
         }
-        None if credential
-            .current
-            .as_ref()
-            .is_some_and(|current| current.generation == generation) =>
-        {
+        None if credential.current.as_ref().is_some_and(|current| current.generation == generation) => {
             Ok(credential)
         }
         _ => Err(not_pending(&tid, &role, generation)),
@@ -126,10 +108,7 @@ pub(super) async fn abandon_rotation(
     now: Timestamp,
 ) -> Result<Credential> {
     let mut credential = existing(c, &tid, &role).await?;
-    let Some(pending) = credential
-        .pending
-        .take_if(|pending| pending.generation == generation)
-    else {
+    let Some(pending) = credential.pending.take_if(|pending| pending.generation == generation) else {
         return Ok(credential);
     };
     if pending.phase == RotationPhase::Verified {
@@ -147,8 +126,7 @@ pub(super) async fn abandon_rotation(
     let operation = operations::one(&mut *c, pending.operation).await?;
     if operation.is_some_and(|operation| operation.is_open()) {
         let detail = Some("the rotation was abandoned".to_owned());
-        operations::transition(c, pending.operation, OperationState::Cancelled, detail, now)
-            .await?;
+        operations::transition(c, pending.operation, OperationState::Cancelled, detail, now).await?;
     }
     Ok(credential)
 }
@@ -180,9 +158,9 @@ pub(super) async fn all(e: impl SqliteExecutor<'_>, tid: &TerminalId) -> Result<
 }
 
 async fn existing(c: &mut SqliteConnection, tid: &TerminalId, role: &Role) -> Result<Credential> {
-    one(c, tid, role).await?.ok_or_else(|| {
-        StoreError::not_found("credential", format!("of role {role} on terminal {tid}"))
-    })
+    one(c, tid, role)
+        .await?
+        .ok_or_else(|| StoreError::not_found("credential", format!("of role {role} on terminal {tid}")))
 }
 
 async fn put(c: &mut SqliteConnection, credential: &mut Credential) -> Result<()> {
@@ -217,7 +195,5 @@ async fn put(c: &mut SqliteConnection, credential: &mut Credential) -> Result<()
 }
 
 fn not_pending(tid: &TerminalId, role: &Role, generation: u32) -> StoreError {
-    StoreError::conflict(format!(
-        "generation {generation} of role {role} on terminal {tid} is not pending"
-    ))
+    StoreError::conflict(format!("generation {generation} of role {role} on terminal {tid} is not pending"))
 }

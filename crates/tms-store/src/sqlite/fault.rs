@@ -20,9 +20,9 @@ const NOTADB: i32 = 26;
 pub(super) fn from_sqlx(error: &sqlx::Error) -> StoreError {
     match primary_code(error) {
         Some(CORRUPT | NOTADB) => StoreError::corrupt(message(error)),
-        Some(FULL) => StoreError::unavailable(
-            "the disk is full; free some space, the server goes on by itself",
-        ),
+        Some(FULL) => {
+            StoreError::unavailable("the disk is full; free some space, the server goes on by itself")
+        }
         Some(BUSY | LOCKED) => StoreError::unavailable(
             "another process held the database for too long; make sure that only one server uses it",
         ),
@@ -30,9 +30,9 @@ pub(super) fn from_sqlx(error: &sqlx::Error) -> StoreError {
             StoreError::unavailable("the database file has become read-only; check its permissions")
         }
         _ => match error {
-            sqlx::Error::ColumnDecode { .. }
-            | sqlx::Error::Decode(_)
-            | sqlx::Error::ColumnNotFound(_) => StoreError::corrupt(error.to_string()),
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
+                StoreError::corrupt(error.to_string())
+            }
             _ => StoreError::unavailable(message(error)),
         },
     }
@@ -61,20 +61,15 @@ pub(super) fn from_opening(error: &sqlx::Error, path: &Path) -> StoreError {
 /// Puts an error of the migrations into the store's words.
 pub(super) fn from_migration(error: &MigrateError, path: &Path, supported: i64) -> StoreError {
     match error {
-        MigrateError::VersionMissing(found) => StoreError::NewerSchema {
-            found: *found,
-            supported,
-        },
+        MigrateError::VersionMissing(found) => StoreError::NewerSchema { found: *found, supported },
         MigrateError::VersionMismatch(version) => StoreError::corrupt(format!(
             "schema version {version} in {} was not made by this program",
             path.display()
         )),
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            from_opening(error, path)
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => from_opening(error, path),
+        MigrateError::Dirty(version) => {
+            StoreError::corrupt(format!("the change to schema version {version} was interrupted"))
         }
-        MigrateError::Dirty(version) => StoreError::corrupt(format!(
-            "the change to schema version {version} was interrupted"
-        )),
         other => StoreError::unavailable(other),
     }
 }

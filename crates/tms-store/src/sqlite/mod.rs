@@ -65,10 +65,7 @@ impl SqliteStore {
 
         let mut connection = options.connect().await.map_err(opening)?;
         // Taking the write lock now says at once what would otherwise fail the first write.
-        let probe = connection
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(opening)?;
+        let probe = connection.begin_with("BEGIN IMMEDIATE").await.map_err(opening)?;
         probe.rollback().await.map_err(opening)?;
         migrate(&mut connection, path).await?;
 
@@ -78,11 +75,7 @@ impl SqliteStore {
             .connect_with(options.clone().read_only(true))
             .await
             .map_err(opening)?;
-        Ok(Self {
-            path: path.to_owned(),
-            readers,
-            writer: Writer::start(connection, options),
-        })
+        Ok(Self { path: path.to_owned(), readers, writer: Writer::start(connection, options) })
     }
 
     /// The database file.
@@ -92,15 +85,8 @@ impl SqliteStore {
 }
 
 async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
-    let supported = MIGRATIONS
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or(0);
-    MIGRATIONS
-        .run(connection)
-        .await
-        .map_err(|error| fault::from_migration(&error, path, supported))
+    let supported = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    MIGRATIONS.run(connection).await.map_err(|error| fault::from_migration(&error, path, supported))
 }
 
 /// Makes the file if need be, before SQLite would with everybody's permissions.
@@ -115,17 +101,12 @@ fn create(path: &Path) -> Result<()> {
                 "its folder does not exist; create it, or run `tms-server init`".to_owned()
             }
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                format!(
-                    "{error}; give the user that runs the server write access to it and its folder"
-                )
+                format!("{error}; give the user that runs the server write access to it and its folder")
             }
             ErrorKind::IsADirectory => "it is a folder; name a file in it".to_owned(),
             _ => error.to_string(),
         };
-        StoreError::Unwritable {
-            path: path.display().to_string(),
-            reason,
-        }
+        StoreError::Unwritable { path: path.display().to_string(), reason }
     })
 }
 

@@ -4,8 +4,7 @@ use jiff::Timestamp;
 use sqlx::SqliteExecutor;
 use sqlx::sqlite::SqliteConnection;
 use tms_core::{
-    FirmwareId, NewOperation, Operation, OperationId, OperationKind, OperationState, Progress,
-    TerminalId,
+    FirmwareId, NewOperation, Operation, OperationId, OperationKind, OperationState, Progress, TerminalId,
 };
 
 use super::row::{OperationRow, kept, micros, signed, to_json, unsigned};
@@ -44,13 +43,10 @@ pub(super) async fn enqueue(
             detail: None,
             progress: None,
         }),
-        Err(error) if fault::is_dangling(&error) => {
-            Err(StoreError::not_found("terminal", &new.terminal))
+        Err(error) if fault::is_dangling(&error) => Err(StoreError::not_found("terminal", &new.terminal)),
+        Err(error) if fault::is_duplicate(&error) => {
+            Err(StoreError::conflict(format!("operation {} exists already", new.id)))
         }
-        Err(error) if fault::is_duplicate(&error) => Err(StoreError::conflict(format!(
-            "operation {} exists already",
-            new.id
-        ))),
         Err(error) => Err(sql(error)),
     }
 }
@@ -63,9 +59,7 @@ pub(super) async fn set_desired_parameters(
     now: Timestamp,
 ) -> Result<(u64, Operation)> {
     let mut desired = terminals::desired(c, &tid).await?;
-    desired
-        .parameters
-        .retain(|name, _| !change.unset.contains(name));
+    desired.parameters.retain(|name, _| !change.unset.contains(name));
     desired.parameters.extend(change.set);
     desired.parameters_revision = desired
         .parameters_revision
@@ -122,26 +116,13 @@ pub(super) async fn assign_firmware(
     enqueue(c, with_ticket(tid, kind, ticket), now).await
 }
 
-pub(super) fn with_ticket(
-    terminal: TerminalId,
-    kind: OperationKind,
-    ticket: Ticket,
-) -> NewOperation {
-    NewOperation {
-        id: ticket.id,
-        terminal,
-        kind,
-        expires_at: ticket.expires_at,
-    }
+pub(super) fn with_ticket(terminal: TerminalId, kind: OperationKind, ticket: Ticket) -> NewOperation {
+    NewOperation { id: ticket.id, terminal, kind, expires_at: ticket.expires_at }
 }
 
 /// Whether [`lease_next`] would find something. Asked of a reader first, because most terminals ask
 /// for work far more often than they have any.
-pub(super) async fn has_next(
-    e: impl SqliteExecutor<'_>,
-    tid: &TerminalId,
-    now: Timestamp,
-) -> Result<bool> {
+pub(super) async fn has_next(e: impl SqliteExecutor<'_>, tid: &TerminalId, now: Timestamp) -> Result<bool> {
     let found: Option<i64> = sqlx::query_scalar(
         "SELECT seq FROM operations WHERE tid = $1 AND state IN ('queued', 'sent', 'accepted') \
          AND expires_at > $2 AND (lease_until IS NULL OR lease_until <= $2) LIMIT 1",
@@ -184,45 +165,39 @@ pub(super) async fn extend_lease(
     holder: String,
     until: Timestamp,
 ) -> Result<()> {
-    let extended =
-        sqlx::query("UPDATE operations SET lease_until = $3 WHERE id = $1 AND lease_holder = $2")
-            .bind(id.to_string())
-            .bind(&holder)
-            .bind(micros(until))
-            .execute(&mut *c)
-            .await
-            .map_err(sql)?;
+    let extended = sqlx::query("UPDATE operations SET lease_until = $3 WHERE id = $1 AND lease_holder = $2")
+        .bind(id.to_string())
+        .bind(&holder)
+        .bind(micros(until))
+        .execute(&mut *c)
+        .await
+        .map_err(sql)?;
     if extended.rows_affected() == 0 {
         existing(c, id).await?;
-        return Err(StoreError::conflict(format!(
-            "operation {id} is not leased to {holder} any more"
-        )));
+        return Err(StoreError::conflict(format!("operation {id} is not leased to {holder} any more")));
     }
     Ok(())
 }
 
-pub(super) async fn release_lease(
-    c: &mut SqliteConnection,
-    id: OperationId,
-    holder: String,
-) -> Result<()> {
-    sqlx::query("UPDATE operations SET lease_holder = NULL, lease_until = NULL WHERE id = $1 AND lease_holder = $2")
-        .bind(id.to_string())
-        .bind(holder)
-        .execute(c)
-        .await
-        .map_err(sql)?;
-    Ok(())
-}
-
-pub(super) async fn release_leases(c: &mut SqliteConnection, holder: String) -> Result<u64> {
-    let released = sqlx::query(
-        "UPDATE operations SET lease_holder = NULL, lease_until = NULL WHERE lease_holder = $1",
+pub(super) async fn release_lease(c: &mut SqliteConnection, id: OperationId, holder: String) -> Result<()> {
+    sqlx::query(
+        "UPDATE operations SET lease_holder = NULL, lease_until = NULL WHERE id = $1 AND lease_holder = $2",
     )
+    .bind(id.to_string())
     .bind(holder)
     .execute(c)
     .await
     .map_err(sql)?;
+    Ok(())
+}
+
+pub(super) async fn release_leases(c: &mut SqliteConnection, holder: String) -> Result<u64> {
+    let released =
+        sqlx::query("UPDATE operations SET lease_holder = NULL, lease_until = NULL WHERE lease_holder = $1")
+            .bind(holder)
+            .execute(c)
+            .await
+            .map_err(sql)?;
     Ok(released.rows_affected())
 }
 
@@ -235,11 +210,7 @@ pub(super) async fn transition(
 ) -> Result<Operation> {
     let mut operation = existing(c, id).await?;
     if !operation.state.can_become(to) {
-        return Err(StoreError::IllegalTransition {
-            operation: id,
-            from: operation.state,
-            to,
-        });
+        return Err(StoreError::IllegalTransition { operation: id, from: operation.state, to });
     }
     if operation.state == to && (to.is_final() || detail.is_none()) {
         return Ok(operation);
@@ -304,9 +275,7 @@ pub(super) async fn expire(c: &mut SqliteConnection, now: Timestamp) -> Result<u
 }
 
 pub(super) async fn existing(c: &mut SqliteConnection, id: OperationId) -> Result<Operation> {
-    one(c, id)
-        .await?
-        .ok_or_else(|| StoreError::not_found("operation", id))
+    one(c, id).await?.ok_or_else(|| StoreError::not_found("operation", id))
 }
 
 pub(super) async fn one(e: impl SqliteExecutor<'_>, id: OperationId) -> Result<Option<Operation>> {
@@ -355,11 +324,10 @@ pub(super) async fn open(e: impl SqliteExecutor<'_>, tid: &TerminalId) -> Result
 }
 
 pub(super) async fn count_open(e: impl SqliteExecutor<'_>) -> Result<u64> {
-    let count: i64 = sqlx::query_scalar(
-        "SELECT COUNT(*) FROM operations WHERE state IN ('queued', 'sent', 'accepted')",
-    )
-    .fetch_one(e)
-    .await
-    .map_err(sql)?;
+    let count: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM operations WHERE state IN ('queued', 'sent', 'accepted')")
+            .fetch_one(e)
+            .await
+            .map_err(sql)?;
     unsigned(count)
 }

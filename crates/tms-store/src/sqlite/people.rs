@@ -39,12 +39,13 @@ pub(super) async fn admin(e: impl SqliteExecutor<'_>, user: &str) -> Result<Opti
 }
 
 pub(super) async fn consume_one_time(c: &mut SqliteConnection, user: &str) -> Result<bool> {
-    let consumed =
-        sqlx::query("UPDATE admins SET consumed = true WHERE name = $1 AND one_time = true AND consumed = false")
-            .bind(user)
-            .execute(&mut *c)
-            .await
-            .map_err(sql)?;
+    let consumed = sqlx::query(
+        "UPDATE admins SET consumed = true WHERE name = $1 AND one_time = true AND consumed = false",
+    )
+    .bind(user)
+    .execute(&mut *c)
+    .await
+    .map_err(sql)?;
     if consumed.rows_affected() == 0 && admin(c, user).await?.is_none() {
         return Err(StoreError::not_found("user", user));
     }
@@ -72,26 +73,18 @@ pub(super) async fn add_token(
     match added {
         Ok(_) => Ok(()),
         Err(error) if fault::is_dangling(&error) => Err(StoreError::not_found("user", user)),
-        Err(error) if fault::is_duplicate(&error) => {
-            Err(StoreError::conflict("this token exists already"))
-        }
+        Err(error) if fault::is_duplicate(&error) => Err(StoreError::conflict("this token exists already")),
         Err(error) => Err(sql(error)),
     }
 }
 
-pub(super) async fn token(
-    e: impl SqliteExecutor<'_>,
-    sha256: &str,
-    now: Timestamp,
-) -> Result<Option<Token>> {
-    sqlx::query_as::<_, TokenRow>(
-        "SELECT name, expires_at FROM tokens WHERE sha256 = $1 AND expires_at > $2",
-    )
-    .bind(sha256)
-    .bind(micros(now))
-    .fetch_optional(e)
-    .await
-    .map_err(sql)?
-    .map(Token::try_from)
-    .transpose()
+pub(super) async fn token(e: impl SqliteExecutor<'_>, sha256: &str, now: Timestamp) -> Result<Option<Token>> {
+    sqlx::query_as::<_, TokenRow>("SELECT name, expires_at FROM tokens WHERE sha256 = $1 AND expires_at > $2")
+        .bind(sha256)
+        .bind(micros(now))
+        .fetch_optional(e)
+        .await
+        .map_err(sql)?
+        .map(Token::try_from)
+        .transpose()
 }

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use sqlx::FromRow;
 use tms_core::{
-    Credential, FirmwareRecord, Generation, Lease, LogBundle, Operation, OperationId,
-    PendingGeneration, Progress, Terminal, TerminalId,
+    Credential, FirmwareRecord, Generation, Lease, LogBundle, Operation, OperationId, PendingGeneration,
+    Progress, Terminal, TerminalId,
 };
 
 use crate::error::StoreError;
@@ -52,8 +52,7 @@ where
     T: std::str::FromStr,
     T::Err: std::fmt::Display,
 {
-    text.parse::<T>()
-        .map_err(|error| StoreError::corrupt(error.to_string()))
+    text.parse::<T>().map_err(|error| StoreError::corrupt(error.to_string()))
 }
 
 #[derive(FromRow)]
@@ -117,17 +116,11 @@ impl TryFrom<OperationRow> for Operation {
 
     fn try_from(row: OperationRow) -> Result<Self> {
         let lease = match (row.lease_holder, row.lease_until) {
-            (Some(holder), Some(until)) => Some(Lease {
-                holder,
-                until: time(until)?,
-            }),
+            (Some(holder), Some(until)) => Some(Lease { holder, until: time(until)? }),
             _ => None,
         };
         let progress = match (row.progress_done, row.progress_total) {
-            (Some(done), Some(total)) => Some(Progress {
-                done: unsigned(done)?,
-                total: unsigned(total)?,
-            }),
+            (Some(done), Some(total)) => Some(Progress { done: unsigned(done)?, total: unsigned(total)? }),
             _ => None,
         };
         Ok(Self {
@@ -165,34 +158,22 @@ impl TryFrom<CredentialRow> for Credential {
     type Error = StoreError;
 
     fn try_from(row: CredentialRow) -> Result<Self> {
-        let current = match (
-            row.current_generation,
-            row.current_sealed,
-            row.current_since,
-        ) {
-            (Some(generation), Some(sealed), Some(since)) => Some(Generation {
-                generation: small(generation)?,
-                sealed,
-                since: time(since)?,
-            }),
+        let current = match (row.current_generation, row.current_sealed, row.current_since) {
+            (Some(generation), Some(sealed), Some(since)) => {
+                Some(Generation { generation: small(generation)?, sealed, since: time(since)? })
+            }
             _ => None,
         };
-        let pending = match (
-            row.pending_generation,
-            row.pending_sealed,
-            row.pending_phase,
-            row.pending_operation,
-        ) {
-            (Some(generation), Some(sealed), Some(phase), Some(operation)) => {
-                Some(PendingGeneration {
+        let pending =
+            match (row.pending_generation, row.pending_sealed, row.pending_phase, row.pending_operation) {
+                (Some(generation), Some(sealed), Some(phase), Some(operation)) => Some(PendingGeneration {
                     generation: small(generation)?,
                     sealed,
                     phase: name(&phase)?,
                     operation: name::<OperationId>(&operation)?,
-                })
-            }
-            _ => None,
-        };
+                }),
+                _ => None,
+            };
         Ok(Self {
             terminal: name::<TerminalId>(&row.tid)?,
             role: name(&row.role)?,
@@ -287,9 +268,6 @@ impl TryFrom<TokenRow> for Token {
     type Error = StoreError;
 
     fn try_from(row: TokenRow) -> Result<Self> {
-        Ok(Self {
-            user: row.name,
-            expires_at: time(row.expires_at)?,
-        })
+        Ok(Self { user: row.name, expires_at: time(row.expires_at)? })
     }
 }

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tms_core::{
-    Credential, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation, OperationId,
-    OperationState, Progress, Reported, Role, RotationPhase, Terminal, TerminalId,
+    Credential, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation, OperationId, OperationState,
+    Progress, Reported, Role, RotationPhase, Terminal, TerminalId,
 };
 
 use super::{SqliteStore, artifacts, credentials, operations, people, sql, terminals};
@@ -14,9 +14,7 @@ use crate::store::{Admin, InitialCredential, ParameterChange, Result, Store, Tic
 impl Store for SqliteStore {
     async fn enrol(&self, terminal: Terminal, credentials: Vec<InitialCredential>) -> Result<()> {
         self.writer
-            .write(move |c| {
-                Box::pin(async move { terminals::enrol(c, &terminal, &credentials).await })
-            })
+            .write(move |c| Box::pin(async move { terminals::enrol(c, &terminal, &credentials).await }))
             .await
     }
 
@@ -36,17 +34,10 @@ impl Store for SqliteStore {
         terminals::by_certificate(&self.readers, sha256).await
     }
 
-    async fn record_report(
-        &self,
-        tid: &TerminalId,
-        report: Reported,
-        now: Timestamp,
-    ) -> Result<()> {
+    async fn record_report(&self, tid: &TerminalId, report: Reported, now: Timestamp) -> Result<()> {
         let tid = tid.clone();
         self.writer
-            .write(move |c| {
-                Box::pin(async move { terminals::record_report(c, &tid, report, now).await })
-            })
+            .write(move |c| Box::pin(async move { terminals::record_report(c, &tid, report, now).await }))
             .await
     }
 
@@ -66,11 +57,7 @@ impl Store for SqliteStore {
     ) -> Result<(u64, Operation)> {
         let tid = tid.clone();
         self.writer
-            .write(move |c| {
-                Box::pin(operations::set_desired_parameters(
-                    c, tid, change, ticket, now,
-                ))
-            })
+            .write(move |c| Box::pin(operations::set_desired_parameters(c, tid, change, ticket, now)))
             .await
     }
 
@@ -82,9 +69,7 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<Operation> {
         let (tid, firmware) = (tid.clone(), firmware.clone());
-        self.writer
-            .write(move |c| Box::pin(operations::assign_firmware(c, tid, firmware, ticket, now)))
-            .await
+        self.writer.write(move |c| Box::pin(operations::assign_firmware(c, tid, firmware, ticket, now))).await
     }
 
     async fn begin_rotation(
@@ -97,18 +82,12 @@ impl Store for SqliteStore {
     ) -> Result<Operation> {
         let (tid, role) = (tid.clone(), role.clone());
         self.writer
-            .write(move |c| {
-                Box::pin(credentials::begin_rotation(
-                    c, tid, role, sealed, ticket, now,
-                ))
-            })
+            .write(move |c| Box::pin(credentials::begin_rotation(c, tid, role, sealed, ticket, now)))
             .await
     }
 
     async fn enqueue(&self, operation: NewOperation, now: Timestamp) -> Result<Operation> {
-        self.writer
-            .write(move |c| Box::pin(operations::enqueue(c, operation, now)))
-            .await
+        self.writer.write(move |c| Box::pin(operations::enqueue(c, operation, now))).await
     }
 
     async fn lease_next(
@@ -122,30 +101,22 @@ impl Store for SqliteStore {
             return Ok(None);
         }
         let (tid, holder) = (tid.clone(), holder.to_owned());
-        self.writer
-            .write(move |c| Box::pin(operations::lease_next(c, tid, holder, until, now)))
-            .await
+        self.writer.write(move |c| Box::pin(operations::lease_next(c, tid, holder, until, now))).await
     }
 
     async fn extend_lease(&self, id: OperationId, holder: &str, until: Timestamp) -> Result<()> {
         let holder = holder.to_owned();
-        self.writer
-            .write(move |c| Box::pin(operations::extend_lease(c, id, holder, until)))
-            .await
+        self.writer.write(move |c| Box::pin(operations::extend_lease(c, id, holder, until))).await
     }
 
     async fn release_lease(&self, id: OperationId, holder: &str) -> Result<()> {
         let holder = holder.to_owned();
-        self.writer
-            .write(move |c| Box::pin(operations::release_lease(c, id, holder)))
-            .await
+        self.writer.write(move |c| Box::pin(operations::release_lease(c, id, holder))).await
     }
 
     async fn release_leases(&self, holder: &str) -> Result<u64> {
         let holder = holder.to_owned();
-        self.writer
-            .write(move |c| Box::pin(operations::release_leases(c, holder)))
-            .await
+        self.writer.write(move |c| Box::pin(operations::release_leases(c, holder))).await
     }
 
     async fn transition(
@@ -155,15 +126,11 @@ impl Store for SqliteStore {
         detail: Option<String>,
         now: Timestamp,
     ) -> Result<Operation> {
-        self.writer
-            .write(move |c| Box::pin(operations::transition(c, id, to, detail, now)))
-            .await
+        self.writer.write(move |c| Box::pin(operations::transition(c, id, to, detail, now))).await
     }
 
     async fn set_progress(&self, id: OperationId, progress: Progress) -> Result<()> {
-        self.writer
-            .write(move |c| Box::pin(operations::set_progress(c, id, progress)))
-            .await
+        self.writer.write(move |c| Box::pin(operations::set_progress(c, id, progress))).await
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<Operation>> {
@@ -188,9 +155,7 @@ impl Store for SqliteStore {
     }
 
     async fn expire_operations(&self, now: Timestamp) -> Result<u64> {
-        self.writer
-            .write(move |c| Box::pin(operations::expire(c, now)))
-            .await
+        self.writer.write(move |c| Box::pin(operations::expire(c, now))).await
     }
 
     async fn credential(&self, tid: &TerminalId, role: &Role) -> Result<Option<Credential>> {
@@ -211,11 +176,7 @@ impl Store for SqliteStore {
     ) -> Result<Credential> {
         let (tid, role) = (tid.clone(), role.clone());
         self.writer
-            .write(move |c| {
-                Box::pin(credentials::set_pending_phase(
-                    c, tid, role, generation, phase,
-                ))
-            })
+            .write(move |c| Box::pin(credentials::set_pending_phase(c, tid, role, generation, phase)))
             .await
     }
 
@@ -246,9 +207,7 @@ impl Store for SqliteStore {
     }
 
     async fn add_firmware(&self, firmware: FirmwareRecord) -> Result<()> {
-        self.writer
-            .write(move |c| Box::pin(artifacts::add_firmware(c, firmware)))
-            .await
+        self.writer.write(move |c| Box::pin(artifacts::add_firmware(c, firmware))).await
     }
 
     async fn firmware(&self, id: &FirmwareId) -> Result<Option<FirmwareRecord>> {
@@ -260,9 +219,7 @@ impl Store for SqliteStore {
     }
 
     async fn add_log_bundle(&self, bundle: LogBundle) -> Result<()> {
-        self.writer
-            .write(move |c| Box::pin(artifacts::add_log_bundle(c, bundle)))
-            .await
+        self.writer.write(move |c| Box::pin(artifacts::add_log_bundle(c, bundle))).await
     }
 
     async fn log_bundles(&self, tid: &TerminalId) -> Result<Vec<LogBundle>> {
@@ -273,18 +230,11 @@ impl Store for SqliteStore {
         artifacts::log_bundle(&self.readers, operation).await
     }
 
-    async fn set_admin_password(
-        &self,
-        user: &str,
-        password_hash: &str,
-        one_time: bool,
-    ) -> Result<()> {
+    async fn set_admin_password(&self, user: &str, password_hash: &str, one_time: bool) -> Result<()> {
         let (user, password_hash) = (user.to_owned(), password_hash.to_owned());
         self.writer
             .write(move |c| {
-                Box::pin(
-                    async move { people::set_password(c, &user, &password_hash, one_time).await },
-                )
+                Box::pin(async move { people::set_password(c, &user, &password_hash, one_time).await })
             })
             .await
     }
@@ -295,18 +245,10 @@ impl Store for SqliteStore {
 
     async fn consume_one_time(&self, user: &str) -> Result<bool> {
         let user = user.to_owned();
-        self.writer
-            .write(move |c| Box::pin(async move { people::consume_one_time(c, &user).await }))
-            .await
+        self.writer.write(move |c| Box::pin(async move { people::consume_one_time(c, &user).await })).await
     }
 
-    async fn add_token(
-        &self,
-        sha256: &str,
-        user: &str,
-        expires_at: Timestamp,
-        now: Timestamp,
-    ) -> Result<()> {
+    async fn add_token(&self, sha256: &str, user: &str, expires_at: Timestamp, now: Timestamp) -> Result<()> {
         let (sha256, user) = (sha256.to_owned(), user.to_owned());
         self.writer
             .write(move |c| {
@@ -320,16 +262,14 @@ impl Store for SqliteStore {
     }
 
     async fn check(&self) -> Result<()> {
-        sqlx::query("SELECT 1")
-            .execute(&self.readers)
-            .await
-            .map_err(sql)?;
+        sqlx::query("SELECT 1").execute(&self.readers).await.map_err(sql)?;
         // An empty transaction still takes the write lock.
         self.writer.write(|_| Box::pin(async { Ok(()) })).await
     }
 
     async fn close(&self) {
-        self.writer.close().await;
+        // The writer last: the last connection to leave moves the log into the database file.
         self.readers.close().await;
+        self.writer.close().await;
     }
 }

@@ -22,9 +22,7 @@ pub(super) async fn enrol(
 ) -> Result<()> {
     let mut desired = terminal.desired.clone();
     for credential in credentials {
-        desired
-            .credentials
-            .insert(credential.role.clone(), credential.generation);
+        desired.credentials.insert(credential.role.clone(), credential.generation);
     }
     let added = sqlx::query(
         "INSERT INTO terminals (tid, merchant, profile, model, hardware_revision, serial, enrolled_at, \
@@ -91,10 +89,7 @@ pub(super) async fn one(e: impl SqliteExecutor<'_>, tid: &TerminalId) -> Result<
     .transpose()
 }
 
-pub(super) async fn by_certificate(
-    e: impl SqliteExecutor<'_>,
-    sha256: &str,
-) -> Result<Option<Terminal>> {
+pub(super) async fn by_certificate(e: impl SqliteExecutor<'_>, sha256: &str) -> Result<Option<Terminal>> {
     sqlx::query_as::<_, TerminalRow>(
         "SELECT t.*, c.at AS last_contact FROM terminals t LEFT JOIN contacts c ON c.tid = t.tid \
          WHERE t.certificate_sha256 = $1",
@@ -128,28 +123,20 @@ pub(super) async fn page(
 }
 
 pub(super) async fn count(e: impl SqliteExecutor<'_>) -> Result<u64> {
-    let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM terminals")
-        .fetch_one(e)
-        .await
-        .map_err(sql)?;
+    let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM terminals").fetch_one(e).await.map_err(sql)?;
     unsigned(count)
 }
 
 pub(super) async fn desired(c: &mut SqliteConnection, tid: &TerminalId) -> Result<Desired> {
-    let desired: Option<String> =
-        sqlx::query_scalar("SELECT desired FROM terminals WHERE tid = $1")
-            .bind(tid.as_str())
-            .fetch_optional(c)
-            .await
-            .map_err(sql)?;
+    let desired: Option<String> = sqlx::query_scalar("SELECT desired FROM terminals WHERE tid = $1")
+        .bind(tid.as_str())
+        .fetch_optional(c)
+        .await
+        .map_err(sql)?;
     from_json(&desired.ok_or_else(|| StoreError::not_found("terminal", tid))?)
 }
 
-pub(super) async fn set_desired(
-    c: &mut SqliteConnection,
-    tid: &TerminalId,
-    desired: &Desired,
-) -> Result<()> {
+pub(super) async fn set_desired(c: &mut SqliteConnection, tid: &TerminalId, desired: &Desired) -> Result<()> {
     sqlx::query("UPDATE terminals SET desired = $2 WHERE tid = $1")
         .bind(tid.as_str())
         .bind(to_json(desired)?)
@@ -170,8 +157,7 @@ pub(super) async fn record_report(
         .fetch_optional(&mut *c)
         .await
         .map_err(sql)?;
-    let mut known: Reported =
-        from_json(&known.ok_or_else(|| StoreError::not_found("terminal", tid))?)?;
+    let mut known: Reported = from_json(&known.ok_or_else(|| StoreError::not_found("terminal", tid))?)?;
     report.at = report.at.or(Some(now));
     known.merge(report);
     sqlx::query("UPDATE terminals SET reported = $2 WHERE tid = $1")
@@ -196,9 +182,8 @@ pub(super) async fn record_contacts(
     }
     let latest: Vec<_> = latest.into_iter().collect();
     for chunk in latest.chunks(CONTACTS_PER_STATEMENT) {
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "INSERT INTO contacts (tid, at) SELECT t.tid, v.column2 FROM (",
-        );
+        let mut query =
+            QueryBuilder::<Sqlite>::new("INSERT INTO contacts (tid, at) SELECT t.tid, v.column2 FROM (");
         query.push_values(chunk, |mut row, (tid, at)| {
             row.push_bind(*tid).push_bind(*at);
         });
@@ -208,12 +193,7 @@ pub(super) async fn record_contacts(
         );
         // Statements of many lengths would push the others out of the cache; one contact is the common case.
         let persistent = chunk.len() == 1;
-        query
-            .build()
-            .persistent(persistent)
-            .execute(&mut *c)
-            .await
-            .map_err(sql)?;
+        query.build().persistent(persistent).execute(&mut *c).await.map_err(sql)?;
     }
     Ok(())
 }

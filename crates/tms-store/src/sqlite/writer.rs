@@ -36,14 +36,8 @@ impl Writer {
     /// Starts the task on a connection that is open and migrated; `options` reopen it after a fault.
     pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
         let (queue, receiver) = mpsc::channel(QUEUE_WRITES);
-        let database = Database {
-            connection: Some(connection),
-            options,
-        };
-        Self {
-            queue: Mutex::new(Some(queue)),
-            task: Mutex::new(Some(tokio::spawn(run(database, receiver)))),
-        }
+        let database = Database { connection: Some(connection), options };
+        Self { queue: Mutex::new(Some(queue)), task: Mutex::new(Some(tokio::spawn(run(database, receiver)))) }
     }
 
     /// Has a write done and waits until it is durable.
@@ -53,16 +47,9 @@ impl Writer {
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> Applied<'c, T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let queued = Queued {
-            write: Some(write),
-            result: None,
-            reply,
-        };
+        let queued = Queued { write: Some(write), result: None, reply };
         let queue = unpoisoned(&self.queue).clone().ok_or_else(closed_error)?;
-        queue
-            .send(Box::new(queued))
-            .await
-            .map_err(|_| closed_error())?;
+        queue.send(Box::new(queued)).await.map_err(|_| closed_error())?;
         drop(queue);
         answer.await.map_err(|_| closed_error())?
     }
@@ -147,11 +134,7 @@ struct Database {
 impl Database {
     async fn connection(&mut self) -> Result<&mut SqliteConnection> {
         if self.connection.is_none() {
-            let opened = self
-                .options
-                .connect()
-                .await
-                .map_err(|error| fault::from_sqlx(&error))?;
+            let opened = self.options.connect().await.map_err(|error| fault::from_sqlx(&error))?;
             self.connection = Some(opened);
         }
         self.connection.as_mut().ok_or_else(closed_error)
