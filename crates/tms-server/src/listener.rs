@@ -114,7 +114,11 @@ impl Listener {
     ///
     /// # Errors
     /// When the address cannot be had, with what to do about it.
-    pub async fn bind(address: SocketAddr, endpoint: Endpoint, tls: Arc<ServerConfig>) -> Result<Self, ListenError> {
+    pub async fn bind(
+        address: SocketAddr,
+        endpoint: Endpoint,
+        tls: Arc<ServerConfig>,
+    ) -> Result<Self, ListenError> {
         let socket = TcpListener::bind(address).await.map_err(|source| ListenError::bind(address, source))?;
         Ok(Self { socket, endpoint, acceptor: tls })
     }
@@ -142,7 +146,8 @@ impl Listener {
                     }
                 },
             };
-            let Some(pass) = Gate::enter(&gate, address.ip(), app.limits.connections, app.limits.connections_per_address)
+            let Some(pass) =
+                Gate::enter(&gate, address.ip(), app.limits.connections, app.limits.connections_per_address)
             else {
                 app.counters.connections_refused.increment();
                 debug!(%address, "connection refused by a limit");
@@ -250,11 +255,12 @@ fn peer_identity(stream: &TlsStream<TcpStream>, address: SocketAddr) -> Option<P
 }
 
 fn certificates(path: &std::path::Path) -> Result<Vec<CertificateDer<'static>>, ListenError> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
-        .map_err(|e| file_error(path, e.to_string()))?
-        .collect();
+    let found: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(path).map_err(|e| file_error(path, e.to_string()))?.collect();
     match found {
-        Ok(certificates) if certificates.is_empty() => Err(file_error(path, "holds no certificate in PEM".into())),
+        Ok(certificates) if certificates.is_empty() => {
+            Err(file_error(path, "holds no certificate in PEM".into()))
+        }
         Ok(certificates) => Ok(certificates),
         Err(e) => Err(file_error(path, e.to_string())),
     }
@@ -269,7 +275,9 @@ fn advice(error: &std::io::Error) -> &'static str {
         std::io::ErrorKind::AddrInUse => {
             "Another program has this port: stop it, or choose another address in the configuration."
         }
-        std::io::ErrorKind::AddrNotAvailable => "This machine does not have this address: choose one of its own.",
+        std::io::ErrorKind::AddrNotAvailable => {
+            "This machine does not have this address: choose one of its own."
+        }
         std::io::ErrorKind::PermissionDenied => "Ports under 1024 need privileges: choose a higher one.",
         _ => "Choose another address in the configuration.",
     }

@@ -3,7 +3,9 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
-use tms_server::{config::Config, demo, enrol, init, server, service, signal};
+#[cfg(feature = "demo")]
+use tms_server::demo;
+use tms_server::{config::Config, enrol, init, server, service, signal};
 use tracing_subscriber::EnvFilter;
 
 #[derive(Debug, Parser)]
@@ -21,6 +23,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "demo")]
     /// Bring up a live estate: server, certificates and simulated terminals, and show every function.
     Demo(DemoArguments),
     /// Make the configuration, keys and database of a new server in a folder.
@@ -43,10 +46,12 @@ enum Command {
         user: String,
     },
     /// The process of simulated terminals that `demo` starts.
+    #[cfg(feature = "demo")]
     #[command(hide = true)]
     DemoFleet { folder: PathBuf, count: usize },
 }
 
+#[cfg(feature = "demo")]
 #[derive(Debug, clap::Args)]
 struct DemoArguments {
     /// Simulated terminals; half speak UnionPay's profile, half ISO 8583:1987.
@@ -78,10 +83,12 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        #[cfg(feature = "demo")]
         Command::Demo(DemoArguments { terminals, data, once, json }) => {
             let complete = demo::run(demo::Options { terminals, data, once, json }).await?;
             return Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        #[cfg(feature = "demo")]
         Command::DemoFleet { folder, count } => demo::run_fleet(folder, count).await?,
         Command::Init(arguments) => {
             let made = init::init(&arguments, jiff::Timestamp::now).await?;
@@ -116,6 +123,7 @@ fn start_log(arguments: &Arguments) {
     let standard = match arguments.command {
         Command::Serve { .. } => "info",
         // The demo breaks connections on purpose.
+        #[cfg(feature = "demo")]
         Command::Demo(_) | Command::DemoFleet { .. } => "error",
         _ => "warn",
     };

@@ -56,7 +56,12 @@ impl CredentialSecret {
     ///
     /// # Errors
     /// When the vault's key is another one, or the bytes were made for another place.
-    pub fn unseal(vault: &Vault, terminal: &TerminalId, role: &Role, sealed: &[u8]) -> Result<Self, VaultError> {
+    pub fn unseal(
+        vault: &Vault,
+        terminal: &TerminalId,
+        role: &Role,
+        sealed: &[u8],
+    ) -> Result<Self, VaultError> {
         let plain = vault.unseal(&context(terminal, role), sealed)?;
         serde_json::from_slice(&plain).map_err(|_| VaultError::Refused)
     }
@@ -96,7 +101,8 @@ mod tests {
     fn a_secret_opens_only_in_its_own_place() {
         let folder = tempfile::tempdir().unwrap();
         let vault = Vault::create(&folder.path().join("vault.key")).unwrap();
-        let (one, other): (TerminalId, TerminalId) = ("10000001".parse().unwrap(), "10000002".parse().unwrap());
+        let (one, other): (TerminalId, TerminalId) =
+            ("10000001".parse().unwrap(), "10000002".parse().unwrap());
         let secret = CredentialSecret::new("24681357");
         let sealed = secret.seal(&vault, &one, &Role::administrator()).unwrap();
         assert!(CredentialSecret::unseal(&vault, &one, &Role::administrator(), &sealed).unwrap() == secret);

@@ -14,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
+    api,
     app::App,
     config::{self, Config},
     listener::{Gate, ListenError, Listener, TlsFiles, tls_config},
@@ -108,7 +109,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         let (sessions, drain) = (running.sessions.clone(), running.drain.clone());
         running.services.spawn(listener.run(app, gate, sessions, drain));
     }
-    let router = axum::Router::new();
+    let router = api::router(Arc::clone(&running.app));
     let drained = running.drain.clone();
     running.services.spawn(async move {
         let stop = async move { drained.cancelled().await };

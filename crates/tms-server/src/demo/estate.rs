@@ -66,7 +66,10 @@ impl Folder {
                 format!("cannot write to the data folder {}; name another with --data DIR", path.display())
             })?;
         if fs::read_dir(path)?.next().is_some() {
-            bail!("the data folder {} is not empty; the demo overwrites nothing, so name a new one", path.display());
+            bail!(
+                "the data folder {} is not empty; the demo overwrites nothing, so name a new one",
+                path.display()
+            );
         }
         Ok(Self::Named(path.to_owned()))
     }
@@ -181,7 +184,8 @@ fn sign_image(key: &Path, package: &Path) -> anyhow::Result<()> {
     let mut out = BufWriter::new(File::create(&image)?);
     let mut left = IMAGE_BYTES;
     while left > 0 {
-        let mut piece: Vec<u8> = format!("SIM-8 application {NEW_VERSION}, {left} bytes to go. ").into_bytes();
+        let mut piece: Vec<u8> =
+            format!("SIM-8 application {NEW_VERSION}, {left} bytes to go. ").into_bytes();
         piece.extend(tms_crypto::random_bytes::<64>());
         piece.truncate(left);
         out.write_all(&piece)?;

@@ -3,8 +3,10 @@
 //! tour types at keypads.
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
 };
 
 use anyhow::{Context, bail};
@@ -103,7 +105,7 @@ pub async fn run_child(folder: PathBuf, count: usize) -> anyhow::Result<()> {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
     let fleet = tms_terminal::Fleet::new();
-    let mut terminals = Vec::with_capacity(count);
+    let mut terminals = HashMap::with_capacity(count);
     for (n, path) in scenario::find(&folder)?.into_iter().take(count).enumerate() {
         let mut scenario = Scenario::load(&path)?;
         scenario.behaviour.poll_interval_ms = 500;
@@ -113,7 +115,7 @@ pub async fn run_child(folder: PathBuf, count: usize) -> anyhow::Result<()> {
         if n == 0 {
             scenario.faults.drop_after_bytes = Some(DROP_AFTER_BYTES);
         }
-        terminals.push(fleet.start(scenario)?);
+        terminals.insert(scenario.identity.tid.clone(), Arc::new(fleet.start(scenario)?));
     }
     let mut output = tokio::io::stdout();
     output.write_all(b"ready\n").await?;
@@ -122,16 +124,20 @@ pub async fn run_child(folder: PathBuf, count: usize) -> anyhow::Result<()> {
     while let Some(line) = input.next_line().await? {
         let line = Zeroizing::new(line);
         let attempts: Vec<Attempt> = serde_json::from_str(&line)?;
-        let opened: Vec<bool> = attempts.iter().map(|attempt| opens(&terminals, attempt)).collect();
+        let typed = attempts.into_iter().map(|attempt| {
+            let terminal = terminals.get(&attempt.terminal).cloned();
+            // A keypad's check is made slow on purpose.
+            tokio::task::spawn_blocking(move || terminal.is_some_and(|t| opens(&t, &attempt)))
+        });
+        let opened = futures::future::try_join_all(typed).await?;
         output.write_all(format!("{}\n", serde_json::to_string(&opened)?).as_bytes()).await?;
         output.flush().await?;
     }
-    futures::future::join_all(terminals.into_iter().map(Handle::stop)).await;
+    let stopping = terminals.into_values().filter_map(Arc::into_inner).map(Handle::stop);
+    futures::future::join_all(stopping).await;
     Ok(())
 }
 
-fn opens(terminals: &[Handle], attempt: &Attempt) -> bool {
-    let found = terminals.iter().find(|t| t.snapshot().tid == attempt.terminal);
-    let login = found.map(|terminal| terminal.try_login(&attempt.role, &attempt.secret));
-    matches!(login, Some(Ok(Login::Accepted { .. })))
+fn opens(terminal: &Handle, attempt: &Attempt) -> bool {
+    matches!(terminal.try_login(&attempt.role, &attempt.secret), Ok(Login::Accepted { .. }))
 }

@@ -7,21 +7,26 @@ use std::{
 };
 
 use anyhow::Context;
+use futures::{StreamExt, TryStreamExt, stream};
 use tms_core::{Operation, OperationId, OperationState, Role, Terminal, TerminalId};
 
 use super::{
     estate::Estate,
     fleet::{Attempt, Fleet},
     memory,
-    progress::Progress,
+    progress::{Progress, Step},
 };
 use crate::{app::App, secret::CredentialSecret, service};
 
 /// Parameters that the tour changes.
-const CHANGE: [(&str, &str); 3] = [("timeout_s", "45"), ("tip_allowed", "1"), ("merchant_name", "示范商户 Demo")];
+const CHANGE: [(&str, &str); 3] =
+    [("timeout_s", "45"), ("tip_allowed", "1"), ("merchant_name", "示范商户 Demo")];
 /// A step may take this long, and longer with more terminals.
 const STEP_LIMIT: Duration = Duration::from_secs(90);
 const STEP_LIMIT_PER_TERMINAL: Duration = Duration::from_millis(500);
+
+/// Operations asked for at the same time: enough to share the store's commits.
+const CONCURRENT: usize = 64;
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -46,11 +51,16 @@ pub(super) struct Tour<'a> {
     outcome: Outcome,
 }
 
-/// What a step waits for, and what it found wrong.
+/// The operation that a step waits for, by terminal.
 type Waiting = BTreeMap<TerminalId, OperationId>;
 
 impl<'a> Tour<'a> {
-    pub(super) fn new(app: &'a App, estate: &'a Estate, progress: &'a Progress, idle_before_kib: Option<u64>) -> Self {
+    pub(super) fn new(
+        app: &'a App,
+        estate: &'a Estate,
+        progress: &'a Progress,
+        idle_before_kib: Option<u64>,
+    ) -> Self {
         Self { app, estate, progress, idle_before_kib, outcome: Outcome::default() }
     }
 
@@ -83,7 +93,10 @@ impl<'a> Tour<'a> {
         let app = self.app;
         let missing = self
             .until("status", "reported version, parts and parameters", None, async |left| {
-                matching(app, left, |t| t.reported.firmware_version.is_some() && t.reported.boot_count.is_some()).await
+                matching(app, left, |t| {
+                    t.reported.firmware_version.is_some() && t.reported.boot_count.is_some()
+                })
+                .await
             })
             .await?;
         self.outcome.status_reported = self.rest(&missing);
@@ -103,14 +116,11 @@ impl<'a> Tour<'a> {
     async fn parameters(&mut self) -> anyhow::Result<()> {
         let change: BTreeMap<String, String> =
             CHANGE.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut waiting = Waiting::new();
-        for id in &self.estate.terminals {
-            let (_, operation) = service::set_parameters(self.app, id, &change, &[]).await?;
-            waiting.insert(id.clone(), operation.id);
-        }
-        self.until_done("parameters", "changed 3 parameters", waiting).await?;
         let app = self.app;
-        let agree = |t: &Terminal| t.desired.parameters.iter().all(|(n, v)| t.reported.parameters.get(n) == Some(v));
+        let ask = async |id: TerminalId| anyhow::Ok(service::set_parameters(app, &id, &change, &[]).await?.1);
+        self.carry_out("parameters", "changed 3 parameters", ask).await?;
+        let agree =
+            |t: &Terminal| t.desired.parameters.iter().all(|(n, v)| t.reported.parameters.get(n) == Some(v));
         let missing = self
             .until("converged", "report what is desired", None, async |left| matching(app, left, agree).await)
             .await?;
@@ -120,15 +130,13 @@ impl<'a> Tour<'a> {
     }
 
     async fn firmware(&mut self) -> anyhow::Result<()> {
-        let mut waiting = Waiting::new();
-        for id in &self.estate.terminals {
-            let operation = service::assign_firmware(self.app, id, &self.estate.firmware).await?;
-            waiting.insert(id.clone(), operation.id);
-        }
+        let (app, firmware) = (self.app, &self.estate.firmware);
+        let ask = async |id: TerminalId| anyhow::Ok(service::assign_firmware(app, &id, firmware).await?);
         let megabytes = self.estate.image_bytes as f64 / 1_000_000.0;
-        let what = format!("installed {} ({megabytes:.1} MB) in blocks, verified, started", self.estate.version);
-        self.until_done("firmware", &what, waiting).await?;
-        let (app, version) = (self.app, self.estate.version.as_str());
+        let what =
+            format!("installed {} ({megabytes:.1} MB) in blocks, verified, started", self.estate.version);
+        self.carry_out("firmware", &what, ask).await?;
+        let version = self.estate.version.as_str();
         let running = |t: &Terminal| t.reported.firmware_version.as_deref() == Some(version);
         let missing = self
             .until("running", "report the new version", None, async |left| matching(app, left, running).await)
@@ -140,19 +148,19 @@ impl<'a> Tour<'a> {
 
     async fn reset(&mut self) -> anyhow::Result<()> {
         let mut boots: HashMap<TerminalId, u32> = HashMap::new();
-        let mut waiting = Waiting::new();
         for id in &self.estate.terminals {
             let terminal = self.app.store.terminal(id).await?.context("terminal is gone")?;
             boots.insert(id.clone(), terminal.reported.boot_count.unwrap_or(0));
-            waiting.insert(id.clone(), service::reset(self.app, id).await?.id);
         }
-        self.until_done("reset", "went away and came back", waiting).await?;
         let app = self.app;
-        let booted = |t: &Terminal| {
-            t.reported.boot_count > boots.get(&t.id).copied() && app.wake.is_signed_on(&t.id)
-        };
+        let ask = async |id: TerminalId| anyhow::Ok(service::reset(app, &id).await?);
+        self.carry_out("reset", "went away and came back", ask).await?;
+        let booted =
+            |t: &Terminal| t.reported.boot_count > boots.get(&t.id).copied() && app.wake.is_signed_on(&t.id);
         let missing = self
-            .until("back", "signed on with a higher boot count", None, async |left| matching(app, left, booted).await)
+            .until("back", "signed on with a higher boot count", None, async |left| {
+                matching(app, left, booted).await
+            })
             .await?;
         self.outcome.resets_completed = self.rest(&missing);
         self.fail_all(missing, "did not come back after the reset");
@@ -162,12 +170,12 @@ impl<'a> Tour<'a> {
     async fn credentials(&mut self, fleet: &mut Fleet) -> anyhow::Result<()> {
         let role = Role::administrator();
         let mut old = Vec::new();
-        let mut waiting = Waiting::new();
         for id in &self.estate.terminals {
             old.push((id.clone(), self.secret(id, &role).await?));
-            waiting.insert(id.clone(), service::rotate_credential(self.app, id, &role).await?.id);
         }
-        self.until_done("credentials", "rotated role 99", waiting).await?;
+        let (app, rotated) = (self.app, &role);
+        let ask = async |id: TerminalId| anyhow::Ok(service::rotate_credential(app, &id, rotated).await?);
+        self.carry_out("credentials", "rotated role 99", ask).await?;
 
         let mut attempts = Vec::new();
         for (id, old_secret) in old {
@@ -182,23 +190,25 @@ impl<'a> Tour<'a> {
         for (id, pair) in self.estate.terminals.iter().zip(opened.chunks(2)) {
             match pair {
                 [false, true] => right = right.saturating_add(1),
-                [true, _] => failures.push((id.clone(), "the old credential still opens the terminal".to_owned())),
+                [true, _] => {
+                    failures.push((id.clone(), "the old credential still opens the terminal".to_owned()))
+                }
                 _ => failures.push((id.clone(), "the new credential does not open the terminal".to_owned())),
             }
         }
-        step.done(format!("{right} of {}: old secret refused, new one accepted", self.estate.terminals.len()));
+        step.done(format!(
+            "{right} of {}: old secret refused, new one accepted",
+            self.estate.terminals.len()
+        ));
         self.outcome.credentials_rotated = right;
         self.outcome.failures.extend(failures);
         Ok(())
     }
 
     async fn logs(&mut self) -> anyhow::Result<()> {
-        let mut waiting = Waiting::new();
-        for id in &self.estate.terminals {
-            waiting.insert(id.clone(), service::collect_logs(self.app, id).await?.id);
-        }
-        let operations = waiting.clone();
-        self.until_done("logs", "collected", waiting).await?;
+        let app = self.app;
+        let ask = async |id: TerminalId| anyhow::Ok(service::collect_logs(app, &id).await?);
+        let operations = self.carry_out("logs", "collected", ask).await?;
         let mut readable = 0u32;
         for (id, operation) in operations {
             match self.read_log(operation).await {
@@ -223,14 +233,27 @@ impl<'a> Tour<'a> {
         Ok(CredentialSecret::unseal(&self.app.vault, id, role, &current.sealed)?)
     }
 
-    /// Waits until every operation has ended well; those that did not are failures.
-    async fn until_done(&mut self, name: &'static str, what: &str, waiting: Waiting) -> anyhow::Result<()> {
+    /// Asks for an operation on every terminal and waits until each has ended; those that did not
+    /// end well are failures. Answers the operations.
+    async fn carry_out(
+        &mut self,
+        name: &'static str,
+        what: &str,
+        ask: impl AsyncFn(TerminalId) -> anyhow::Result<Operation>,
+    ) -> anyhow::Result<Waiting> {
+        let step = self.step(name, what);
+        let ask = &ask;
+        let waiting: Waiting = stream::iter(self.estate.terminals.iter().cloned())
+            .map(|id| async move { anyhow::Ok((id.clone(), ask(id).await?.id)) })
+            .buffer_unordered(CONCURRENT)
+            .try_collect()
+            .await?;
         let app = self.app;
         let mut failed: BTreeMap<TerminalId, String> = BTreeMap::new();
         let missing = {
             let failed = &mut failed;
             let waiting = &waiting;
-            self.until(name, what, None, async move |left| {
+            self.wait(step, what, None, async move |left| {
                 let mut ended = Vec::new();
                 for id in left {
                     let Some(operation) = waiting.get(id) else { continue };
@@ -251,12 +274,14 @@ impl<'a> Tour<'a> {
                 None => None,
             };
             let why = match state {
-                Some((state, detail)) => format!("{name}: still {} ({})", state.name(), detail.unwrap_or_default()),
+                Some((state, detail)) => {
+                    format!("{name}: still {} ({})", state.name(), detail.unwrap_or_default())
+                }
                 None => format!("{name}: the operation is gone"),
             };
             self.outcome.failures.push((id, why));
         }
-        Ok(())
+        Ok(waiting)
     }
 
     /// Asks `ended` again and again which of the terminals that are left have got there, until all
@@ -265,13 +290,27 @@ impl<'a> Tour<'a> {
         &self,
         name: &'static str,
         what: &str,
+        fleet: Option<&mut Fleet>,
+        ended: impl AsyncFnMut(&BTreeSet<TerminalId>) -> anyhow::Result<Vec<TerminalId>>,
+    ) -> anyhow::Result<BTreeSet<TerminalId>> {
+        self.wait(self.step(name, what), what, fleet, ended).await
+    }
+
+    fn step(&self, name: &'static str, what: &str) -> Step {
+        let step = self.progress.step(name, what);
+        step.length(self.estate.terminals.len() as u64);
+        step
+    }
+
+    async fn wait(
+        &self,
+        step: Step,
+        what: &str,
         mut fleet: Option<&mut Fleet>,
         mut ended: impl AsyncFnMut(&BTreeSet<TerminalId>) -> anyhow::Result<Vec<TerminalId>>,
     ) -> anyhow::Result<BTreeSet<TerminalId>> {
         let mut left: BTreeSet<TerminalId> = self.estate.terminals.iter().cloned().collect();
         let all = left.len();
-        let step = self.progress.step(name, what);
-        step.length(all as u64);
         let count = u32::try_from(all).unwrap_or(u32::MAX);
         let limit = STEP_LIMIT.saturating_add(STEP_LIMIT_PER_TERMINAL.saturating_mul(count));
         let deadline = Instant::now().checked_add(limit);

@@ -1,15 +1,14 @@
 //! What the estate answers to each request of an enrolled terminal. Whatever an answer promises
 //! is durable before it is given.
 
-use tms_core::{DeviceState, Health, NewOperation, OperationId, OperationKind, OperationState, Reported, TerminalId, reconcile};
+use tms_core::{
+    DeviceState, Health, NewOperation, OperationId, OperationKind, OperationState, Reported, TerminalId,
+    reconcile,
+};
 use tms_crypto::keyblock::{WorkingKeys, wrap_working_keys};
 use tms_proto::{
-    Answer, Exchange, HostEvent, Refusal,
-    file::BlockRequest,
-    parameters::Values,
-    report::Report,
-    task::TaskResult,
-    upload::Chunk,
+    Answer, Exchange, HostEvent, Refusal, file::BlockRequest, parameters::Values, report::Report,
+    task::TaskResult, upload::Chunk,
 };
 use tracing::{debug, info};
 
@@ -20,7 +19,11 @@ use crate::secret::unseal_tmk;
 const RECENT_OPERATIONS: u32 = 20;
 
 impl Session {
-    pub(super) async fn answer_event(&mut self, terminal: &TerminalId, event: HostEvent) -> Result<(), Ended> {
+    pub(super) async fn answer_event(
+        &mut self,
+        terminal: &TerminalId,
+        event: HostEvent,
+    ) -> Result<(), Ended> {
         match event {
             HostEvent::SignOn { exchange, .. } => self.sign_on(terminal, exchange).await,
             HostEvent::SignOff { exchange } => self.approve(exchange),
@@ -94,7 +97,8 @@ impl Session {
             ..Health::default()
         };
         values.retain(|name, _| tms_core::parameters::find(name).is_some());
-        let reported = Reported { parameters: values, health, at: Some(self.app.now()), ..Reported::default() };
+        let reported =
+            Reported { parameters: values, health, at: Some(self.app.now()), ..Reported::default() };
         self.record(id, exchange, reported).await
     }
 
@@ -150,7 +154,8 @@ impl Session {
         let store = &self.app.store;
         let Some(terminal) = store.terminal(id).await? else { return Ok(false) };
         let (desired, reported) = (&terminal.desired, &terminal.reported);
-        let agree = desired.parameters.iter().all(|(name, value)| reported.parameters.get(name) == Some(value));
+        let agree =
+            desired.parameters.iter().all(|(name, value)| reported.parameters.get(name) == Some(value));
         let version = match &desired.firmware {
             Some(firmware) => store.firmware(firmware).await?.map(|f| f.version),
             None => None,
@@ -170,7 +175,11 @@ impl Session {
             let ticket = self.app.ticket(now);
             let (terminal, expires_at) = (id.clone(), ticket.expires_at);
             let operation = NewOperation { id: ticket.id, terminal, kind, expires_at };
-            info!(terminal = id.as_str(), kind = operation.kind.name(), "reported state differs; operation queued");
+            info!(
+                terminal = id.as_str(),
+                kind = operation.kind.name(),
+                "reported state differs; operation queued"
+            );
             store.enqueue(operation, now).await?;
         }
         Ok(agree)
@@ -199,7 +208,12 @@ impl Session {
         Ok(self.protocol.answer(exchange, Answer::Task(task.as_ref()), now)?)
     }
 
-    async fn task_result(&mut self, id: &TerminalId, exchange: Exchange, result: TaskResult) -> Result<(), Ended> {
+    async fn task_result(
+        &mut self,
+        id: &TerminalId,
+        exchange: Exchange,
+        result: TaskResult,
+    ) -> Result<(), Ended> {
         debug!(terminal = id.as_str(), operation = %result.operation, step = result.step, outcome = %result.outcome, "result");
         match self.take_result(id, &result).await {
             Ok(()) => {
@@ -210,9 +224,19 @@ impl Session {
         }
     }
 
-    async fn file_read(&mut self, id: &TerminalId, exchange: Exchange, request: BlockRequest) -> Result<(), Ended> {
+    async fn file_read(
+        &mut self,
+        id: &TerminalId,
+        exchange: Exchange,
+        request: BlockRequest,
+    ) -> Result<(), Ended> {
         let firmware = self.work.as_ref().and_then(super::work::Work::firmware).cloned();
-        let read = self.app.images.read(&self.app, firmware.as_ref(), &request, self.protocol.profile().block_bytes());
+        let read = self.app.images.read(
+            &self.app,
+            firmware.as_ref(),
+            &request,
+            self.protocol.profile().block_bytes(),
+        );
         let (file, data) = match read.await {
             Ok(read) => read,
             Err(error) => {
@@ -227,7 +251,12 @@ impl Session {
         if self.reading.as_deref() != Some(&request.file) {
             if request.offset > 0 {
                 self.app.counters.transfers_resumed.increment();
-                info!(terminal = id.as_str(), file = request.file, offset = request.offset, "transfer resumed");
+                info!(
+                    terminal = id.as_str(),
+                    file = request.file,
+                    offset = request.offset,
+                    "transfer resumed"
+                );
             }
             self.reading = Some(request.file.clone());
         }

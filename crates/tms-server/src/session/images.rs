@@ -94,10 +94,7 @@ impl Images {
         });
         match range {
             Some(range) => Ok((file.clone(), file.slice(range))),
-            None => Err(ReadError::OutOfRange {
-                offset: request.offset,
-                total_bytes: file.len() as u64,
-            }),
+            None => Err(ReadError::OutOfRange { offset: request.offset, total_bytes: file.len() as u64 }),
         }
     }
 

@@ -35,7 +35,11 @@ impl Session {
             return self.already_taken(terminal, operation, &chunk).await;
         }
         if chunk.total_bytes > self.app.limits.log_bundle_bytes {
-            info!(terminal = terminal.as_str(), bytes = chunk.total_bytes, "log bundle over the limit refused");
+            info!(
+                terminal = terminal.as_str(),
+                bytes = chunk.total_bytes,
+                "log bundle over the limit refused"
+            );
             return Err(Refusal::OutOfRange);
         }
         let same = self.upload.as_ref().is_some_and(|u| u.operation == operation && u.sha256 == chunk.sha256);
@@ -64,7 +68,12 @@ impl Session {
     }
 
     /// The answer to a last chunk may have been lost: a bundle that is complete is answered again.
-    async fn already_taken(&self, terminal: &TerminalId, operation: OperationId, chunk: &Chunk) -> Result<u64, Refusal> {
+    async fn already_taken(
+        &self,
+        terminal: &TerminalId,
+        operation: OperationId,
+        chunk: &Chunk,
+    ) -> Result<u64, Refusal> {
         let bundle = self.app.store.log_bundle(operation).await.map_err(|e| self.store_refusal(&e))?;
         match bundle {
             Some(b) if b.terminal == *terminal && b.sha256 == hex::encode(chunk.sha256) => Ok(b.size_bytes),

@@ -165,7 +165,11 @@ impl Session {
     }
 
     /// The terminal answered a pushed command.
-    pub(super) async fn command_answered(&mut self, task: &Task, refusal: Option<Refusal>) -> Result<(), Ended> {
+    pub(super) async fn command_answered(
+        &mut self,
+        task: &Task,
+        refusal: Option<Refusal>,
+    ) -> Result<(), Ended> {
         let current = self.work.as_ref().and_then(Work::task);
         let same = current.is_some_and(|c| c.operation == task.operation && c.step == task.step);
         match refusal {
@@ -195,7 +199,11 @@ impl Session {
     }
 
     /// Takes a result. `Ok` is what to answer once everything is durable.
-    pub(super) async fn take_result(&mut self, terminal: &TerminalId, result: &TaskResult) -> Result<(), Refusal> {
+    pub(super) async fn take_result(
+        &mut self,
+        terminal: &TerminalId,
+        result: &TaskResult,
+    ) -> Result<(), Refusal> {
         let id = tms_core::OperationId::from_uuid(result.operation);
         let in_hand = self.work.as_ref().is_some_and(|w| w.operation.id == id);
         if !in_hand {
@@ -272,11 +280,16 @@ impl Session {
             }
             OperationKind::InstallFirmware { firmware } => {
                 let record = self.app.store.firmware(firmware).await?;
-                let record = record.ok_or_else(|| Impossible::Reason(format!("package {firmware} is gone")))?;
+                let record =
+                    record.ok_or_else(|| Impossible::Reason(format!("package {firmware} is gone")))?;
                 let mut sha256 = [0; 32];
                 hex::decode_to_slice(&record.sha256, &mut sha256)
                     .map_err(|_| Impossible::Reason(format!("package {firmware} has a damaged hash")))?;
-                task(Command::InstallFirmware { file: image_file(firmware), size_bytes: record.size_bytes, sha256 })
+                task(Command::InstallFirmware {
+                    file: image_file(firmware),
+                    size_bytes: record.size_bytes,
+                    sha256,
+                })
             }
             OperationKind::RotateCredential { role, generation } => {
                 Stage::Rotation(Box::new(self.rotation(terminal, operation, role, *generation).await?))
@@ -293,10 +306,10 @@ impl Session {
     ) -> Result<Rotation, Impossible> {
         let impossible = |reason: String| Impossible::Reason(reason);
         let credential = self.app.store.credential(terminal, role).await?;
-        let pending = credential
-            .and_then(|c| c.pending)
-            .filter(|p| p.generation == generation)
-            .ok_or_else(|| impossible(format!("generation {generation} of role {role} is not pending any more")))?;
+        let pending =
+            credential.and_then(|c| c.pending).filter(|p| p.generation == generation).ok_or_else(|| {
+                impossible(format!("generation {generation} of role {role} is not pending any more"))
+            })?;
         let secret = CredentialSecret::unseal(&self.app.vault, terminal, role, &pending.sealed)
             .map_err(|e| impossible(format!("the new credential cannot be opened: {e}")))?;
         let record = self.stored_terminal(terminal).await?;
@@ -368,12 +381,20 @@ impl Session {
             true => (OperationState::Done, some_text(&result.reason)),
             false => (OperationState::Failed, Some(sentence(result))),
         };
-        self.app.store.transition(id, to, detail, self.app.now()).await.map_err(|e| self.store_refusal(&e))?;
+        self.app
+            .store
+            .transition(id, to, detail, self.app.now())
+            .await
+            .map_err(|e| self.store_refusal(&e))?;
         self.count_end(to);
         Ok(())
     }
 
-    async fn take_rotation_result(&mut self, terminal: &TerminalId, result: &TaskResult) -> Result<(), Refusal> {
+    async fn take_rotation_result(
+        &mut self,
+        terminal: &TerminalId,
+        result: &TaskResult,
+    ) -> Result<(), Refusal> {
         let Some(Work { stage: Stage::Rotation(rotation), .. }) = &mut self.work else { return Ok(()) };
         let (role, generation) = (rotation.role.clone(), rotation.generation);
         let phase = match rotation.machine.on_result(result, &rotation.verifier, &rotation.challenge) {
@@ -392,19 +413,26 @@ impl Session {
         rotation.challenge = random_bytes();
         let (store, now) = (&self.app.store, self.app.now());
         let durable = match phase {
-            HostPhase::Committed => {
-                store.set_pending_phase(terminal, &role, generation, RotationPhase::Committed, now).await.map(drop)
-            }
-            HostPhase::Verified => {
-                store.set_pending_phase(terminal, &role, generation, RotationPhase::Verified, now).await.map(drop)
-            }
+            HostPhase::Committed => store
+                .set_pending_phase(terminal, &role, generation, RotationPhase::Committed, now)
+                .await
+                .map(drop),
+            HostPhase::Verified => store
+                .set_pending_phase(terminal, &role, generation, RotationPhase::Verified, now)
+                .await
+                .map(drop),
             HostPhase::Confirmed => store.confirm_rotation(terminal, &role, generation, now).await.map(drop),
             HostPhase::Preparing | HostPhase::Prepared | HostPhase::Abandoned => Ok(()),
         };
         durable.map_err(|e| self.store_refusal(&e))?;
         if phase == HostPhase::Confirmed {
             self.app.counters.credentials_rotated.increment();
-            info!(terminal = terminal.as_str(), role = role.as_str(), generation, "credential rotated and verified");
+            info!(
+                terminal = terminal.as_str(),
+                role = role.as_str(),
+                generation,
+                "credential rotated and verified"
+            );
             return self.finish(OperationState::Done, None).await;
         }
         // The next step is a new thing to fetch.
@@ -426,7 +454,11 @@ impl Session {
         if let Some(work) = self.work.take() {
             self.fail(&work.operation, reason).await;
         }
-        self.app.store.abandon_rotation(terminal, role, generation, now).await.map_err(|e| self.store_refusal(&e))?;
+        self.app
+            .store
+            .abandon_rotation(terminal, role, generation, now)
+            .await
+            .map_err(|e| self.store_refusal(&e))?;
         Ok(())
     }
 
@@ -535,7 +567,8 @@ impl Session {
     /// by itself when the node died.
     fn lease_end(&self, now: Timestamp) -> Timestamp {
         let idle = i64::try_from(self.app.limits.idle_timeout_s).unwrap_or(i64::MAX);
-        now.saturating_add(SignedDuration::from_secs(idle).saturating_add(LEASE_MARGIN)).unwrap_or(Timestamp::MAX)
+        now.saturating_add(SignedDuration::from_secs(idle).saturating_add(LEASE_MARGIN))
+            .unwrap_or(Timestamp::MAX)
     }
 }
 
