@@ -59,17 +59,10 @@ pub enum ConfigError {
 /// [`ConfigError`] naming the file, and the line where there is one.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
     let file = path.display().to_string();
-    let wrong = |reason: String| ConfigError::Read {
-        file: file.clone(),
-        reason,
-    };
-    let size = fs::metadata(path)
-        .map_err(|error| wrong(explain_io(&error)))?
-        .len();
+    let wrong = |reason: String| ConfigError::Read { file: file.clone(), reason };
+    let size = fs::metadata(path).map_err(|error| wrong(explain_io(&error)))?.len();
     if size > MAX_FILE_BYTES {
-        return Err(wrong(format!(
-            "it has {size} bytes, which is no configuration; check the path"
-        )));
+        return Err(wrong(format!("it has {size} bytes, which is no configuration; check the path")));
     }
     let text = fs::read_to_string(path).map_err(|error| wrong(explain_io(&error)))?;
     parse(&file, &text)
@@ -84,11 +77,7 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, ConfigErr
         let at = error.span().map_or(0, |span| span.start);
         let before = text.get(..at).unwrap_or(text);
         let line = before.matches('\n').count().saturating_add(1);
-        ConfigError::Wrong {
-            file: file.to_owned(),
-            line,
-            reason: explain(error.message(), text, at),
-        }
+        ConfigError::Wrong { file: file.to_owned(), line, reason: explain(error.message(), text, at) }
     })
 }
 
@@ -103,9 +92,7 @@ fn explain_io(error: &io::Error) -> String {
 
 /// Serde says "unknown field `x`, expected one of `a`, `b`"; people need to know where and which.
 fn explain(message: &str, text: &str, at: usize) -> String {
-    let place = section(text, at)
-        .map(|name| format!(" in [{name}]"))
-        .unwrap_or_default();
+    let place = section(text, at).map(|name| format!(" in [{name}]")).unwrap_or_default();
     if let Some(rest) = message.strip_prefix("unknown field ") {
         let mut names = quoted(rest);
         let unknown = names.next().unwrap_or_default();
@@ -125,10 +112,7 @@ fn explain(message: &str, text: &str, at: usize) -> String {
         let mut names = quoted(rest);
         let unknown = names.next().unwrap_or_default();
         let known: Vec<&str> = names.collect();
-        return format!(
-            "`{unknown}` is not possible here{place}; possible are {}",
-            known.join(", ")
-        );
+        return format!("`{unknown}` is not possible here{place}; possible are {}", known.join(", "));
     }
     format!("{}{place}", message.trim().replace('\n', ", "))
 }
@@ -139,13 +123,8 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn nearest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
-    let scored = known
-        .iter()
-        .map(|name| (strsim::normalized_damerau_levenshtein(unknown, name), *name));
-    scored
-        .filter(|(score, _)| *score >= 0.5)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+    let scored = known.iter().map(|name| (strsim::normalized_damerau_levenshtein(unknown, name), *name));
+    scored.filter(|(score, _)| *score >= 0.5).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }
 
 /// The table header that the byte `at` stands under, or is.
@@ -156,14 +135,7 @@ fn section(text: &str, at: usize) -> Option<&str> {
         .map_or(text.len(), |length| at.saturating_add(length));
     let headers = text.get(..end)?.lines().rev().map(str::trim);
     let header = headers.filter_map(|line| line.strip_prefix('[')).next()?;
-    Some(
-        header
-            .trim_start_matches('[')
-            .split(']')
-            .next()
-            .unwrap_or(header)
-            .trim(),
-    )
+    Some(header.trim_start_matches('[').split(']').next().unwrap_or(header).trim())
 }
 
 #[cfg(test)]
@@ -241,10 +213,7 @@ mod tests {
 
     #[test]
     fn a_missing_key_a_wrong_type_and_a_wrong_choice_say_so_with_their_line() {
-        assert_eq!(
-            reason("[host]\nport = 1\n"),
-            "f.toml line 1: the key `address` is missing in [host]"
-        );
+        assert_eq!(reason("[host]\nport = 1\n"), "f.toml line 1: the key `address` is missing in [host]");
         let wrong_type = reason("[host]\naddress = \"a\"\nport = \"x\"\n");
         assert!(
             wrong_type.starts_with("f.toml line 3: invalid type: string \"x\", expected u16"),
@@ -267,18 +236,8 @@ mod tests {
     fn a_file_that_is_missing_or_not_text_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("terminal.toml");
-        assert!(
-            read::<File>(&path)
-                .unwrap_err()
-                .to_string()
-                .ends_with("it does not exist; check the path")
-        );
+        assert!(read::<File>(&path).unwrap_err().to_string().ends_with("it does not exist; check the path"));
         fs::write(&path, [0xFF, 0xFE]).unwrap();
-        assert!(
-            read::<File>(&path)
-                .unwrap_err()
-                .to_string()
-                .ends_with("it is not UTF-8 text")
-        );
+        assert!(read::<File>(&path).unwrap_err().to_string().ends_with("it is not UTF-8 text"));
     }
 }

@@ -71,11 +71,7 @@ impl WorkingKeys {
     /// Random keys for a reply to DE60.3 = 003, or 004 when `with_track_key`.
     #[must_use]
     pub fn generate(with_track_key: bool) -> Self {
-        Self {
-            pik: random_bytes(),
-            mak: random_bytes(),
-            tdk: with_track_key.then(random_bytes),
-        }
+        Self { pik: random_bytes(), mak: random_bytes(), tdk: with_track_key.then(random_bytes) }
     }
 }
 
@@ -152,19 +148,11 @@ pub fn wrap_working_keys(tmk: &Tmk, keys: &WorkingKeys) -> Vec<u8> {
 /// # Errors
 /// [`KeyBlockError`] for a length other than 24, 40 or 60 and for a check value that disagrees.
 pub fn unwrap_working_keys(tmk: &Tmk, block: &[u8]) -> Result<WorkingKeys, KeyBlockError> {
-    let mut reader = Reader {
-        tmk,
-        rest: block,
-        length: block.len(),
-    };
+    let mut reader = Reader { tmk, rest: block, length: block.len() };
     let keys = match block.len() {
         24 => {
             let single = reader.single(KeyName::Pik, 0)?;
-            WorkingKeys {
-                pik: doubled(&single),
-                mak: *reader.single(KeyName::Mak, 0)?,
-                tdk: None,
-            }
+            WorkingKeys { pik: doubled(&single), mak: *reader.single(KeyName::Mak, 0)?, tdk: None }
         }
         40 | 60 => WorkingKeys {
             pik: *reader.double(KeyName::Pik)?,
@@ -203,18 +191,11 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn single(
-        &mut self,
-        name: KeyName,
-        unused: usize,
-    ) -> Result<Zeroizing<[u8; 8]>, KeyBlockError> {
+    fn single(&mut self, name: KeyName, unused: usize) -> Result<Zeroizing<[u8; 8]>, KeyBlockError> {
         let mut blocks = Zeroizing::new([self.take::<8>()?]);
         tdes::decrypt2(&self.tmk.0, blocks.as_mut());
         let [key] = *blocks;
-        self.rest = self
-            .rest
-            .get(unused..)
-            .ok_or(KeyBlockError::Length(self.length))?;
+        self.rest = self.rest.get(unused..).ok_or(KeyBlockError::Length(self.length))?;
         self.check(name, Kcv::of_single(&key))?;
         Ok(Zeroizing::new(key))
     }
@@ -232,22 +213,11 @@ impl Reader<'_> {
 
     fn check(&mut self, key: KeyName, found: Kcv) -> Result<(), KeyBlockError> {
         let expected = Kcv(self.take()?);
-        if expected == found {
-            Ok(())
-        } else {
-            Err(KeyBlockError::CheckValue {
-                key,
-                expected,
-                found,
-            })
-        }
+        if expected == found { Ok(()) } else { Err(KeyBlockError::CheckValue { key, expected, found }) }
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], KeyBlockError> {
-        let (head, rest) = self
-            .rest
-            .split_first_chunk()
-            .ok_or(KeyBlockError::Length(self.length))?;
+        let (head, rest) = self.rest.split_first_chunk().ok_or(KeyBlockError::Length(self.length))?;
         self.rest = rest;
         Ok(*head)
     }
@@ -282,10 +252,7 @@ mod tests {
         let tmk = Tmk::from_hex(D3_TMK).unwrap();
         let block = hex::decode(D3).unwrap();
         let keys = unwrap_working_keys(&tmk, &block).unwrap();
-        assert_eq!(
-            hex::encode_upper(keys.pik),
-            "D931648F3DE313A4A22C15DCA4F4299E"
-        );
+        assert_eq!(hex::encode_upper(keys.pik), "D931648F3DE313A4A22C15DCA4F4299E");
         assert_eq!(hex::encode_upper(keys.mak), "AB7C577CC7A18045");
         assert_eq!(keys.tdk, None);
         assert_eq!(wrap_working_keys(&tmk, &keys), block);
@@ -296,22 +263,15 @@ mod tests {
         let tmk = Tmk::new([0x11; 16]);
         let block = hex::decode("950973182317F80B00962B60F679786E2411E3DEADC67D84").unwrap();
         let keys = unwrap_working_keys(&tmk, &block).unwrap();
-        assert_eq!(
-            (keys.pik, keys.mak, keys.tdk),
-            ([0x22; 16], [0x33; 8], None)
-        );
+        assert_eq!((keys.pik, keys.mak, keys.tdk), ([0x22; 16], [0x33; 8], None));
     }
 
     #[test]
     fn one_wrong_check_value_refuses_the_whole_block_and_names_the_key() {
         let tmk = Tmk::new([0x11; 16]);
-        for (at, name) in [
-            (0, "PIN key"),
-            (19, "PIN key"),
-            (20, "MAC key"),
-            (39, "MAC key"),
-            (45, "track key"),
-        ] {
+        for (at, name) in
+            [(0, "PIN key"), (19, "PIN key"), (20, "MAC key"), (39, "MAC key"), (45, "track key")]
+        {
             let mut block = hex::decode(D16).unwrap();
             block[at] ^= 0xFF;
             let error = unwrap_working_keys(&tmk, &block).unwrap_err();
@@ -331,10 +291,7 @@ mod tests {
         let block = wrap_working_keys(&Tmk::new([1; 16]), &WorkingKeys::generate(true));
         assert!(matches!(
             unwrap_working_keys(&Tmk::new([2; 16]), &block),
-            Err(KeyBlockError::CheckValue {
-                key: KeyName::Pik,
-                ..
-            })
+            Err(KeyBlockError::CheckValue { key: KeyName::Pik, .. })
         ));
     }
 
@@ -342,10 +299,7 @@ mod tests {
     fn every_other_length_is_refused() {
         let tmk = Tmk::generate();
         for length in (0..130).filter(|length| ![24, 40, 60].contains(length)) {
-            assert_eq!(
-                unwrap_working_keys(&tmk, &vec![0; length]),
-                Err(KeyBlockError::Length(length))
-            );
+            assert_eq!(unwrap_working_keys(&tmk, &vec![0; length]), Err(KeyBlockError::Length(length)));
         }
     }
 

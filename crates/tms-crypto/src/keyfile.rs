@@ -48,20 +48,14 @@ impl KeyFileError {
     /// A file whose content is wrong for `reason`.
     #[must_use]
     pub fn content(path: &Path, reason: impl Into<String>) -> Self {
-        Self::Content {
-            path: path.to_owned(),
-            reason: reason.into(),
-        }
+        Self::Content { path: path.to_owned(), reason: reason.into() }
     }
 
     fn io(path: &Path, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::AlreadyExists => Self::Exists(path.to_owned()),
             io::ErrorKind::NotFound => Self::Missing(path.to_owned()),
-            _ => Self::Io {
-                path: path.to_owned(),
-                source,
-            },
+            _ => Self::Io { path: path.to_owned(), source },
         }
     }
 }
@@ -71,10 +65,8 @@ impl KeyFileError {
 /// # Errors
 /// [`KeyFileError`] when the file exists or cannot be written.
 pub fn create(path: &Path, label: &str, secret: &[u8]) -> Result<(), KeyFileError> {
-    let text = Zeroizing::new(format!(
-        "tms8583 {label} {VERSION}\n{}\n",
-        *Zeroizing::new(hex::encode(secret))
-    ));
+    let text =
+        Zeroizing::new(format!("tms8583 {label} {VERSION}\n{}\n", *Zeroizing::new(hex::encode(secret))));
     create_text(path, &text)
 }
 
@@ -100,14 +92,8 @@ pub fn create_text(path: &Path, text: &str) -> Result<(), KeyFileError> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let write = |file: &mut fs::File| {
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.sync_all())
-    };
-    options
-        .open(path)
-        .and_then(|mut file| write(&mut file))
-        .map_err(|error| KeyFileError::io(path, error))
+    let write = |file: &mut fs::File| file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    options.open(path).and_then(|mut file| write(&mut file)).map_err(|error| KeyFileError::io(path, error))
 }
 
 /// Reads a private text file, refusing one that others can read or that is far too large.
@@ -121,10 +107,7 @@ pub fn open_text(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
         return Err(KeyFileError::Readable(path.to_owned()));
     }
     if meta.len() > MAX_FILE_BYTES {
-        return Err(KeyFileError::content(
-            path,
-            "it is far too large for a key file",
-        ));
+        return Err(KeyFileError::content(path, "it is far too large for a key file"));
     }
     match fs::read_to_string(path) {
         Ok(text) => Ok(Zeroizing::new(text)),
@@ -167,8 +150,7 @@ mod tests {
         assert_eq!(&**open(&path, "test-key").unwrap(), b"\x00\x01secret");
         #[cfg(unix)]
         assert_eq!(
-            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions())
-                & 0o777,
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions()) & 0o777,
             0o600
         );
     }
@@ -177,10 +159,7 @@ mod tests {
     fn an_existing_key_is_never_overwritten() {
         let (_folder, path) = folder();
         create(&path, "test-key", b"one").unwrap();
-        assert!(matches!(
-            create(&path, "test-key", b"two"),
-            Err(KeyFileError::Exists(_))
-        ));
+        assert!(matches!(create(&path, "test-key", b"two"), Err(KeyFileError::Exists(_))));
         assert_eq!(&**open(&path, "test-key").unwrap(), b"one");
     }
 
@@ -197,21 +176,13 @@ mod tests {
         let (_folder, path) = folder();
         create(&path, "test-key", b"one").unwrap();
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
-        assert!(
-            open(&path, "test-key")
-                .unwrap_err()
-                .to_string()
-                .contains("chmod 600")
-        );
+        assert!(open(&path, "test-key").unwrap_err().to_string().contains("chmod 600"));
     }
 
     #[test]
     fn another_kind_a_newer_version_and_damage_each_have_their_own_reason() {
         for (text, reason) in [
-            (
-                "tms8583 other-key 1\n00\n",
-                "it is a other-key file where a test-key file is needed",
-            ),
+            ("tms8583 other-key 1\n00\n", "it is a other-key file where a test-key file is needed"),
             ("tms8583 test-key 2\n00\n", "newer program"),
             ("tms8583 test-key 1\nzz\n", "not hexadecimal"),
             ("-----BEGIN", "does not begin with"),

@@ -12,9 +12,8 @@ use crate::random::{below, random_bytes};
 const READABLE: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
 
 /// Defaults that public manuals print for roles 99, 00 and 01-98 (unionpay.md §9).
-const DOCUMENTED_DEFAULTS: &[&str] = &[
-    "12345678", "123456", "00000000", "000000", "0000", "1234", "88888888", "888888",
-];
+const DOCUMENTED_DEFAULTS: &[&str] =
+    &["12345678", "123456", "00000000", "000000", "0000", "1234", "88888888", "888888"];
 
 /// Shortest keypad secret ever made.
 pub const MIN_KEYPAD_DIGITS: usize = 4;
@@ -60,11 +59,7 @@ pub fn one_time() -> Zeroizing<String> {
             text.push('-');
         }
         let [letter] = random_bytes::<1>();
-        text.push(
-            READABLE
-                .get(usize::from(letter % 32))
-                .map_or('2', |letter| char::from(*letter)),
-        );
+        text.push(READABLE.get(usize::from(letter % 32)).map_or('2', |letter| char::from(*letter)));
     }
     text
 }
@@ -134,16 +129,8 @@ mod tests {
     #[test]
     fn a_one_time_password_is_sixteen_readable_letters_in_four_groups() {
         let password = one_time();
-        assert_eq!(
-            password.split('-').map(str::len).collect::<Vec<_>>(),
-            [4; 4]
-        );
-        assert!(
-            password
-                .bytes()
-                .filter(|b| *b != b'-')
-                .all(|b| READABLE.contains(&b))
-        );
+        assert_eq!(password.split('-').map(str::len).collect::<Vec<_>>(), [4; 4]);
+        assert!(password.bytes().filter(|b| *b != b'-').all(|b| READABLE.contains(&b)));
         assert_ne!(*password, *one_time());
         let mut letters = READABLE.to_vec();
         letters.sort_unstable();

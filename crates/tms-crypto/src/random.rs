@@ -13,10 +13,7 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
 
 /// Overwrites `bytes` with random ones; panics as [`random_bytes`] does.
 pub fn fill(bytes: &mut [u8]) {
-    assert!(
-        aws_lc_rs::rand::fill(bytes).is_ok(),
-        "the operating system gave no random bytes"
-    );
+    assert!(aws_lc_rs::rand::fill(bytes).is_ok(), "the operating system gave no random bytes");
 }
 
 /// A uniform number below `bound` (0 when `bound` is 0), by rejection so that no value is favoured.

@@ -89,13 +89,8 @@ pub fn load_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
 /// # Errors
 /// [`SealError::Generate`] when the cryptographic library fails.
 pub fn generate() -> Result<SealingKeyPair, SealError> {
-    let (public, private) = suite()
-        .generate_key_pair()
-        .map_err(|_| SealError::Generate)?;
-    Ok(SealingKeyPair {
-        public: public.0,
-        private: Zeroizing::new(private.secret_bytes().to_vec()),
-    })
+    let (public, private) = suite().generate_key_pair().map_err(|_| SealError::Generate)?;
+    Ok(SealingKeyPair { public: public.0, private: Zeroizing::new(private.secret_bytes().to_vec()) })
 }
 
 /// Seals `plain` to the holder of `public`: encapsulated secret 32 ‖ ciphertext ‖ tag 16.
@@ -106,9 +101,8 @@ pub fn seal_to(public: &[u8], info: &[u8], aad: &[u8], plain: &[u8]) -> Result<V
     if public.len() != KEY_BYTES {
         return Err(SealError::Key);
     }
-    let (EncapsulatedSecret(mut sealed), ciphertext) = suite()
-        .seal(info, aad, plain, &HpkePublicKey(public.to_vec()))
-        .map_err(|_| SealError::Key)?;
+    let (EncapsulatedSecret(mut sealed), ciphertext) =
+        suite().seal(info, aad, plain, &HpkePublicKey(public.to_vec())).map_err(|_| SealError::Key)?;
     sealed.extend_from_slice(&ciphertext);
     Ok(sealed)
 }
@@ -117,12 +111,7 @@ pub fn seal_to(public: &[u8], info: &[u8], aad: &[u8], plain: &[u8]) -> Result<V
 ///
 /// # Errors
 /// [`SealError`] when the key, the occasion or any byte differs.
-pub fn open(
-    private: &[u8],
-    info: &[u8],
-    aad: &[u8],
-    sealed: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, SealError> {
+pub fn open(private: &[u8], info: &[u8], aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
     if private.len() != KEY_BYTES {
         return Err(SealError::Key);
     }
@@ -154,23 +143,11 @@ mod tests {
         let pair = generate().unwrap();
         let sealed = seal_to(pair.public_bytes(), b"info", b"aad", b"73920418").unwrap();
         assert_eq!(sealed.len(), 32 + 8 + 16);
-        assert_eq!(
-            &**open(pair.private_bytes(), b"info", b"aad", &sealed).unwrap(),
-            b"73920418"
-        );
-        assert_eq!(
-            open(pair.private_bytes(), b"other", b"aad", &sealed),
-            Err(SealError::Open)
-        );
-        assert_eq!(
-            open(pair.private_bytes(), b"info", b"other", &sealed),
-            Err(SealError::Open)
-        );
+        assert_eq!(&**open(pair.private_bytes(), b"info", b"aad", &sealed).unwrap(), b"73920418");
+        assert_eq!(open(pair.private_bytes(), b"other", b"aad", &sealed), Err(SealError::Open));
+        assert_eq!(open(pair.private_bytes(), b"info", b"other", &sealed), Err(SealError::Open));
         let stranger = generate().unwrap();
-        assert_eq!(
-            open(stranger.private_bytes(), b"info", b"aad", &sealed),
-            Err(SealError::Open)
-        );
+        assert_eq!(open(stranger.private_bytes(), b"info", b"aad", &sealed), Err(SealError::Open));
     }
 
     #[test]
@@ -187,14 +164,8 @@ mod tests {
         for at in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[at] ^= 1;
-            assert!(
-                open(pair.private_bytes(), b"i", b"a", &changed).is_err(),
-                "byte {at}"
-            );
-            assert!(
-                open(pair.private_bytes(), b"i", b"a", &sealed[..at]).is_err(),
-                "length {at}"
-            );
+            assert!(open(pair.private_bytes(), b"i", b"a", &changed).is_err(), "byte {at}");
+            assert!(open(pair.private_bytes(), b"i", b"a", &sealed[..at]).is_err(), "length {at}");
         }
     }
 

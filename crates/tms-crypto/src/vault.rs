@@ -54,10 +54,8 @@ impl Vault {
     /// [`VaultError::File`] when the file exists or cannot be written.
     pub fn create(path: &Path) -> Result<Self, VaultError> {
         let key = Zeroizing::new(random_bytes::<32>());
-        let text = Zeroizing::new(format!(
-            "tms8583 {FILE_LABEL} 1\n1 {}\n",
-            *Zeroizing::new(hex::encode(*key))
-        ));
+        let text =
+            Zeroizing::new(format!("tms8583 {FILE_LABEL} 1\n1 {}\n", *Zeroizing::new(hex::encode(*key))));
         keyfile::create_text(path, &text)?;
         Self::open(path)
     }
@@ -72,17 +70,11 @@ impl Vault {
         keyfile::check_first_line(path, lines.next().unwrap_or_default(), FILE_LABEL)?;
         let mut keys = BTreeMap::new();
         let mut current = None;
-        for (index, line) in lines
-            .enumerate()
-            .filter(|(_, line)| !line.trim().is_empty())
-        {
-            let wrong =
-                || KeyFileError::content(path, format!("line {} is not `ID KEY`", index + 2));
+        for (index, line) in lines.enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let wrong = || KeyFileError::content(path, format!("line {} is not `ID KEY`", index + 2));
             let (id, key) = parse_line(line).ok_or_else(wrong)?;
             if keys.insert(id, key).is_some() {
-                return Err(
-                    KeyFileError::content(path, format!("key {id} stands there twice")).into(),
-                );
+                return Err(KeyFileError::content(path, format!("key {id} stands there twice")).into());
             }
             current = Some(id);
         }
@@ -95,18 +87,11 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Seal`] when the cryptographic library fails.
     pub fn seal(&self, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, VaultError> {
-        let key = self
-            .keys
-            .get(&self.current)
-            .ok_or(VaultError::UnknownKey(self.current))?;
+        let key = self.keys.get(&self.current).ok_or(VaultError::UnknownKey(self.current))?;
         let nonce = random_bytes::<NONCE_LEN>();
         let mut body = Zeroizing::new(plain.to_vec());
         let tag = key
-            .seal_in_place_separate_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(context),
-                &mut body,
-            )
+            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(context), &mut body)
             .map_err(|_| VaultError::Seal)?;
         let mut sealed = Vec::with_capacity(1 + NONCE_LEN + body.len() + tag.as_ref().len());
         sealed.push(self.current);
@@ -127,11 +112,7 @@ impl Vault {
         let key = self.keys.get(id).ok_or(VaultError::UnknownKey(*id))?;
         let mut plain = Zeroizing::new(body.to_vec());
         let length = key
-            .open_in_place(
-                Nonce::assume_unique_for_key(*nonce),
-                Aad::from(context),
-                &mut plain,
-            )
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(context), &mut plain)
             .map_err(|_| VaultError::Refused)?
             .len();
         plain.truncate(length);
@@ -141,12 +122,7 @@ impl Vault {
 
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Vault({} keys, key {} seals)",
-            self.keys.len(),
-            self.current
-        )
+        write!(f, "Vault({} keys, key {} seals)", self.keys.len(), self.current)
     }
 }
 
@@ -175,24 +151,15 @@ mod tests {
     fn a_sealed_value_opens_only_in_its_own_context() {
         let (_folder, _, vault) = vault();
         let sealed = vault.seal(b"10000001/99/1", b"87654321").unwrap();
-        assert_eq!(
-            &**vault.unseal(b"10000001/99/1", &sealed).unwrap(),
-            b"87654321"
-        );
-        assert!(matches!(
-            vault.unseal(b"10000002/99/1", &sealed),
-            Err(VaultError::Refused)
-        ));
+        assert_eq!(&**vault.unseal(b"10000001/99/1", &sealed).unwrap(), b"87654321");
+        assert!(matches!(vault.unseal(b"10000002/99/1", &sealed), Err(VaultError::Refused)));
     }
 
     #[test]
     fn a_reopened_vault_opens_what_was_sealed_before() {
         let (_folder, path, vault) = vault();
         let sealed = vault.seal(b"c", b"value").unwrap();
-        assert_eq!(
-            &**Vault::open(&path).unwrap().unseal(b"c", &sealed).unwrap(),
-            b"value"
-        );
+        assert_eq!(&**Vault::open(&path).unwrap().unseal(b"c", &sealed).unwrap(), b"value");
     }
 
     #[test]
@@ -200,20 +167,12 @@ mod tests {
         let (_folder, path, vault) = vault();
         let old = vault.seal(b"c", b"old").unwrap();
         let line = format!("2 {}\n", hex::encode([9; 32]));
-        fs::OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .unwrap()
-            .write_all(line.as_bytes())
-            .unwrap();
+        fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(line.as_bytes()).unwrap();
         let both = Vault::open(&path).unwrap();
         let new = both.seal(b"c", b"new").unwrap();
         assert_eq!((old[0], new[0]), (1, 2));
         assert_eq!(&**both.unseal(b"c", &old).unwrap(), b"old");
-        assert!(matches!(
-            vault.unseal(b"c", &new),
-            Err(VaultError::UnknownKey(2))
-        ));
+        assert!(matches!(vault.unseal(b"c", &new), Err(VaultError::UnknownKey(2))));
     }
 
     #[test]
@@ -240,10 +199,7 @@ mod tests {
             let path = folder.path().join("vault.key");
             keyfile::create_text(&path, text).unwrap();
             let message = Vault::open(&path).unwrap_err().to_string();
-            assert!(
-                message.contains(reason) && message.contains("vault.key"),
-                "{message}"
-            );
+            assert!(message.contains(reason) && message.contains("vault.key"), "{message}");
         }
     }
 

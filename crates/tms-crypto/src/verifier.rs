@@ -46,31 +46,15 @@ impl Verifier {
     pub fn derive(secret: &[u8], salt: [u8; 16], iterations: u32) -> Self {
         let iterations = iterations.clamp(1, MAX_ITERATIONS);
         let mut hash = [0; 32];
-        pbkdf2::derive(
-            pbkdf2::PBKDF2_HMAC_SHA256,
-            cost(iterations),
-            &salt,
-            secret,
-            &mut hash,
-        );
-        Self {
-            salt,
-            iterations,
-            hash,
-        }
+        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, cost(iterations), &salt, secret, &mut hash);
+        Self { salt, iterations, hash }
     }
 
     /// Whether `candidate` is the secret, in time that does not depend on how near it is.
     #[must_use]
     pub fn matches(&self, candidate: &[u8]) -> bool {
-        pbkdf2::verify(
-            pbkdf2::PBKDF2_HMAC_SHA256,
-            cost(self.iterations),
-            &self.salt,
-            candidate,
-            &self.hash,
-        )
-        .is_ok()
+        pbkdf2::verify(pbkdf2::PBKDF2_HMAC_SHA256, cost(self.iterations), &self.salt, candidate, &self.hash)
+            .is_ok()
     }
 
     /// Proves possession to someone who holds the same verifier: HMAC-SHA256, keyed by the hash,
@@ -135,11 +119,7 @@ impl Verifier {
         if !(1..=MAX_ITERATIONS).contains(&iterations) {
             return Err(VerifierError::Iterations(iterations));
         }
-        Ok(Self {
-            salt: *salt,
-            iterations,
-            hash: *hash,
-        })
+        Ok(Self { salt: *salt, iterations, hash: *hash })
     }
 }
 
@@ -163,17 +143,8 @@ mod tests {
     #[test]
     fn the_primitive_is_the_one_of_rfc_7914() {
         let mut hash = [0; 32];
-        pbkdf2::derive(
-            pbkdf2::PBKDF2_HMAC_SHA256,
-            NonZeroU32::MIN,
-            b"salt",
-            b"passwd",
-            &mut hash,
-        );
-        assert_eq!(
-            hex::encode(hash),
-            "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc"
-        );
+        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, NonZeroU32::MIN, b"salt", b"passwd", &mut hash);
+        assert_eq!(hex::encode(hash), "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc");
     }
 
     #[test]
@@ -200,34 +171,19 @@ mod tests {
     #[test]
     fn bytes_with_a_wrong_length_or_cost_are_not_a_verifier() {
         let good = Verifier::derive(b"1", [0; 16], 1).to_bytes();
-        assert_eq!(
-            Verifier::from_bytes(&good[..51]),
-            Err(VerifierError::Length(51))
-        );
-        assert_eq!(
-            Verifier::from_bytes(&[good.as_slice(), &[0]].concat()),
-            Err(VerifierError::Length(53))
-        );
+        assert_eq!(Verifier::from_bytes(&good[..51]), Err(VerifierError::Length(51)));
+        assert_eq!(Verifier::from_bytes(&[good.as_slice(), &[0]].concat()), Err(VerifierError::Length(53)));
         let mut costly = good;
         costly[16..20].copy_from_slice(&u32::MAX.to_be_bytes());
-        assert_eq!(
-            Verifier::from_bytes(&costly),
-            Err(VerifierError::Iterations(u32::MAX))
-        );
+        assert_eq!(Verifier::from_bytes(&costly), Err(VerifierError::Iterations(u32::MAX)));
         let mut free = good;
         free[16..20].fill(0);
-        assert_eq!(
-            Verifier::from_bytes(&free),
-            Err(VerifierError::Iterations(0))
-        );
+        assert_eq!(Verifier::from_bytes(&free), Err(VerifierError::Iterations(0)));
     }
 
     #[test]
     fn debug_output_shows_neither_salt_nor_hash() {
-        assert_eq!(
-            format!("{:?}", Verifier::derive(b"1", [0; 16], 3)),
-            "Verifier(3 iterations)"
-        );
+        assert_eq!(format!("{:?}", Verifier::derive(b"1", [0; 16], 3)), "Verifier(3 iterations)");
     }
 
     proptest! {

@@ -69,17 +69,11 @@ impl Envelope {
     /// # Errors
     /// [`FirmwareError::Envelope`] when the result would be larger than a reader accepts.
     pub fn sign(manifest: &Manifest, keys: &[SigningKey]) -> Result<Self, FirmwareError> {
-        let payload = serde_json::to_vec(manifest)
-            .map_err(|error| FirmwareError::Manifest(error.to_string()))?;
+        let payload =
+            serde_json::to_vec(manifest).map_err(|error| FirmwareError::Manifest(error.to_string()))?;
         let message = message(&payload);
-        let sign = |key: &SigningKey| Signature {
-            keyid: key.public().keyid,
-            sig: key.sign(&message),
-        };
-        let envelope = Self {
-            signatures: keys.iter().map(sign).collect(),
-            payload,
-        };
+        let sign = |key: &SigningKey| Signature { keyid: key.public().keyid, sig: key.sign(&message) };
+        let envelope = Self { signatures: keys.iter().map(sign).collect(), payload };
         let size = envelope.to_json()?.len();
         if size > MAX_ENVELOPE_BYTES || keys.len() > MAX_SIGNATURES {
             return Err(FirmwareError::Envelope(format!(
@@ -102,10 +96,8 @@ impl Envelope {
             });
         }
         let wrong = |reason: String| FirmwareError::Envelope(reason);
-        let Json {
-            payload,
-            signatures,
-        } = serde_json::from_slice(json).map_err(|error| wrong(error.to_string()))?;
+        let Json { payload, signatures } =
+            serde_json::from_slice(json).map_err(|error| wrong(error.to_string()))?;
         if signatures.len() > MAX_SIGNATURES {
             return Err(wrong(format!(
                 "it has {} signatures, at most {MAX_SIGNATURES} are allowed",
@@ -113,20 +105,13 @@ impl Envelope {
             )));
         }
         let decode = |field: &str, text: &str| {
-            STANDARD
-                .decode(text)
-                .map_err(|error| wrong(format!("{field} is not base64: {error}")))
+            STANDARD.decode(text).map_err(|error| wrong(format!("{field} is not base64: {error}")))
         };
         Ok(Self {
             payload: decode("payload", &payload)?,
             signatures: signatures
                 .into_iter()
-                .map(|JsonSignature { keyid, sig }| {
-                    Ok(Signature {
-                        keyid,
-                        sig: decode("sig", &sig)?,
-                    })
-                })
+                .map(|JsonSignature { keyid, sig }| Ok(Signature { keyid, sig: decode("sig", &sig)? }))
                 .collect::<Result<_, FirmwareError>>()?,
         })
     }
@@ -136,10 +121,8 @@ impl Envelope {
     /// # Errors
     /// [`FirmwareError::Envelope`] should never happen: the value is plain data.
     pub fn to_json(&self) -> Result<String, FirmwareError> {
-        let signature = |s: &Signature| JsonSignature {
-            keyid: s.keyid.clone(),
-            sig: STANDARD.encode(&s.sig),
-        };
+        let signature =
+            |s: &Signature| JsonSignature { keyid: s.keyid.clone(), sig: STANDARD.encode(&s.sig) };
         let json = Json {
             payload: STANDARD.encode(&self.payload),
             signatures: self.signatures.iter().map(signature).collect(),
@@ -170,9 +153,7 @@ impl Envelope {
                 continue;
             };
             if !key.verifies(&message, &signature.sig) {
-                return Err(FirmwareError::SignatureInvalid {
-                    keyid: key.keyid.clone(),
-                });
+                return Err(FirmwareError::SignatureInvalid { keyid: key.keyid.clone() });
             }
             valid.insert(&key.keyid);
         }
@@ -182,10 +163,7 @@ impl Envelope {
                 threshold: root.threshold(),
             });
         }
-        Ok(VerifiedManifest {
-            manifest: Manifest::from_json(&self.payload)?,
-            id: self.id(),
-        })
+        Ok(VerifiedManifest { manifest: Manifest::from_json(&self.payload)?, id: self.id() })
     }
 }
 
@@ -201,11 +179,7 @@ mod tests {
     use crate::manifest::Draft;
 
     fn manifest() -> Manifest {
-        let draft = Draft {
-            vendor: "Example".into(),
-            models: vec!["SIM-8".into()],
-            ..Draft::default()
-        };
+        let draft = Draft { vendor: "Example".into(), models: vec!["SIM-8".into()], ..Draft::default() };
         draft.complete(5, sha256(b"image")).unwrap()
     }
 
@@ -233,10 +207,7 @@ mod tests {
         let one = Envelope::sign(&manifest(), &keys[..1]).unwrap();
         assert!(matches!(
             one.verify(&root(&keys, 2)),
-            Err(FirmwareError::NotEnoughSignatures {
-                valid: 1,
-                threshold: 2
-            })
+            Err(FirmwareError::NotEnoughSignatures { valid: 1, threshold: 2 })
         ));
         let unsigned = Envelope::sign(&manifest(), &[]).unwrap();
         assert!(matches!(
@@ -261,15 +232,9 @@ mod tests {
         let (trusted, stranger) = (keys(1), keys(1));
         let root = root(&trusted, 1);
         let mut envelope = Envelope::sign(&manifest(), &stranger).unwrap();
-        assert!(matches!(
-            envelope.verify(&root),
-            Err(FirmwareError::NotEnoughSignatures { valid: 0, .. })
-        ));
+        assert!(matches!(envelope.verify(&root), Err(FirmwareError::NotEnoughSignatures { valid: 0, .. })));
         envelope.signatures[0].keyid = trusted[0].public().keyid;
-        assert!(matches!(
-            envelope.verify(&root),
-            Err(FirmwareError::SignatureInvalid { .. })
-        ));
+        assert!(matches!(envelope.verify(&root), Err(FirmwareError::SignatureInvalid { .. })));
     }
 
     #[test]
@@ -277,10 +242,7 @@ mod tests {
         let keys = keys(1);
         let mut envelope = Envelope::sign(&manifest(), &keys).unwrap();
         envelope.signatures[0].sig = keys[0].sign(&envelope.payload);
-        assert!(matches!(
-            envelope.verify(&root(&keys, 1)),
-            Err(FirmwareError::SignatureInvalid { .. })
-        ));
+        assert!(matches!(envelope.verify(&root(&keys, 1)), Err(FirmwareError::SignatureInvalid { .. })));
     }
 
     #[test]
@@ -292,10 +254,7 @@ mod tests {
             let mut changed = good.clone();
             changed.payload[at] ^= 1;
             assert!(
-                matches!(
-                    changed.verify(&root),
-                    Err(FirmwareError::SignatureInvalid { .. })
-                ),
+                matches!(changed.verify(&root), Err(FirmwareError::SignatureInvalid { .. })),
                 "byte {at}"
             );
         }
@@ -306,44 +265,22 @@ mod tests {
         let keys = keys(1);
         let payload = b"{}".to_vec();
         let sig = keys[0].sign(&message(&payload));
-        let envelope = Envelope {
-            payload,
-            signatures: vec![Signature {
-                keyid: keys[0].public().keyid,
-                sig,
-            }],
-        };
-        assert!(matches!(
-            envelope.verify(&root(&keys, 1)),
-            Err(FirmwareError::Manifest(_))
-        ));
+        let envelope =
+            Envelope { payload, signatures: vec![Signature { keyid: keys[0].public().keyid, sig }] };
+        assert!(matches!(envelope.verify(&root(&keys, 1)), Err(FirmwareError::Manifest(_))));
     }
 
     #[test]
     fn json_reads_back_and_malformed_json_says_why() {
         let envelope = Envelope::sign(&manifest(), &keys(2)).unwrap();
-        assert_eq!(
-            Envelope::from_json(envelope.to_json().unwrap().as_bytes()).unwrap(),
-            envelope
-        );
+        assert_eq!(Envelope::from_json(envelope.to_json().unwrap().as_bytes()).unwrap(), envelope);
         for (json, reason) in [
             ("", "EOF"),
-            (
-                r#"{"payload":"!","signatures":[]}"#,
-                "payload is not base64",
-            ),
-            (
-                r#"{"payload":"","signatures":[{"keyid":"a","sig":"!"}]}"#,
-                "sig is not base64",
-            ),
-            (
-                r#"{"payload":"","signatures":[],"x":1}"#,
-                "unknown field `x`",
-            ),
+            (r#"{"payload":"!","signatures":[]}"#, "payload is not base64"),
+            (r#"{"payload":"","signatures":[{"keyid":"a","sig":"!"}]}"#, "sig is not base64"),
+            (r#"{"payload":"","signatures":[],"x":1}"#, "unknown field `x`"),
         ] {
-            let message = Envelope::from_json(json.as_bytes())
-                .unwrap_err()
-                .to_string();
+            let message = Envelope::from_json(json.as_bytes()).unwrap_err().to_string();
             assert!(message.contains(reason), "{json}: {message}");
         }
         assert!(matches!(

@@ -59,9 +59,7 @@ pub enum FirmwareError {
     #[error("the manifest is malformed: {0}")]
     Manifest(String),
     /// The image is not the signed one.
-    #[error(
-        "the image is not the signed one: its SHA-256 is {found}, the manifest says {expected}"
-    )]
+    #[error("the image is not the signed one: its SHA-256 is {found}, the manifest says {expected}")]
     HashMismatch {
         /// Hexadecimal, from the manifest.
         expected: String,

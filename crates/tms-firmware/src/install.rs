@@ -161,30 +161,13 @@ impl TryFrom<Unchecked> for SlotState {
     type Error = String;
 
     fn try_from(read: Unchecked) -> Result<Self, String> {
-        let Unchecked {
-            active,
-            slot_a,
-            slot_b,
-            counter_floor,
-            phase,
-        } = read;
-        let state = Self {
-            active,
-            slot_a,
-            slot_b,
-            counter_floor,
-            phase,
-        };
+        let Unchecked { active, slot_a, slot_b, counter_floor, phase } = read;
+        let state = Self { active, slot_a, slot_b, counter_floor, phase };
         if state.slot(active).is_none() {
             return Err(format!("slot {active} is active but empty"));
         }
-        if matches!(state.phase, Phase::Ready | Phase::Trial { .. })
-            && state.slot(active.other()).is_none()
-        {
-            return Err(format!(
-                "state {} needs an image in both slots",
-                state.phase.name()
-            ));
+        if matches!(state.phase, Phase::Ready | Phase::Trial { .. }) && state.slot(active.other()).is_none() {
+            return Err(format!("state {} needs an image in both slots", state.phase.name()));
         }
         Ok(state)
     }
@@ -263,9 +246,7 @@ impl SlotState {
         }
         if let Some(running) = self.running() {
             if *running == Image::of(manifest) {
-                return Err(InstallError::AlreadyRunning {
-                    version: manifest.version.clone(),
-                });
+                return Err(InstallError::AlreadyRunning { version: manifest.version.clone() });
             }
             if manifest.version <= running.version {
                 return Err(InstallError::RollbackVersion {
@@ -289,20 +270,14 @@ impl SlotState {
     /// # Errors
     /// As [`SlotState::admit`]; [`InstallError::WrongState`] while an image is on trial, because the
     /// other slot is the way back.
-    pub fn begin(
-        &mut self,
-        verified: &VerifiedManifest,
-        device: &Device,
-    ) -> Result<Slot, InstallError> {
+    pub fn begin(&mut self, verified: &VerifiedManifest, device: &Device) -> Result<Slot, InstallError> {
         if matches!(self.phase, Phase::Trial { .. }) {
             return Err(self.wrong("begin an installation"));
         }
         self.admit(verified, device)?;
         let target = self.active.other();
         self.put(target, None);
-        self.phase = Phase::Writing {
-            image: Image::of(verified.manifest()),
-        };
+        self.phase = Phase::Writing { image: Image::of(verified.manifest()) };
         Ok(target)
     }
 
@@ -327,10 +302,7 @@ impl SlotState {
         let image = image.clone();
         self.phase = Phase::Settled;
         if image.size_bytes != size_bytes {
-            return Err(InstallError::SizeMismatch {
-                expected: image.size_bytes,
-                found: size_bytes,
-            });
+            return Err(InstallError::SizeMismatch { expected: image.size_bytes, found: size_bytes });
         }
         if image.sha256 != *sha256 {
             return Err(InstallError::HashMismatch {
@@ -349,18 +321,14 @@ impl SlotState {
             Phase::Settled | Phase::Writing { .. } => Boot::Normal,
             Phase::Ready => {
                 self.active = self.active.other();
-                self.phase = Phase::Trial {
-                    boots_left: TRIAL_BOOTS.saturating_sub(1),
-                };
+                self.phase = Phase::Trial { boots_left: TRIAL_BOOTS.saturating_sub(1) };
                 Boot::Trial
             }
-            Phase::Trial { boots_left: 0 } => self
-                .give_up()
-                .map_or(Boot::Normal, |failed| Boot::FellBack { failed }),
+            Phase::Trial { boots_left: 0 } => {
+                self.give_up().map_or(Boot::Normal, |failed| Boot::FellBack { failed })
+            }
             Phase::Trial { boots_left } => {
-                self.phase = Phase::Trial {
-                    boots_left: boots_left.saturating_sub(1),
-                };
+                self.phase = Phase::Trial { boots_left: boots_left.saturating_sub(1) };
                 Boot::Trial
             }
         }
@@ -423,10 +391,7 @@ impl SlotState {
     }
 
     fn wrong(&self, action: &'static str) -> InstallError {
-        InstallError::WrongState {
-            action,
-            state: self.phase.name(),
-        }
+        InstallError::WrongState { action, state: self.phase.name() }
     }
 }
 

@@ -67,14 +67,7 @@ impl Draft {
     /// # Errors
     /// [`FirmwareError::Manifest`] when a field is missing or out of bounds.
     pub fn complete(self, size_bytes: u64, sha256: [u8; 32]) -> Result<Manifest, FirmwareError> {
-        let Self {
-            vendor,
-            models,
-            hardware_revisions,
-            version,
-            security_counter,
-            release_notes,
-        } = self;
+        let Self { vendor, models, hardware_revisions, version, security_counter, release_notes } = self;
         let manifest = Manifest {
             vendor,
             models,
@@ -96,8 +89,8 @@ impl Manifest {
     /// # Errors
     /// [`FirmwareError::Manifest`] naming the field.
     pub(crate) fn from_json(payload: &[u8]) -> Result<Self, FirmwareError> {
-        let manifest: Self = serde_json::from_slice(payload)
-            .map_err(|error| FirmwareError::Manifest(error.to_string()))?;
+        let manifest: Self =
+            serde_json::from_slice(payload).map_err(|error| FirmwareError::Manifest(error.to_string()))?;
         manifest.check()?;
         Ok(manifest)
     }
@@ -111,8 +104,7 @@ impl Manifest {
     /// Whether the image is for this hardware revision.
     #[must_use]
     pub fn is_for_hardware(&self, revision: &str) -> bool {
-        self.hardware_revisions.is_empty()
-            || self.hardware_revisions.iter().any(|name| name == revision)
+        self.hardware_revisions.is_empty() || self.hardware_revisions.iter().any(|name| name == revision)
     }
 
     fn check(&self) -> Result<(), FirmwareError> {
@@ -123,10 +115,7 @@ impl Manifest {
         if self.models.is_empty() {
             return wrong("models names no model".to_owned());
         }
-        let lists = [
-            ("models", &self.models),
-            ("hardware_revisions", &self.hardware_revisions),
-        ];
+        let lists = [("models", &self.models), ("hardware_revisions", &self.hardware_revisions)];
         for (field, names) in lists {
             if names.len() > MAX_NAMES {
                 return wrong(format!(
@@ -135,27 +124,19 @@ impl Manifest {
                 ));
             }
         }
-        let named = lists
-            .iter()
-            .flat_map(|(field, names)| names.iter().map(move |name| (*field, name)));
+        let named = lists.iter().flat_map(|(field, names)| names.iter().map(move |name| (*field, name)));
         for (field, name) in named.chain([("vendor", &self.vendor)]) {
-            if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control)
-            {
+            if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
                 return wrong(format!(
                     "{field} has a name that is empty, unprintable or longer than {MAX_NAME_BYTES} bytes"
                 ));
             }
         }
         if self.size_bytes == 0 || self.size_bytes > MAX_IMAGE_BYTES {
-            return wrong(format!(
-                "size_bytes is {}, allowed are 1 to {MAX_IMAGE_BYTES}",
-                self.size_bytes
-            ));
+            return wrong(format!("size_bytes is {}, allowed are 1 to {MAX_IMAGE_BYTES}", self.size_bytes));
         }
         if self.release_notes.en.len().max(self.release_notes.zh.len()) > MAX_NOTES_BYTES {
-            return wrong(format!(
-                "release_notes are longer than {MAX_NOTES_BYTES} bytes"
-            ));
+            return wrong(format!("release_notes are longer than {MAX_NOTES_BYTES} bytes"));
         }
         Ok(())
     }
@@ -166,57 +147,18 @@ mod tests {
     use super::*;
 
     fn draft() -> Draft {
-        Draft {
-            vendor: "Example".into(),
-            models: vec!["SIM-8".into()],
-            ..Draft::default()
-        }
+        Draft { vendor: "Example".into(), models: vec!["SIM-8".into()], ..Draft::default() }
     }
 
     #[test]
     fn a_draft_needs_a_vendor_a_model_and_an_image() {
         assert!(draft().complete(1, [0; 32]).is_ok());
         for (draft, size, field) in [
-            (
-                Draft {
-                    vendor: String::new(),
-                    ..draft()
-                },
-                1,
-                "vendor",
-            ),
-            (
-                Draft {
-                    models: vec![],
-                    ..draft()
-                },
-                1,
-                "models",
-            ),
-            (
-                Draft {
-                    models: vec!["a\nb".into()],
-                    ..draft()
-                },
-                1,
-                "models",
-            ),
-            (
-                Draft {
-                    hardware_revisions: vec!["A".repeat(65)],
-                    ..draft()
-                },
-                1,
-                "hardware_revisions",
-            ),
-            (
-                Draft {
-                    models: vec!["A".into(); 65],
-                    ..draft()
-                },
-                1,
-                "models",
-            ),
+            (Draft { vendor: String::new(), ..draft() }, 1, "vendor"),
+            (Draft { models: vec![], ..draft() }, 1, "models"),
+            (Draft { models: vec!["a\nb".into()], ..draft() }, 1, "models"),
+            (Draft { hardware_revisions: vec!["A".repeat(65)], ..draft() }, 1, "hardware_revisions"),
+            (Draft { models: vec!["A".into(); 65], ..draft() }, 1, "models"),
             (draft(), 0, "size_bytes"),
             (draft(), MAX_IMAGE_BYTES + 1, "size_bytes"),
         ] {
@@ -228,15 +170,8 @@ mod tests {
     #[test]
     fn no_hardware_revision_means_every_one() {
         let all = draft().complete(1, [0; 32]).unwrap();
-        let some = Draft {
-            hardware_revisions: vec!["A1".into()],
-            ..draft()
-        }
-        .complete(1, [0; 32])
-        .unwrap();
-        assert!(
-            all.is_for_hardware("B7") && some.is_for_hardware("A1") && !some.is_for_hardware("B7")
-        );
+        let some = Draft { hardware_revisions: vec!["A1".into()], ..draft() }.complete(1, [0; 32]).unwrap();
+        assert!(all.is_for_hardware("B7") && some.is_for_hardware("A1") && !some.is_for_hardware("B7"));
     }
 
     #[test]
@@ -247,9 +182,7 @@ mod tests {
         let mut missing = good.clone();
         missing.as_object_mut().unwrap().remove("sha256");
         for (json, field) in [(unknown, "critical"), (missing, "sha256")] {
-            let message = Manifest::from_json(json.to_string().as_bytes())
-                .unwrap_err()
-                .to_string();
+            let message = Manifest::from_json(json.to_string().as_bytes()).unwrap_err().to_string();
             assert!(message.contains(field), "{message}");
         }
         assert!(Manifest::from_json(good.to_string().as_bytes()).is_ok());

@@ -63,9 +63,7 @@ impl<R: Read> PackageReader<R> {
             return Err(FirmwareError::NotAPackage);
         }
         let length = read_part(&mut reader, "envelope length", 4)?;
-        let length = length
-            .iter()
-            .fold(0_usize, |sum, byte| (sum << 8) | usize::from(*byte));
+        let length = length.iter().fold(0_usize, |sum, byte| (sum << 8) | usize::from(*byte));
         if length > MAX_ENVELOPE_BYTES {
             return Err(FirmwareError::EnvelopeTooLarge {
                 found: length as u64,
@@ -73,10 +71,7 @@ impl<R: Read> PackageReader<R> {
             });
         }
         let envelope = Envelope::from_json(&read_part(&mut reader, "envelope", length)?)?;
-        Ok(Self {
-            envelope,
-            rest: reader,
-        })
+        Ok(Self { envelope, rest: reader })
     }
 
     /// The envelope, to be verified before anything else.
@@ -98,11 +93,7 @@ impl<R: Read> PackageReader<R> {
         let manifest = verified.manifest();
         let (found, sha256) = copy_hashed(&mut self.rest, out, manifest.size_bytes)?;
         if found < manifest.size_bytes {
-            return Err(FirmwareError::Truncated {
-                part: "image",
-                expected: manifest.size_bytes,
-                found,
-            });
+            return Err(FirmwareError::Truncated { part: "image", expected: manifest.size_bytes, found });
         }
         if self.rest.read(&mut [0])? > 0 {
             return Err(FirmwareError::TrailingBytes(manifest.size_bytes));
@@ -117,25 +108,14 @@ fn check_hash(expected: &[u8; 32], found: &[u8; 32]) -> Result<(), FirmwareError
     if expected == found {
         return Ok(());
     }
-    Err(FirmwareError::HashMismatch {
-        expected: hex::encode(expected),
-        found: hex::encode(found),
-    })
+    Err(FirmwareError::HashMismatch { expected: hex::encode(expected), found: hex::encode(found) })
 }
 
-fn read_part(
-    reader: &mut impl Read,
-    part: &'static str,
-    length: usize,
-) -> Result<Vec<u8>, FirmwareError> {
+fn read_part(reader: &mut impl Read, part: &'static str, length: usize) -> Result<Vec<u8>, FirmwareError> {
     let mut bytes = Vec::new();
     reader.take(length as u64).read_to_end(&mut bytes)?;
     if bytes.len() < length {
-        return Err(FirmwareError::Truncated {
-            part,
-            expected: length as u64,
-            found: bytes.len() as u64,
-        });
+        return Err(FirmwareError::Truncated { part, expected: length as u64, found: bytes.len() as u64 });
     }
     Ok(bytes)
 }
@@ -168,17 +148,15 @@ fn copy_hashed(
 mod tests {
     use std::io::Cursor;
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::trust::TrustRoot;
 
     fn package(image: &[u8]) -> (Vec<u8>, TrustRoot) {
         let key = SigningKey::generate().unwrap();
         let root = TrustRoot::new(vec![key.public()], 1).unwrap();
-        let draft = Draft {
-            vendor: "Example".into(),
-            models: vec!["SIM-8".into()],
-            ..Draft::default()
-        };
+        let draft = Draft { vendor: "Example".into(), models: vec!["SIM-8".into()], ..Draft::default() };
         let mut out = Vec::new();
         build_package(draft, &mut Cursor::new(image), &[key], &mut out).unwrap();
         (out, root)
@@ -204,10 +182,7 @@ mod tests {
         let (package, root) = package(b"image");
         for length in 0..package.len() {
             let error = read(&package[..length], &root).unwrap_err();
-            assert!(
-                matches!(error, FirmwareError::Truncated { .. }),
-                "length {length}: {error}"
-            );
+            assert!(matches!(error, FirmwareError::Truncated { .. }), "length {length}: {error}");
         }
     }
 
@@ -216,48 +191,38 @@ mod tests {
         let (package, root) = package(b"image");
         let mut changed = package.clone();
         *changed.last_mut().unwrap() ^= 1;
-        assert!(matches!(
-            read(&changed, &root),
-            Err(FirmwareError::HashMismatch { .. })
-        ));
+        assert!(matches!(read(&changed, &root), Err(FirmwareError::HashMismatch { .. })));
         let longer = [package.as_slice(), b"x"].concat();
-        assert!(matches!(
-            read(&longer, &root),
-            Err(FirmwareError::TrailingBytes(5))
-        ));
-        assert!(matches!(
-            read(b"\x7fELF\x02\x01\x01\x00", &root),
-            Err(FirmwareError::NotAPackage)
-        ));
+        assert!(matches!(read(&longer, &root), Err(FirmwareError::TrailingBytes(5))));
+        assert!(matches!(read(b"\x7fELF\x02\x01\x01\x00", &root), Err(FirmwareError::NotAPackage)));
     }
 
     #[test]
     fn a_claimed_envelope_over_the_limit_is_refused_before_it_is_read() {
-        let mut endless = Cursor::new([MAGIC.as_slice(), &u32::MAX.to_be_bytes()].concat())
-            .chain(io::repeat(b' '));
-        assert!(matches!(
-            PackageReader::open(&mut endless),
-            Err(FirmwareError::EnvelopeTooLarge { .. })
-        ));
+        let mut endless =
+            Cursor::new([MAGIC.as_slice(), &u32::MAX.to_be_bytes()].concat()).chain(io::repeat(b' '));
+        assert!(matches!(PackageReader::open(&mut endless), Err(FirmwareError::EnvelopeTooLarge { .. })));
     }
 
     #[test]
     fn a_package_signed_by_a_stranger_is_not_read() {
         let (package, _) = package(b"image");
         let (_, other_root) = self::package(b"image");
-        assert!(matches!(
-            read(&package, &other_root),
-            Err(FirmwareError::NotEnoughSignatures { .. })
-        ));
+        assert!(matches!(read(&package, &other_root), Err(FirmwareError::NotEnoughSignatures { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_after_the_magic_are_an_error(bytes: Vec<u8>) {
+            let (_, root) = package(b"image");
+            prop_assert!(read(&bytes, &root).is_err());
+            prop_assert!(read(&[MAGIC.as_slice(), &bytes].concat(), &root).is_err());
+        }
     }
 
     #[test]
     fn an_empty_image_is_not_packed() {
-        let draft = Draft {
-            vendor: "Example".into(),
-            models: vec!["SIM-8".into()],
-            ..Draft::default()
-        };
+        let draft = Draft { vendor: "Example".into(), models: vec!["SIM-8".into()], ..Draft::default() };
         let error = build_package(draft, &mut Cursor::new(b""), &[], &mut Vec::new()).unwrap_err();
         assert!(error.to_string().contains("size_bytes"));
     }

@@ -24,9 +24,7 @@ impl SigningKey {
     /// # Errors
     /// [`FirmwareError::Signing`] when the cryptographic library fails.
     pub fn generate() -> Result<Self, FirmwareError> {
-        Ed25519KeyPair::generate()
-            .map_err(|_| FirmwareError::Signing)
-            .and_then(Self::from_pair)
+        Ed25519KeyPair::generate().map_err(|_| FirmwareError::Signing).and_then(Self::from_pair)
     }
 
     /// Writes the key to a new file.
@@ -37,10 +35,7 @@ impl SigningKey {
         // Version 1 of PKCS #8 is the one that every tool reads.
         let der = self.pair.to_pkcs8v1().map_err(|_| FirmwareError::Signing)?;
         let body = Zeroizing::new(STANDARD.encode(der.as_ref()));
-        Ok(keyfile::create_text(
-            path,
-            &Zeroizing::new(format!("{PEM_BEGIN}\n{}\n{PEM_END}\n", *body)),
-        )?)
+        Ok(keyfile::create_text(path, &Zeroizing::new(format!("{PEM_BEGIN}\n{}\n{PEM_END}\n", *body)))?)
     }
 
     /// Reads a key file, made here or by `openssl genpkey -algorithm ed25519`.
@@ -49,8 +44,7 @@ impl SigningKey {
     /// [`FirmwareError::Key`] when the file is missing, readable by others, or no such key.
     pub fn load(path: &Path) -> Result<Self, FirmwareError> {
         let text = keyfile::open_text(path)?;
-        let wrong =
-            || KeyFileError::content(path, "it is no Ed25519 private key in PKCS #8 PEM form");
+        let wrong = || KeyFileError::content(path, "it is no Ed25519 private key in PKCS #8 PEM form");
         let body = text
             .trim()
             .strip_prefix(PEM_BEGIN)
@@ -73,12 +67,8 @@ impl SigningKey {
     }
 
     fn from_pair(pair: Ed25519KeyPair) -> Result<Self, FirmwareError> {
-        let public =
-            <[u8; 32]>::try_from(pair.public_key().as_ref()).map_err(|_| FirmwareError::Signing)?;
-        Ok(Self {
-            pair,
-            public: TrustedKey::new(public),
-        })
+        let public = <[u8; 32]>::try_from(pair.public_key().as_ref()).map_err(|_| FirmwareError::Signing)?;
+        Ok(Self { pair, public: TrustedKey::new(public) })
     }
 }
 
@@ -111,10 +101,7 @@ mod tests {
         let path = folder.path().join("firmware.key");
         keyfile::create_text(&path, PEM).unwrap();
         let public = SigningKey::load(&path).unwrap().public().public;
-        assert_eq!(
-            hex::encode(public),
-            "19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1"
-        );
+        assert_eq!(hex::encode(public), "19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1");
     }
 
     #[test]
@@ -130,12 +117,7 @@ mod tests {
         {
             let path = folder.path().join(format!("{place}.key"));
             keyfile::create_text(&path, text).unwrap();
-            assert!(
-                SigningKey::load(&path)
-                    .unwrap_err()
-                    .to_string()
-                    .contains("no Ed25519 private key")
-            );
+            assert!(SigningKey::load(&path).unwrap_err().to_string().contains("no Ed25519 private key"));
         }
     }
 }

@@ -27,16 +27,11 @@ impl TrustedKey {
     pub fn new(public: [u8; 32]) -> Self {
         let hash = sha256(&public);
         let (id, _) = hash.as_chunks::<16>();
-        Self {
-            keyid: id.first().map(hex::encode).unwrap_or_default(),
-            public,
-        }
+        Self { keyid: id.first().map(hex::encode).unwrap_or_default(), public }
     }
 
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&ED25519, &self.public)
-            .verify(message, signature)
-            .is_ok()
+        UnparsedPublicKey::new(&ED25519, &self.public).verify(message, signature).is_ok()
     }
 }
 
@@ -72,10 +67,7 @@ impl TrustRoot {
     pub fn new(keys: Vec<TrustedKey>, threshold: usize) -> Result<Self, FirmwareError> {
         let wrong = |reason: String| Err(FirmwareError::TrustRoot(reason));
         if keys.len() > MAX_KEYS {
-            return wrong(format!(
-                "it has {} keys, at most {MAX_KEYS} are allowed",
-                keys.len()
-            ));
+            return wrong(format!("it has {} keys, at most {MAX_KEYS} are allowed", keys.len()));
         }
         if threshold == 0 || threshold > keys.len() {
             return wrong(format!(
@@ -85,16 +77,9 @@ impl TrustRoot {
         }
         for (place, key) in keys.iter().enumerate() {
             if *key != TrustedKey::new(key.public) {
-                return wrong(format!(
-                    "keyid {} is not the id of its public key",
-                    key.keyid
-                ));
+                return wrong(format!("keyid {} is not the id of its public key", key.keyid));
             }
-            if keys
-                .iter()
-                .take(place)
-                .any(|other| other.keyid == key.keyid)
-            {
+            if keys.iter().take(place).any(|other| other.keyid == key.keyid) {
                 return wrong(format!("key {} stands there twice", key.keyid));
             }
         }
@@ -114,8 +99,7 @@ impl TrustRoot {
     /// # Errors
     /// [`FirmwareError::TrustRoot`] should never happen: the value is plain data.
     pub fn to_json(&self) -> Result<String, FirmwareError> {
-        serde_json::to_string_pretty(self)
-            .map_err(|error| FirmwareError::TrustRoot(error.to_string()))
+        serde_json::to_string_pretty(self).map_err(|error| FirmwareError::TrustRoot(error.to_string()))
     }
 
     /// Reads a trust root file.
@@ -123,8 +107,7 @@ impl TrustRoot {
     /// # Errors
     /// [`FirmwareError::TrustRoot`] naming the file.
     pub fn load(path: &Path) -> Result<Self, FirmwareError> {
-        let named =
-            |reason: String| FirmwareError::TrustRoot(format!("{}: {reason}", path.display()));
+        let named = |reason: String| FirmwareError::TrustRoot(format!("{}: {reason}", path.display()));
         let json = fs::read(path).map_err(|error| named(error.to_string()))?;
         serde_json::from_slice(&json).map_err(|error| named(error.to_string()))
     }
@@ -152,12 +135,8 @@ mod tests {
 
     #[test]
     fn a_root_reads_back_from_its_json() {
-        let root =
-            TrustRoot::new(vec![TrustedKey::new([1; 32]), TrustedKey::new([2; 32])], 2).unwrap();
-        assert_eq!(
-            TrustRoot::from_json(root.to_json().unwrap().as_bytes()).unwrap(),
-            root
-        );
+        let root = TrustRoot::new(vec![TrustedKey::new([1; 32]), TrustedKey::new([2; 32])], 2).unwrap();
+        assert_eq!(TrustRoot::from_json(root.to_json().unwrap().as_bytes()).unwrap(), root);
     }
 
     #[test]
@@ -170,43 +149,22 @@ mod tests {
     #[test]
     fn a_repeated_key_cannot_fill_a_threshold() {
         let key = TrustedKey::new([1; 32]);
-        assert!(
-            TrustRoot::new(vec![key.clone(), key], 2)
-                .unwrap_err()
-                .to_string()
-                .contains("twice")
-        );
+        assert!(TrustRoot::new(vec![key.clone(), key], 2).unwrap_err().to_string().contains("twice"));
     }
 
     #[test]
     fn a_key_cannot_carry_the_id_of_another() {
-        let false_id = TrustedKey {
-            keyid: TrustedKey::new([1; 32]).keyid,
-            public: [2; 32],
-        };
-        assert!(
-            TrustRoot::new(vec![false_id], 1)
-                .unwrap_err()
-                .to_string()
-                .contains("is not the id")
-        );
+        let false_id = TrustedKey { keyid: TrustedKey::new([1; 32]).keyid, public: [2; 32] };
+        assert!(TrustRoot::new(vec![false_id], 1).unwrap_err().to_string().contains("is not the id"));
     }
 
     #[test]
     fn a_broken_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("firmware-trust.json");
-        assert!(
-            TrustRoot::load(&path)
-                .unwrap_err()
-                .to_string()
-                .contains("firmware-trust.json")
-        );
+        assert!(TrustRoot::load(&path).unwrap_err().to_string().contains("firmware-trust.json"));
         fs::write(&path, r#"{"keys":[],"threshold":1,"extra":0}"#).unwrap();
         let message = TrustRoot::load(&path).unwrap_err().to_string();
-        assert!(
-            message.contains("firmware-trust.json") && message.contains("extra"),
-            "{message}"
-        );
+        assert!(message.contains("firmware-trust.json") && message.contains("extra"), "{message}");
     }
 }

@@ -33,10 +33,7 @@ impl Version {
 impl Default for Version {
     /// `0`, before every release.
     fn default() -> Self {
-        Self {
-            text: "0".to_owned(),
-            numbers: [0; 4],
-        }
+        Self { text: "0".to_owned(), numbers: [0; 4] }
     }
 }
 
@@ -44,16 +41,11 @@ impl FromStr for Version {
     type Err = FirmwareError;
 
     fn from_str(text: &str) -> Result<Self, FirmwareError> {
-        let wrong = |reason| FirmwareError::Version {
-            text: text.chars().take(64).collect(),
-            reason,
-        };
+        let wrong = |reason| FirmwareError::Version { text: text.chars().take(64).collect(), reason };
         if text.len() > MAX_VERSION_BYTES {
             return Err(wrong("it is longer than 32 characters"));
         }
-        let (release, pre) = text
-            .split_once('-')
-            .map_or((text, None), |(release, pre)| (release, Some(pre)));
+        let (release, pre) = text.split_once('-').map_or((text, None), |(release, pre)| (release, Some(pre)));
         let mut numbers = [0; 4];
         let mut parts = release.split('.');
         for (place, part) in numbers.iter_mut().zip(parts.by_ref()) {
@@ -69,10 +61,7 @@ impl FromStr for Version {
         if pre.is_some_and(|pre| !pre.split('.').all(good)) {
             return Err(wrong("the pre-release must be letters and digits"));
         }
-        Ok(Self {
-            text: text.to_owned(),
-            numbers,
-        })
+        Ok(Self { text: text.to_owned(), numbers })
     }
 }
 
@@ -98,13 +87,11 @@ impl fmt::Display for Version {
 
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.numbers.cmp(&other.numbers).then_with(|| {
-            match (self.pre_release(), other.pre_release()) {
-                (None, None) => Ordering::Equal,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(_), None) => Ordering::Less,
-                (Some(a), Some(b)) => compare_pre_releases(a, b),
-            }
+        self.numbers.cmp(&other.numbers).then_with(|| match (self.pre_release(), other.pre_release()) {
+            (None, None) => Ordering::Equal,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(_), None) => Ordering::Less,
+            (Some(a), Some(b)) => compare_pre_releases(a, b),
         })
     }
 }
@@ -185,10 +172,7 @@ mod tests {
             ("99999999999", "too large"),
             ("1.0-", "pre-release"),
             ("1.0-a b", "pre-release"),
-            (
-                "1.0-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-                "longer than 32",
-            ),
+            ("1.0-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "longer than 32"),
         ] {
             let message = text.parse::<Version>().unwrap_err().to_string();
             assert!(message.contains(reason), "{text}: {message}");

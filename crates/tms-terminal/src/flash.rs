@@ -57,11 +57,12 @@ impl Flash {
     /// # Errors
     /// [`FlashError::Io`], also when less lies in the slot than was said to be durable.
     pub fn writer(&self, slot: Slot, durable_bytes: u64) -> Result<SlotWriter, FlashError> {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(self.path(slot))?;
+        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(self.path(slot))?;
         if file.metadata()?.len() < durable_bytes {
             return Err(FlashError::Io(io::Error::other(format!("slot {slot} holds less than it should"))));
         }
         file.set_len(durable_bytes)?;
+        file.seek(SeekFrom::Start(durable_bytes))?;
         Ok(SlotWriter { file, at: durable_bytes, slot_bytes: self.slot_bytes })
     }
 
@@ -127,7 +128,6 @@ impl SlotWriter {
             .and_then(|left| usize::try_from(left).ok())
             .and_then(|left| block.get(..left))
             .unwrap_or(block);
-        self.file.seek(SeekFrom::Start(self.at))?;
         self.file.write_all(writable)?;
         self.at = self.at.saturating_add(writable.len() as u64);
         if cut.is_some() {

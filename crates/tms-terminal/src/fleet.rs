@@ -84,6 +84,7 @@ impl Fleet {
             trust: TrustRoot::load(&scenario.path(&scenario.security.firmware_trust))?,
         };
         let clock = Clock::new();
+        let tid = scenario.identity.tid.clone();
         let machine = Arc::new(Mutex::new(Machine::open(Arc::clone(&scenario), materials, clock.now())?));
         let status = Arc::new(Status::default());
         let (stop, stopped) = watch::channel(false);
@@ -102,7 +103,7 @@ impl Fleet {
             clock,
             stop: stopped,
         };
-        Ok(Handle { machine, status, clock, stop, task: tokio::spawn(runner.run()) })
+        Ok(Handle { tid, machine, status, clock, stop, task: tokio::spawn(runner.run()) })
     }
 
     fn profile(&self, name: &str) -> Result<Arc<Profile>, StartError> {
@@ -119,6 +120,7 @@ impl Fleet {
 /// A running terminal. Dropping the handle stops it without signing off.
 #[derive(Debug)]
 pub struct Handle {
+    tid: String,
     machine: Arc<Mutex<Machine>>,
     status: Arc<Status>,
     clock: Clock,
@@ -156,6 +158,12 @@ pub struct Snapshot {
 }
 
 impl Handle {
+    /// The TID; cheaper than a [`Snapshot`] for finding one terminal among many.
+    #[must_use]
+    pub fn tid(&self) -> &str {
+        &self.tid
+    }
+
     /// The terminal at this moment.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {

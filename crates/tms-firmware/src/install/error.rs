@@ -39,9 +39,7 @@ pub enum InstallError {
         running: Version,
     },
     /// A security counter below the highest confirmed one.
-    #[error(
-        "rollback refused: security counter {offered} is below {floor}, which this terminal has reached"
-    )]
+    #[error("rollback refused: security counter {offered} is below {floor}, which this terminal has reached")]
     RollbackCounter {
         /// Counter of the image.
         offered: u32,
@@ -71,9 +69,7 @@ pub enum InstallError {
         found: u64,
     },
     /// Other bytes than were signed.
-    #[error(
-        "the written image is not the signed one: its SHA-256 is {found}, the manifest says {expected}"
-    )]
+    #[error("the written image is not the signed one: its SHA-256 is {found}, the manifest says {expected}")]
     HashMismatch {
         /// Hexadecimal, from the manifest.
         expected: String,

@@ -19,18 +19,11 @@ fn signed(version: &str, counter: u32, sha256: [u8; 32]) -> VerifiedManifest {
     };
     let manifest = draft.complete(SIZE, sha256).unwrap();
     let root = TrustRoot::new(vec![key.public()], 1).unwrap();
-    Envelope::sign(&manifest, &[key])
-        .unwrap()
-        .verify(&root)
-        .unwrap()
+    Envelope::sign(&manifest, &[key]).unwrap().verify(&root).unwrap()
 }
 
 fn device() -> Device {
-    Device {
-        model: "SIM-8".into(),
-        hardware_revision: "A1".into(),
-        slot_bytes: SIZE,
-    }
+    Device { model: "SIM-8".into(), hardware_revision: "A1".into(), slot_bytes: SIZE }
 }
 
 fn factory() -> SlotState {
@@ -58,10 +51,7 @@ fn on_trial() -> SlotState {
 #[test]
 fn an_image_that_confirms_stays_and_raises_the_floor() {
     let mut state = on_trial();
-    assert_eq!(
-        (state.active(), running(&state), state.counter_floor()),
-        (Slot::B, "1.1.0", 2)
-    );
+    assert_eq!((state.active(), running(&state), state.counter_floor()), (Slot::B, "1.1.0", 2));
     state.confirm().unwrap();
     assert_eq!((state.phase(), state.counter_floor()), (&Phase::Settled, 3));
     assert_eq!(state.boot(), Boot::Normal);
@@ -72,10 +62,7 @@ fn an_image_that_confirms_stays_and_raises_the_floor() {
 fn an_image_that_reports_itself_ill_gives_way_to_the_previous_one() {
     let mut state = on_trial();
     assert_eq!(state.fall_back().unwrap().version.as_str(), "1.1.0");
-    assert_eq!(
-        (state.active(), running(&state), state.counter_floor()),
-        (Slot::A, "1.0.0", 2)
-    );
+    assert_eq!((state.active(), running(&state), state.counter_floor()), (Slot::A, "1.0.0", 2));
     assert_eq!(state.slot(Slot::B), None);
 }
 
@@ -83,40 +70,26 @@ fn an_image_that_reports_itself_ill_gives_way_to_the_previous_one() {
 fn an_image_that_never_confirms_boots_three_times_and_no_more() {
     let mut state = on_trial();
     assert_eq!((state.boot(), state.boot()), (Boot::Trial, Boot::Trial));
-    assert!(
-        matches!(state.boot(), Boot::FellBack { failed } if failed.version.as_str() == "1.1.0")
-    );
+    assert!(matches!(state.boot(), Boot::FellBack { failed } if failed.version.as_str() == "1.1.0"));
     assert_eq!(running(&state), "1.0.0");
 }
 
 #[test]
 fn another_model_and_another_hardware_revision_are_refused_by_name() {
     let new = signed("1.1.0", 2, [2; 32]);
-    let model = Device {
-        model: "SIM-7".into(),
-        ..device()
-    };
+    let model = Device { model: "SIM-7".into(), ..device() };
     assert_eq!(
         factory().admit(&new, &model).unwrap_err().to_string(),
         "the image is for model SIM-8, SIM-9, this terminal is a SIM-7"
     );
-    let hardware = Device {
-        hardware_revision: "B2".into(),
-        ..device()
-    };
-    assert!(matches!(
-        factory().admit(&new, &hardware),
-        Err(InstallError::WrongHardware { .. })
-    ));
+    let hardware = Device { hardware_revision: "B2".into(), ..device() };
+    assert!(matches!(factory().admit(&new, &hardware), Err(InstallError::WrongHardware { .. })));
 }
 
 #[test]
 fn an_older_version_is_refused_even_with_a_higher_counter() {
     let old = signed("0.9.0", 9, [2; 32]);
-    assert!(matches!(
-        factory().begin(&old, &device()),
-        Err(InstallError::RollbackVersion { .. })
-    ));
+    assert!(matches!(factory().begin(&old, &device()), Err(InstallError::RollbackVersion { .. })));
 }
 
 #[test]
@@ -124,33 +97,21 @@ fn a_lower_counter_is_refused_even_with_a_higher_version() {
     let dangerous = signed("9.0.0", 1, [2; 32]);
     assert_eq!(
         factory().begin(&dangerous, &device()),
-        Err(InstallError::RollbackCounter {
-            offered: 1,
-            floor: 2
-        })
+        Err(InstallError::RollbackCounter { offered: 1, floor: 2 })
     );
 }
 
 #[test]
 fn the_running_image_is_known_and_another_image_of_its_version_is_a_rollback() {
     let same = signed("1.0.0", 2, [1; 32]);
-    assert!(matches!(
-        factory().admit(&same, &device()),
-        Err(InstallError::AlreadyRunning { .. })
-    ));
+    assert!(matches!(factory().admit(&same, &device()), Err(InstallError::AlreadyRunning { .. })));
     let other = signed("1.0.0", 2, [7; 32]);
-    assert!(matches!(
-        factory().admit(&other, &device()),
-        Err(InstallError::RollbackVersion { .. })
-    ));
+    assert!(matches!(factory().admit(&other, &device()), Err(InstallError::RollbackVersion { .. })));
 }
 
 #[test]
 fn an_image_larger_than_a_slot_is_refused_before_it_is_fetched() {
-    let small = Device {
-        slot_bytes: SIZE - 1,
-        ..device()
-    };
+    let small = Device { slot_bytes: SIZE - 1, ..device() };
     assert!(matches!(
         factory().begin(&signed("1.1.0", 2, [2; 32]), &small),
         Err(InstallError::TooLarge { .. })
@@ -164,15 +125,9 @@ fn a_wrong_hash_or_size_ends_the_installation_and_nothing_boots() {
         let mut state = factory();
         state.begin(&new, &device()).unwrap();
         let error = state.verified(&new, size, &hash).unwrap_err();
-        assert!(matches!(
-            error,
-            InstallError::HashMismatch { .. } | InstallError::SizeMismatch { .. }
-        ));
+        assert!(matches!(error, InstallError::HashMismatch { .. } | InstallError::SizeMismatch { .. }));
         assert_eq!((state.boot(), running(&state)), (Boot::Normal, "1.0.0"));
-        assert!(
-            state.begin(&new, &device()).is_ok(),
-            "it may be tried again"
-        );
+        assert!(state.begin(&new, &device()).is_ok(), "it may be tried again");
     }
 }
 
@@ -181,36 +136,21 @@ fn a_manifest_other_than_the_one_being_written_does_not_vouch_for_it() {
     let (new, other) = (signed("1.1.0", 2, [2; 32]), signed("1.2.0", 2, [3; 32]));
     let mut state = factory();
     state.begin(&new, &device()).unwrap();
-    assert!(matches!(
-        state.verified(&other, SIZE, &[3; 32]),
-        Err(InstallError::WrongState { .. })
-    ));
+    assert!(matches!(state.verified(&other, SIZE, &[3; 32]), Err(InstallError::WrongState { .. })));
 }
 
 #[test]
 fn impossible_steps_name_the_state() {
-    assert_eq!(
-        factory().confirm().unwrap_err().to_string(),
-        "cannot confirm an image in state settled"
-    );
-    assert_eq!(
-        factory().fall_back().unwrap_err().to_string(),
-        "cannot fall back in state settled"
-    );
-    assert_eq!(
-        on_trial().cancel().unwrap_err().to_string(),
-        "cannot cancel an installation in state trial"
-    );
+    assert_eq!(factory().confirm().unwrap_err().to_string(), "cannot confirm an image in state settled");
+    assert_eq!(factory().fall_back().unwrap_err().to_string(), "cannot fall back in state settled");
+    assert_eq!(on_trial().cancel().unwrap_err().to_string(), "cannot cancel an installation in state trial");
     let next = signed("1.2.0", 3, [3; 32]);
     assert_eq!(
         on_trial().begin(&next, &device()).unwrap_err().to_string(),
         "cannot begin an installation in state trial"
     );
     assert_eq!(
-        factory()
-            .verified(&next, SIZE, &[3; 32])
-            .unwrap_err()
-            .to_string(),
+        factory().verified(&next, SIZE, &[3; 32]).unwrap_err().to_string(),
         "cannot accept a written image in state settled"
     );
 }
@@ -222,19 +162,14 @@ fn cancel_wins_over_a_finished_download() {
     state.begin(&new, &device()).unwrap();
     state.verified(&new, SIZE, &[2; 32]).unwrap();
     state.cancel().unwrap();
-    assert_eq!(
-        (state.boot(), running(&state), state.slot(Slot::B)),
-        (Boot::Normal, "1.0.0", None)
-    );
+    assert_eq!((state.boot(), running(&state), state.slot(Slot::B)), (Boot::Normal, "1.0.0", None));
 }
 
 #[test]
 fn a_stored_state_whose_active_slot_is_empty_is_not_believed() {
     let mut json = serde_json::to_value(factory()).unwrap();
     json["active"] = "B".into();
-    let error = serde_json::from_value::<SlotState>(json)
-        .unwrap_err()
-        .to_string();
+    let error = serde_json::from_value::<SlotState>(json).unwrap_err().to_string();
     assert!(error.contains("slot B is active but empty"), "{error}");
     let mut json = serde_json::to_value(factory()).unwrap();
     json["phase"] = "ready".into();

@@ -154,7 +154,12 @@ async fn each_failure_of_a_connection_has_its_own_sentence_and_next_step() {
         (usual("no-such-host.invalid:1"), K::Unreachable, "cannot be reached", "name resolution"),
         (usual(&expired.address("unionpay")), K::HostCertificateExpired, "has expired", "clock"),
         (usual(&early.address("unionpay")), K::HostCertificateExpired, "not valid yet", "clock"),
-        (usual(&foreign.address("unionpay")), K::HostCertificateUnknown, "not issued by the CA", "copy the CA certificate"),
+        (
+            usual(&foreign.address("unionpay")),
+            K::HostCertificateUnknown,
+            "not issued by the CA",
+            "copy the CA certificate",
+        ),
         (usual(&other_name.address("unionpay")), K::HostName, "not for tms.test but for", "server_name"),
         (usual(&refusing.address("unionpay")), K::Refused, "terminal not registered", "enrol"),
         (

@@ -120,7 +120,10 @@ impl Scenario {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{Behaviour, Hardware},
+        *,
+    };
 
     const MINIMAL: &str = r#"
 [identity]
@@ -206,6 +209,25 @@ folder = "memory"
         assert_eq!(scenario.faults.drop_after_bytes, Some(1000));
         let shown = format!("{scenario:?}");
         assert!(!shown.contains("73920418") && !shown.contains("00112233"), "{shown}");
+    }
+
+    #[test]
+    fn the_example_reads_and_its_commented_keys_exist_too() {
+        let example = include_str!("../../terminal.example.toml");
+        load(example).unwrap();
+        let uncommented: Vec<String> = example
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(key) if key.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) => {
+                    key.to_owned()
+                }
+                _ => line.to_owned(),
+            })
+            .collect();
+        let scenario = load(&uncommented.join("\n")).unwrap();
+        assert_eq!(scenario.faults.drop_after_bytes, Some(200_000));
+        assert_eq!(scenario.behaviour.window, Behaviour::default().window);
+        assert_eq!(scenario.hardware.flash_bytes, Hardware::default().flash_bytes);
     }
 
     #[test]

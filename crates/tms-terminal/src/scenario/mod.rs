@@ -2,6 +2,10 @@
 //!
 //! Relative paths are relative to the folder of that file. Every key that is not shown as needed has
 //! a default; a key that does not exist is refused with its line and the likely spelling.
+//!
+//! ```toml
+#![doc = include_str!("../../terminal.example.toml")]
+//! ```
 
 use std::{collections::BTreeMap, path::PathBuf};
 
