@@ -4,9 +4,7 @@
 use std::fs;
 
 use jiff::Timestamp;
-use tms_firmware::{
-    Envelope, FirmwareError, InstallError, VerifiedManifest, envelope::MAX_ENVELOPE_BYTES, install::Phase,
-};
+use tms_firmware::{Envelope, VerifiedManifest, envelope::MAX_ENVELOPE_BYTES, install::Phase};
 use tms_proto::{
     Refusal,
     file::{Block, BlockRequest},
@@ -14,7 +12,10 @@ use tms_proto::{
     transfer::{Transfer, TransferSpec},
 };
 
-use super::{Agent, Exit, RETRY_AFTER_MS};
+use super::{
+    Agent, Exit, RETRY_AFTER_MS,
+    fetch::{Fetch, Stage, firmware_outcome, install_outcome},
+};
 use crate::{
     failure::{Failure, FailureKind},
     flash::{FlashError, SlotWriter},
@@ -25,67 +26,6 @@ use crate::{
 const SAVE_EVERY_BYTES: u64 = 256 * 1024;
 /// Useless blocks in a row after which the connection is given up.
 const MAX_USELESS_BLOCKS: u32 = 16;
-
-/// A fetch on this connection.
-#[derive(Debug)]
-pub(super) struct Fetch {
-    stage: Stage,
-    due: Timestamp,
-    useless_in_a_row: u32,
-    /// The first block to come will show that the transfer goes on from an earlier connection.
-    resuming: bool,
-}
-
-#[derive(Debug)]
-enum Stage {
-    Manifest { bytes: Vec<u8>, total_bytes: Option<u64>, waiting: bool },
-    Image { transfer: Transfer, writer: SlotWriter, verified: Box<VerifiedManifest>, saved_bytes: u64 },
-}
-
-/// Block requests of this connection. The host answers them in order, so that after a change of plan
-/// the answers still to come for the old fetch can be told from those for the new one.
-#[derive(Debug, Default)]
-pub(super) struct Reads {
-    in_flight: usize,
-    stale: usize,
-}
-
-impl Reads {
-    fn asked(&mut self) {
-        self.in_flight = self.in_flight.saturating_add(1);
-    }
-
-    /// An answer came. Gives whether it is for the present fetch.
-    fn answered(&mut self) -> bool {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        let stale = self.stale > 0;
-        self.stale = self.stale.saturating_sub(1);
-        !stale
-    }
-
-    /// Another fetch begins.
-    fn replaced(&mut self) {
-        self.stale = self.in_flight;
-    }
-}
-
-impl Fetch {
-    fn manifest(now: Timestamp) -> Self {
-        Self {
-            stage: Stage::Manifest { bytes: Vec::new(), total_bytes: None, waiting: false },
-            due: now,
-            useless_in_a_row: 0,
-            resuming: false,
-        }
-    }
-
-    pub(super) fn retry_due(&self) -> Timestamp {
-        match &self.stage {
-            Stage::Manifest { waiting: true, .. } => Timestamp::MAX,
-            _ => self.due,
-        }
-    }
-}
 
 impl Agent {
     pub(super) fn begin_install(
@@ -419,24 +359,5 @@ fn flash_exit(error: FlashError) -> Exit {
             std::path::Path::new("flash"),
             std::io::Error::other(full.to_string()),
         )),
-    }
-}
-
-fn firmware_outcome(error: &FirmwareError) -> Outcome {
-    match error {
-        FirmwareError::HashMismatch { .. } => Outcome::HASH_MISMATCH,
-        _ => Outcome::SIGNATURE_INVALID,
-    }
-}
-
-fn install_outcome(error: &InstallError) -> Outcome {
-    match error {
-        InstallError::WrongModel { .. } | InstallError::WrongHardware { .. } => Outcome::WRONG_MODEL,
-        InstallError::RollbackVersion { .. } | InstallError::RollbackCounter { .. } => Outcome::ROLLBACK,
-        InstallError::TooLarge { .. } => Outcome::NO_SPACE,
-        InstallError::SizeMismatch { .. } | InstallError::HashMismatch { .. } => Outcome::HASH_MISMATCH,
-        // What was wanted is so already.
-        InstallError::AlreadyRunning { .. } => Outcome::DONE,
-        _ => Outcome::WRONG_STATE,
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use tms_proto::{
-    Asked, Function, PendingWork, ProtocolError, Refusal, TerminalEvent, TerminalSession,
+    Function, PendingWork, ProtocolError, Refusal, TerminalEvent, TerminalSession,
     task::{Outcome, TaskResult},
 };
 
@@ -21,7 +21,9 @@ use crate::{
     status::Status,
 };
 
+mod fetch;
 mod install;
+mod refusals;
 mod sign_on;
 mod tasks;
 mod upload;
@@ -29,7 +31,7 @@ mod upload;
 #[cfg(test)]
 mod tests;
 
-use install::{Fetch, Reads};
+use fetch::{Fetch, Reads};
 use upload::Sending;
 
 /// Wait before something that the host refused for now is tried again.
@@ -282,92 +284,6 @@ impl Agent {
         // The host may have the next step ready.
         self.poll_after(0, now);
         Ok(())
-    }
-
-    fn on_refused(
-        &mut self,
-        asked: &Asked,
-        refusal: Refusal,
-        code: &str,
-        now: Timestamp,
-    ) -> Result<(), Exit> {
-        let what = match asked {
-            Asked::Function(function) => function.to_string(),
-            Asked::Block(_) => Function::FileRead.to_string(),
-            Asked::Result { .. } => Function::TaskResult.to_string(),
-            Asked::Upload { .. } => Function::LogUpload.to_string(),
-        };
-        self.machine().note(now, 'W', "comm", &format!("host refused {what}: {refusal} (code {code})"));
-        match asked {
-            Asked::Function(Function::SignOn) => Err(Exit::Lost(sign_on::refused(refusal, code))),
-            Asked::Function(Function::SignOff) => Err(Exit::Stopped),
-            Asked::Function(Function::TaskPoll) => {
-                self.polling = false;
-                self.poll_at_interval(now);
-                Ok(())
-            }
-            Asked::Function(function) if refusal.may_retry() => {
-                self.ask_again(*function, now);
-                Ok(())
-            }
-            Asked::Block(request) => self.on_block_refused(request, refusal, now),
-            Asked::Result { .. } if refusal.may_retry() => {
-                self.retry_result(now);
-                Ok(())
-            }
-            // A final no: the host does not want this result, and will not later.
-            Asked::Result { .. } => self.on_result_taken(now),
-            Asked::Upload { .. } => self.on_upload_refused(refusal, now),
-            _ => Ok(()),
-        }
-    }
-
-    /// `late` tells silence, after which the connection is dead, from a reply that was of no use.
-    fn on_unanswered(&mut self, asked: &Asked, reason: &str, late: bool, now: Timestamp) -> Result<(), Exit> {
-        if late {
-            let failure = Failure::new(FailureKind::Timeout, "the host did not answer in time", "");
-            return Err(Exit::Lost(failure));
-        }
-        self.machine().note(now, 'W', "comm", &format!("useless answer: {reason}"));
-        match asked {
-            Asked::Function(Function::SignOn) => Err(Exit::Lost(Failure::new(
-                FailureKind::Protocol,
-                format!("the sign-on's answer is of no use: {reason}"),
-                "",
-            ))),
-            Asked::Function(Function::TaskPoll) => {
-                self.polling = false;
-                self.poll_after(RETRY_AFTER_MS, now);
-                Ok(())
-            }
-            Asked::Function(function) => {
-                self.ask_again(*function, now);
-                Ok(())
-            }
-            Asked::Block(request) => self.on_block_useless(request.offset, now),
-            Asked::Result { .. } => {
-                self.retry_result(now);
-                Ok(())
-            }
-            Asked::Upload { .. } => {
-                self.on_chunk_missing(now);
-                Ok(())
-            }
-        }
-    }
-
-    fn ask_again(&mut self, function: Function, now: Timestamp) {
-        let due = self.after(RETRY_AFTER_MS, now);
-        match function {
-            Function::Parameters => self.parameters_due = due,
-            Function::Report => self.report_due = due,
-            _ => {}
-        }
-    }
-
-    fn retry_result(&mut self, now: Timestamp) {
-        self.in_flight = None;
-        self.result_due = self.after(RETRY_AFTER_MS, now);
     }
 
     /// Sends whatever can be sent now.
