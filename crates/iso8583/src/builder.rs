@@ -29,7 +29,14 @@ impl<'d> Builder<'d> {
     /// Starts a message without fields.
     #[must_use]
     pub fn new(dialect: &'d Dialect, mti: Mti) -> Self {
-        Self { dialect, mti, bitmap: Bitmap::default(), wire: Vec::new(), places: Vec::new() }
+        // Most messages fit, so that setting fields seldom allocates.
+        Self {
+            dialect,
+            mti,
+            bitmap: Bitmap::default(),
+            wire: Vec::with_capacity(256),
+            places: Vec::with_capacity(16),
+        }
     }
 
     /// Starts the reply to `message`: its type plus ten, and those of the fields in `echo` that it

@@ -101,19 +101,36 @@ impl<'a> Field<'a> {
             (class, Digits::Bcd { align, .. }, _) if class.is_packable() => {
                 let (sign, packed) = self.content.split_at_checked(self.format.sign_len())?;
                 let digits = self.units.checked_sub(sign.len())?;
-                let skip = if align == Align::Right { digits % 2 } else { 0 };
-                let nibbles = packed.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]).skip(skip).take(digits);
-                let characters = sign.iter().copied().chain(nibbles.map(|nibble| b'0' + nibble));
-                Some(Cow::Owned(characters.skip(start).take(length).map(char::from).collect()))
+                // The filler of an odd number of digits stands first when they are aligned right.
+                let filler = if align == Align::Right { digits % 2 } else { 0 };
+                let mut text = String::with_capacity(length);
+                for at in start..end {
+                    text.push(char::from(match at.checked_sub(sign.len()) {
+                        None => *sign.get(at)?,
+                        Some(digit) => b'0' + nibble(packed, filler + digit)?,
+                    }));
+                }
+                Some(Cow::Owned(text))
             }
             _ => Some(escape(self.content.get(start..end)?)),
         }
     }
 }
 
+/// The packed digit at a place; the high half of a byte comes first.
+fn nibble(packed: &[u8], place: usize) -> Option<u8> {
+    let byte = packed.get(place / 2)?;
+    Some(if place.is_multiple_of(2) { byte >> 4 } else { byte & 0x0F })
+}
+
 fn lower_hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0F)]).collect()
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 0x0F));
+    }
+    text
 }
 
 impl fmt::Display for Field<'_> {

@@ -24,7 +24,10 @@ pub(crate) fn bitmap(encoding: BitmapEncoding, bytes: &[u8], out: &mut Vec<u8>) 
 }
 
 fn hex(bytes: &[u8], out: &mut Vec<u8>) {
-    out.extend(bytes.iter().flat_map(|byte| [hex_digit(byte >> 4), hex_digit(byte & 0x0F)]));
+    out.reserve(bytes.len() * 2);
+    for byte in bytes {
+        out.extend_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 0x0F)]);
+    }
 }
 
 fn hex_digit(nibble: u8) -> u8 {

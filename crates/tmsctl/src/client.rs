@@ -217,6 +217,9 @@ impl Client {
                 failure.next(format!("run `tmsctl login --server {}`", self.server))
             }
             401 => failure.next("check user and password; a one-time password works only once"),
+            404 if text("code").is_none() => {
+                failure.next("check that --server is the REST address of a tms-server")
+            }
             404 => failure.next("see what there is with `tmsctl terminal list` or `tmsctl firmware list`"),
             502..=504 => failure.transient(),
             _ => failure,

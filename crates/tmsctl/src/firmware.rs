@@ -32,6 +32,12 @@ pub(crate) fn run(connection: &Connection, command: &FirmwareCommand) -> Result<
 
 fn keygen(options: &Keygen) -> Result<(), Failure> {
     let failed = |error: FirmwareError| Failure::new(error.to_string());
+    if let Some(folder) =
+        options.out.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
+    {
+        return Err(Failure::new(format!("there is no folder {}", folder.display()))
+            .next("make it, or give --out another place"));
+    }
     let key = SigningKey::generate().map_err(failed)?;
     let public = key.public();
     // The root first in memory: a key that fits no root must not be left behind.

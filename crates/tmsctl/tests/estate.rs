@@ -201,6 +201,10 @@ fn a_refusal_is_told_in_the_servers_words() {
         refused.err
     );
 
+    let server = Server::start(|_, _| (404, "<html>".to_owned()));
+    let refused = at(&server, &["terminal", "list"]);
+    assert!(refused.err.contains("next: check that --server is the REST address"), "{}", refused.err);
+
     let server = Server::start(|_, _| (500, "<html>".to_owned()));
     let refused = at(&server, &["terminal", "list"]);
     assert!(refused.err.contains("answered 500 Internal Server Error without saying why"), "{}", refused.err);

@@ -121,6 +121,15 @@ fn an_existing_key_is_never_replaced() {
 }
 
 #[test]
+fn a_key_needs_a_folder_to_lie_in() {
+    let refused = tmsctl(&["firmware", "keygen", "--out", "/nonexistent/one.key"]);
+    assert_eq!(
+        refused.err,
+        "error: there is no folder /nonexistent\n  next: make it, or give --out another place\n"
+    );
+}
+
+#[test]
 fn wrong_input_leaves_no_package() {
     let folder = Folder::new();
     assert!(folder.build(&["absent.key"]).err.contains("absent.key"));
