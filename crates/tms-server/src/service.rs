@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::secret::CredentialSecret;
 
 pub use enrolment::{GivenCredential, NewTerminal, enrol};
+pub(crate) use firmware::remove_stale_uploads;
 pub use firmware::{Upload, publish};
 pub use people::{Login, authenticate, issue_one_time_password, login};
 

@@ -10,6 +10,7 @@ use tms_store::StoreError;
 
 use super::Config;
 use crate::app::{App, Objects};
+use crate::service;
 
 /// Why the parts of the server cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,7 @@ pub async fn open(config: &Config, clock: fn() -> Timestamp) -> Result<App, Open
         .map_err(|error| OpenError::Objects { path: folder.clone(), reason: error.to_string() })?;
     let store = tms_store::open(&config.store_url).await?;
     let objects = Objects::new(folder.clone());
+    service::remove_stale_uploads(&objects);
     Ok(App::new(store, vault, objects, trust, config.limits.clone(), clock))
 }
 

@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use tms_core::{FirmwareId, FirmwareRecord};
 use tms_firmware::envelope::MAX_ENVELOPE_BYTES;
@@ -12,11 +13,14 @@ use tms_firmware::{PackageReader, TrustRoot};
 use tokio::io::AsyncWriteExt;
 
 use super::ServiceError;
-use crate::app::App;
+use crate::app::{App, Objects};
 
 /// Folder of unfinished uploads, below the object folder: on the same disk, so that the last step is
 /// one rename.
-pub(crate) const INCOMING: &str = "incoming";
+const INCOMING: &str = "incoming";
+
+/// No upload takes so long; what is older was left behind by a server that was killed.
+const STALE: Duration = Duration::from_secs(24 * 3600);
 
 /// Folder of images, below the object folder.
 const FIRMWARE: &str = "firmware";
@@ -139,6 +143,20 @@ fn verify(
     Ok((record, image))
 }
 
+/// Removes what uploads that were killed left behind. Best effort: it is tried again at every start.
+pub(crate) fn remove_stale_uploads(objects: &Objects) {
+    let Ok(entries) = fs::read_dir(objects.path(INCOMING)) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let written = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = written.map(|written| SystemTime::now().duration_since(written).unwrap_or_default());
+        if age.is_ok_and(|age| age > STALE) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// A file that is removed when it is not needed any more, whatever happened.
 #[derive(Debug)]
 struct Temporary(PathBuf);
@@ -156,5 +174,23 @@ impl Drop for Temporary {
     fn drop(&mut self) {
         // It was renamed, or never made, or is removed now; nothing depends on which.
         let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_uploads_that_nobody_can_be_sending_any_more_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let incoming = folder.path().join(INCOMING);
+        fs::create_dir_all(&incoming).unwrap();
+        let old = File::create_new(incoming.join("old.tmsfw")).unwrap();
+        old.set_modified(SystemTime::now() - STALE - Duration::from_secs(60)).unwrap();
+        File::create_new(incoming.join("new.tmsfw")).unwrap();
+        remove_stale_uploads(&Objects::new(folder.path().to_owned()));
+        let left: Vec<_> = fs::read_dir(&incoming).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["new.tmsfw"]);
     }
 }

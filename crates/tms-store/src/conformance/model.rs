@@ -41,17 +41,17 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let holder = || select(&["a", "b"][..]);
-    let operation = || 0_usize..6;
+    let operation = || 0_usize..5;
     let generation = || 1_u32..4;
     let phase = select(&[RotationPhase::Prepared, RotationPhase::Committed, RotationPhase::Verified][..]);
     prop_oneof![
-        (1_i64..20).prop_map(|seconds| Step::Advance { seconds }),
-        (5_i64..60).prop_map(|lifetime_s| Step::Enqueue { lifetime_s }),
+        (1_i64..6).prop_map(|seconds| Step::Advance { seconds }),
+        (3_i64..30).prop_map(|lifetime_s| Step::Enqueue { lifetime_s }),
         (0_u8..3).prop_map(|value| Step::SetParameters { value }),
         any::<bool>().prop_map(|first| Step::AssignFirmware { first }),
-        (holder(), 1_i64..20).prop_map(|(holder, seconds)| Step::Lease { holder, seconds }),
-        (holder(), 1_i64..20).prop_map(|(holder, seconds)| Step::Lease { holder, seconds }),
-        (operation(), holder(), 1_i64..20).prop_map(|(operation, holder, seconds)| Step::Extend {
+        (holder(), 1_i64..6).prop_map(|(holder, seconds)| Step::Lease { holder, seconds }),
+        (holder(), 1_i64..6).prop_map(|(holder, seconds)| Step::Lease { holder, seconds }),
+        (operation(), holder(), 1_i64..6).prop_map(|(operation, holder, seconds)| Step::Extend {
             operation,
             holder,
             seconds
