@@ -6,7 +6,7 @@ use std::fmt;
 use crate::tdes;
 
 /// A key check value. It identifies a key and reveals 32 bits of one ciphertext, so it may be logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Kcv(pub [u8; 4]);
 
 impl Kcv {
@@ -35,6 +35,12 @@ impl Kcv {
 impl fmt::Display for Kcv {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02X}"))
+    }
+}
+
+impl fmt::Debug for Kcv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

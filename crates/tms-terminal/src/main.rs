@@ -1,6 +1,6 @@
 //! `tms-terminal`: runs simulated terminals until it is told to stop.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use tms_terminal::{Fleet, Handle, Scenario, scenario};
@@ -33,7 +33,12 @@ enum Command {
 fn main() -> ExitCode {
     let Command::Run { paths, count, log } = Arguments::parse().command;
     let filter = EnvFilter::try_new(&log).unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -24,6 +24,8 @@ use crate::{
 
 /// How much may be fetched again after the process is killed.
 const SAVE_EVERY_BYTES: u64 = 256 * 1024;
+/// Refused offsets in a row after which the file on the host is not what was announced.
+const MAX_OUT_OF_RANGE: u32 = 3;
 /// Useless blocks in a row after which the connection is given up.
 const MAX_USELESS_BLOCKS: u32 = 16;
 
@@ -270,10 +272,22 @@ impl Agent {
         refusal: Refusal,
         now: Timestamp,
     ) -> Result<(), Exit> {
-        let wanted = self.reads.answered() && self.fetch.is_some();
+        let answered = self.reads.answered();
+        let Some(refused_in_a_row) = self.fetch.as_ref().filter(|_| answered).map(|f| f.useless_in_a_row)
+        else {
+            return Ok(());
+        };
         match refusal {
-            _ if !wanted => Ok(()),
             refusal if refusal.may_retry() => self.on_block_missing(request.offset, now),
+            // These are about the message, not the file: on a session that stands, the request was
+            // spoiled on its way.
+            Refusal::FormatError | Refusal::NotSupported | Refusal::InvalidTerminal => {
+                self.on_block_missing(request.offset, now)
+            }
+            // An offset may have been spoiled too, but not again and again.
+            Refusal::OutOfRange if refused_in_a_row < MAX_OUT_OF_RANGE => {
+                self.on_block_missing(request.offset, now)
+            }
             // Right after a break the host may not have the operation in hand again. It will give the
             // task once more when it has, and the transfer goes on then.
             Refusal::NotPermitted => {

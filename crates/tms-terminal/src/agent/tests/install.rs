@@ -161,6 +161,33 @@ fn a_host_that_has_not_taken_the_operation_up_again_only_delays_a_resume() {
 }
 
 #[test]
+fn a_request_that_was_spoiled_on_its_way_is_made_again() {
+    let cases = [
+        (Refusal::FormatError, 5),
+        (Refusal::InvalidTerminal, 5),
+        (Refusal::Busy, 5),
+        (Refusal::OutOfRange, 3),
+    ];
+    for (refusal, times) in cases {
+        let mut world = World::new("unionpay");
+        world.order(1, draft("1.1.0"), &image(), None);
+        world.host.read_refusals = vec![refusal; times];
+        world.settle();
+        assert_eq!((world.outcome().0, version(&world).as_str()), (Outcome::DONE, "1.1.0"), "{refusal}");
+    }
+}
+
+#[test]
+fn an_offset_that_the_host_refuses_again_and_again_ends_the_installation() {
+    let mut world = World::new("unionpay");
+    world.order(1, draft("1.1.0"), &image(), None);
+    world.host.read_refusal = Some(Refusal::OutOfRange);
+    world.settle();
+    assert_eq!(world.outcome().0, Outcome::FETCH_FAILED);
+    assert!(world.outcome().1.contains("out of range"));
+}
+
+#[test]
 fn a_power_cut_in_the_middle_of_flash_resumes_and_never_boots_half_an_image() {
     let mut world = World::with("unionpay", "[faults]\npower_cut_after_flash_bytes = 60_001");
     world.order(1, draft("1.1.0"), &image(), None);
