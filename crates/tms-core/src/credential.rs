@@ -33,6 +33,17 @@ impl Credential {
     pub fn next_generation(&self) -> Option<u32> {
         self.highest_generation.checked_add(1)
     }
+
+    /// The generation that opens the terminal for certain, with its sealed secret: the pending one
+    /// once the terminal has proved it, the current one before.
+    pub fn in_force(&self) -> Option<(u32, &[u8])> {
+        match (&self.pending, &self.current) {
+            (Some(pending), _) if pending.phase == RotationPhase::Verified => {
+                Some((pending.generation, pending.sealed.as_slice()))
+            }
+            (_, current) => current.as_ref().map(|c| (c.generation, c.sealed.as_slice())),
+        }
+    }
 }
 
 /// A credential generation in force.

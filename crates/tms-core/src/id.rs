@@ -24,11 +24,7 @@ pub struct IdError {
 
 impl IdError {
     fn new(what: &'static str, text: &str, rule: &'static str) -> Self {
-        Self {
-            what,
-            text: text.chars().take(40).collect(),
-            rule,
-        }
+        Self { what, text: text.chars().take(40).collect(), rule }
     }
 }
 
@@ -47,11 +43,7 @@ macro_rules! text_id {
 
             fn from_str(text: &str) -> Result<Self, IdError> {
                 let check: fn(&str) -> bool = $check;
-                if check(text) {
-                    Ok(Self(Arc::from(text)))
-                } else {
-                    Err(IdError::new($what, text, $rule))
-                }
+                if check(text) { Ok(Self(Arc::from(text))) } else { Err(IdError::new($what, text, $rule)) }
             }
         }
 
@@ -101,12 +93,8 @@ macro_rules! text_id {
 #[serde(try_from = "String", into = "String")]
 pub struct TerminalId(Arc<str>);
 
-text_id!(
-    TerminalId,
-    "terminal id",
-    "it has 1 to 16 letters, digits, '-' or '_'",
-    |text| within(text, 16) && text.bytes().all(is_name_byte)
-);
+text_id!(TerminalId, "terminal id", "it has 1 to 16 letters, digits, '-' or '_'", |text| within(text, 16)
+    && text.bytes().all(is_name_byte));
 
 /// The merchant's number, DE42 (商户号): 1 to 15 printable ASCII characters without spaces.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -126,12 +114,8 @@ text_id!(
 #[serde(try_from = "String", into = "String")]
 pub struct FirmwareId(Arc<str>);
 
-text_id!(
-    FirmwareId,
-    "firmware id",
-    "it has 1 to 64 letters, digits, '-' or '_'",
-    |text| within(text, 64) && text.bytes().all(is_name_byte)
-);
+text_id!(FirmwareId, "firmware id", "it has 1 to 64 letters, digits, '-' or '_'", |text| within(text, 64)
+    && text.bytes().all(is_name_byte));
 
 /// The role whose credential a terminal keeps: two digits on Chinese POS terminals (`99` system
 /// administrator, `00` supervisor, `01` to `98` operators), a name of at most 16 characters elsewhere.
@@ -146,10 +130,7 @@ text_id!(
      or is a name of at most 16 letters, digits, '-' or '_' that starts with a letter",
     |text| {
         let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-        let starts_with_letter = text
-            .bytes()
-            .next()
-            .is_some_and(|byte| byte.is_ascii_alphabetic());
+        let starts_with_letter = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
         digits || (within(text, 16) && starts_with_letter && text.bytes().all(is_name_byte))
     }
 );
@@ -172,15 +153,11 @@ impl Role {
 #[serde(try_from = "String", into = "String")]
 pub struct Profile(Arc<str>);
 
-text_id!(
-    Profile,
-    "profile name",
-    "it has 1 to 16 lower-case letters, digits or '-'",
-    |text| within(text, 16)
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-);
+text_id!(Profile, "profile name", "it has 1 to 16 lower-case letters, digits or '-'", |text| within(
+    text, 16
+) && text
+    .bytes()
+    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'));
 
 impl Profile {
     /// The UnionPay POS profile.
@@ -223,13 +200,9 @@ impl FromStr for OperationId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        Uuid::parse_str(text).map(Self).map_err(|_| {
-            IdError::new(
-                "operation id",
-                text,
-                "it is a UUID of 32 hexadecimal digits",
-            )
-        })
+        Uuid::parse_str(text)
+            .map(Self)
+            .map_err(|_| IdError::new("operation id", text, "it is a UUID of 32 hexadecimal digits"))
     }
 }
 

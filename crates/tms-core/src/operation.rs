@@ -81,15 +81,8 @@ pub enum OperationState {
 
 impl OperationState {
     /// All states, in the order of the picture above.
-    pub const ALL: [Self; 7] = [
-        Self::Queued,
-        Self::Sent,
-        Self::Accepted,
-        Self::Done,
-        Self::Failed,
-        Self::Expired,
-        Self::Cancelled,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Queued, Self::Sent, Self::Accepted, Self::Done, Self::Failed, Self::Expired, Self::Cancelled];
 
     /// Whether the operation still has to be worked on.
     pub const fn is_open(self) -> bool {
@@ -141,14 +134,11 @@ impl FromStr for OperationState {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        Self::ALL
-            .into_iter()
-            .find(|state| state.name() == text)
-            .ok_or_else(|| IdError {
-                what: "operation state",
-                text: text.chars().take(40).collect(),
-                rule: "it is queued, sent, accepted, done, failed, expired or cancelled",
-            })
+        Self::ALL.into_iter().find(|state| state.name() == text).ok_or_else(|| IdError {
+            what: "operation state",
+            text: text.chars().take(40).collect(),
+            rule: "it is queued, sent, accepted, done, failed, expired or cancelled",
+        })
     }
 }
 
@@ -223,10 +213,7 @@ mod tests {
 
     #[test]
     fn final_states_are_final() {
-        for from in OperationState::ALL
-            .into_iter()
-            .filter(|state| state.is_final())
-        {
+        for from in OperationState::ALL.into_iter().filter(|state| state.is_final()) {
             for to in OperationState::ALL {
                 assert_eq!(from.can_become(to), from == to, "{from} to {to}");
             }
@@ -235,14 +222,8 @@ mod tests {
 
     #[test]
     fn every_open_state_can_end_in_every_way_and_return_to_the_queue() {
-        for from in OperationState::ALL
-            .into_iter()
-            .filter(|state| state.is_open())
-        {
-            for to in OperationState::ALL
-                .into_iter()
-                .filter(|state| state.is_final())
-            {
+        for from in OperationState::ALL.into_iter().filter(|state| state.is_open()) {
+            for to in OperationState::ALL.into_iter().filter(|state| state.is_final()) {
                 assert!(from.can_become(to), "{from} to {to}");
             }
             assert!(from.can_become(OperationState::Queued));
@@ -261,19 +242,10 @@ mod tests {
 
     #[test]
     fn a_kind_in_json_carries_its_name_and_details() {
-        let kind = OperationKind::RotateCredential {
-            role: Role::administrator(),
-            generation: 2,
-        };
+        let kind = OperationKind::RotateCredential { role: Role::administrator(), generation: 2 };
         let json = serde_json::to_value(&kind).unwrap();
-        assert_eq!(
-            json,
-            serde_json::json!({"type": "rotate_credential", "role": "99", "generation": 2})
-        );
+        assert_eq!(json, serde_json::json!({"type": "rotate_credential", "role": "99", "generation": 2}));
         assert_eq!(json["type"], kind.name());
-        assert_eq!(
-            serde_json::to_value(OperationKind::Reboot).unwrap()["type"],
-            "reboot"
-        );
+        assert_eq!(serde_json::to_value(OperationKind::Reboot).unwrap()["type"], "reboot");
     }
 }

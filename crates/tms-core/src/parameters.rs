@@ -44,98 +44,20 @@ pub enum Kind {
 
 /// Every parameter, in the order of its UnionPay tag.
 pub const SCHEMA: &[Parameter] = &[
-    parameter(
-        "application_type",
-        integer(0, 99),
-        "Application type",
-        "应用类型",
-        "60",
-    ),
-    parameter(
-        "timeout_s",
-        integer(1, 99),
-        "Time-out (s)",
-        "超时时间（秒）",
-        "60",
-    ),
+    parameter("application_type", integer(0, 99), "Application type", "应用类型", "60"),
+    parameter("timeout_s", integer(1, 99), "Time-out (s)", "超时时间（秒）", "60"),
     parameter("retries", integer(0, 9), "Retries", "重试次数", "3"),
-    parameter(
-        "phone_1",
-        PHONE,
-        "Transaction phone 1",
-        "交易电话号码一",
-        "",
-    ),
-    parameter(
-        "phone_2",
-        PHONE,
-        "Transaction phone 2",
-        "交易电话号码二",
-        "",
-    ),
-    parameter(
-        "phone_3",
-        PHONE,
-        "Transaction phone 3",
-        "交易电话号码三",
-        "",
-    ),
-    parameter(
-        "management_phone",
-        PHONE,
-        "Management phone",
-        "管理电话号码",
-        "",
-    ),
-    parameter(
-        "tip_allowed",
-        Kind::Switch,
-        "Tips allowed",
-        "是否支持小费",
-        "0",
-    ),
-    parameter(
-        "tip_percent",
-        integer(0, 99),
-        "Greatest tip (%)",
-        "小费百分比",
-        "10",
-    ),
-    parameter(
-        "manual_entry",
-        Kind::Switch,
-        "Manual card entry",
-        "是否支持手工输入卡号",
-        "0",
-    ),
-    parameter(
-        "auto_sign_off",
-        Kind::Switch,
-        "Sign off after settlement",
-        "结算后自动签退",
-        "0",
-    ),
-    parameter(
-        "merchant_name",
-        Kind::Text { max_gbk_bytes: 40 },
-        "Merchant name",
-        "商户名称",
-        "",
-    ),
-    parameter(
-        "resend_count",
-        integer(0, 9),
-        "Reversal resend count",
-        "冲正重发次数",
-        "3",
-    ),
-    parameter(
-        "tmk_index",
-        integer(0, 9),
-        "Master key index",
-        "主密钥索引",
-        "1",
-    ),
+    parameter("phone_1", PHONE, "Transaction phone 1", "交易电话号码一", ""),
+    parameter("phone_2", PHONE, "Transaction phone 2", "交易电话号码二", ""),
+    parameter("phone_3", PHONE, "Transaction phone 3", "交易电话号码三", ""),
+    parameter("management_phone", PHONE, "Management phone", "管理电话号码", ""),
+    parameter("tip_allowed", Kind::Switch, "Tips allowed", "是否支持小费", "0"),
+    parameter("tip_percent", integer(0, 99), "Greatest tip (%)", "小费百分比", "10"),
+    parameter("manual_entry", Kind::Switch, "Manual card entry", "是否支持手工输入卡号", "0"),
+    parameter("auto_sign_off", Kind::Switch, "Sign off after settlement", "结算后自动签退", "0"),
+    parameter("merchant_name", Kind::Text { max_gbk_bytes: 40 }, "Merchant name", "商户名称", ""),
+    parameter("resend_count", integer(0, 9), "Reversal resend count", "冲正重发次数", "3"),
+    parameter("tmk_index", integer(0, 9), "Master key index", "主密钥索引", "1"),
     parameter(
         "offline_upload_count",
         integer(0, 99),
@@ -182,14 +104,11 @@ pub fn find(name: &str) -> Option<&'static Parameter> {
 /// An unknown name (with the nearest existing one) or a value that the parameter does not take.
 pub fn canonical(name: &str, value: &str) -> Result<String, ParameterError> {
     let parameter = known(name)?;
-    parameter
-        .kind
-        .canonical(value)
-        .map_err(|rule| ParameterError::Value {
-            name: parameter.name,
-            value: shortened(value),
-            rule,
-        })
+    parameter.kind.canonical(value).map_err(|rule| ParameterError::Value {
+        name: parameter.name,
+        value: shortened(value),
+        rule,
+    })
 }
 
 /// Checks a value without keeping its canonical spelling.
@@ -205,18 +124,15 @@ pub fn validate(name: &str, value: &str) -> Result<(), ParameterError> {
 /// # Errors
 /// An unknown name, with the nearest existing one.
 pub fn known(name: &str) -> Result<&'static Parameter, ParameterError> {
-    find(name).ok_or_else(|| ParameterError::Unknown {
-        name: shortened(name),
-        suggestion: nearest(name),
-    })
+    find(name).ok_or_else(|| ParameterError::Unknown { name: shortened(name), suggestion: nearest(name) })
 }
 
 impl Kind {
     fn canonical(self, value: &str) -> Result<String, String> {
         match self {
             Self::Integer { min, max } => {
-                let digits = (1..=9).contains(&value.len())
-                    && value.bytes().all(|byte| byte.is_ascii_digit());
+                let digits =
+                    (1..=9).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
                 match value.parse::<u32>() {
                     Ok(number) if digits && (min..=max).contains(&number) => Ok(number.to_string()),
                     _ => Err(format!("it takes a whole number from {min} to {max}")),
@@ -229,15 +145,11 @@ impl Kind {
             },
             Self::Phone { max_chars } => {
                 let text = value.trim_matches(' ');
-                let valid = text
-                    .bytes()
-                    .all(|byte| byte.is_ascii_digit() || b"-+*#, ".contains(&byte));
+                let valid = text.bytes().all(|byte| byte.is_ascii_digit() || b"-+*#, ".contains(&byte));
                 if valid && text.len() <= max_chars {
                     Ok(text.to_owned())
                 } else {
-                    Err(format!(
-                        "it takes at most {max_chars} digits or '-+*#,' signs"
-                    ))
+                    Err(format!("it takes at most {max_chars} digits or '-+*#,' signs"))
                 }
             }
             Self::Text { max_gbk_bytes } => {
@@ -246,10 +158,7 @@ impl Kind {
                 if lossy || text.chars().any(char::is_control) {
                     Err("it takes printable characters of the GBK set".to_owned())
                 } else if gbk.len() > max_gbk_bytes {
-                    Err(format!(
-                        "it takes at most {max_gbk_bytes} bytes in GBK, and this has {}",
-                        gbk.len()
-                    ))
+                    Err(format!("it takes at most {max_gbk_bytes} bytes in GBK, and this has {}", gbk.len()))
                 } else {
                     Ok(text.to_owned())
                 }
@@ -293,13 +202,7 @@ const fn parameter(
     label_zh: &'static str,
     default: &'static str,
 ) -> Parameter {
-    Parameter {
-        name,
-        kind,
-        label_en,
-        label_zh,
-        default,
-    }
+    Parameter { name, kind, label_en, label_zh, default }
 }
 
 #[cfg(test)]
@@ -311,38 +214,23 @@ mod tests {
     #[test]
     fn defaults_are_valid_and_canonical() {
         for parameter in SCHEMA {
-            assert_eq!(
-                canonical(parameter.name, parameter.default).unwrap(),
-                parameter.default
-            );
+            assert_eq!(canonical(parameter.name, parameter.default).unwrap(), parameter.default);
         }
     }
 
     #[test]
     fn names_are_unique() {
         for parameter in SCHEMA {
-            assert_eq!(
-                SCHEMA
-                    .iter()
-                    .filter(|other| other.name == parameter.name)
-                    .count(),
-                1
-            );
+            assert_eq!(SCHEMA.iter().filter(|other| other.name == parameter.name).count(), 1);
         }
     }
 
     #[test]
     fn a_misspelt_name_suggests_the_nearest() {
         let error = canonical("timeout", "30").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "there is no parameter \"timeout\"; did you mean \"timeout_s\"?"
-        );
+        assert_eq!(error.to_string(), "there is no parameter \"timeout\"; did you mean \"timeout_s\"?");
         let error = canonical("colour", "red").unwrap_err();
-        assert!(
-            error.to_string().contains("there are application_type, "),
-            "{error}"
-        );
+        assert!(error.to_string().contains("there are application_type, "), "{error}");
     }
 
     #[test]

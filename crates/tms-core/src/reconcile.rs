@@ -21,28 +21,17 @@ pub fn reconcile(
     let mut missing = Vec::new();
     for (role, generation) in &desired.credentials {
         // A generation that was never reported is unknown, not wrong: many profiles do not tell.
-        if reported
-            .credentials
-            .get(role)
-            .is_some_and(|have| have < generation)
-        {
-            missing.push(OperationKind::RotateCredential {
-                role: role.clone(),
-                generation: *generation,
-            });
+        if reported.credentials.get(role).is_some_and(|have| have < generation) {
+            missing.push(OperationKind::RotateCredential { role: role.clone(), generation: *generation });
         }
     }
     if !parameters_agree(desired, reported) {
-        missing.push(OperationKind::SetParameters {
-            revision: desired.parameters_revision,
-        });
+        missing.push(OperationKind::SetParameters { revision: desired.parameters_revision });
     }
     if let (Some(firmware), Some(version)) = (&desired.firmware, desired_firmware_version)
         && reported.firmware_version.as_deref() != Some(version)
     {
-        missing.push(OperationKind::InstallFirmware {
-            firmware: firmware.clone(),
-        });
+        missing.push(OperationKind::InstallFirmware { firmware: firmware.clone() });
     }
     missing.retain(|kind| !known.iter().any(|operation| covers(operation, kind)));
     missing
@@ -52,13 +41,10 @@ pub fn reconcile(
 /// was either reported or lies in a revision that the terminal says it applied.
 fn parameters_agree(desired: &Desired, reported: &Reported) -> bool {
     let applied = reported.parameters_revision == Some(desired.parameters_revision);
-    desired
-        .parameters
-        .iter()
-        .all(|(name, value)| match reported.parameters.get(name) {
-            Some(have) => have == value,
-            None => applied,
-        })
+    desired.parameters.iter().all(|(name, value)| match reported.parameters.get(name) {
+        Some(have) => have == value,
+        None => applied,
+    })
 }
 
 fn covers(operation: &Operation, kind: &OperationKind) -> bool {
@@ -127,16 +113,10 @@ mod tests {
 
     #[test]
     fn everything_that_differs_is_missing() {
-        let reported = Reported {
-            credentials: [(Role::administrator(), 1)].into(),
-            ..Reported::default()
-        };
+        let reported = Reported { credentials: [(Role::administrator(), 1)].into(), ..Reported::default() };
         let missing = reconcile(&desired(), &reported, Some("2.0.0"), &[]);
         let names: Vec<_> = missing.iter().map(OperationKind::name).collect();
-        assert_eq!(
-            names,
-            ["rotate_credential", "set_parameters", "install_firmware"]
-        );
+        assert_eq!(names, ["rotate_credential", "set_parameters", "install_firmware"]);
     }
 
     #[test]
@@ -159,18 +139,11 @@ mod tests {
     #[test]
     fn a_queued_change_of_an_older_revision_is_enough_but_a_sent_one_is_not() {
         let older = OperationKind::SetParameters { revision: 2 };
-        let reported = Reported {
-            parameters: [].into(),
-            parameters_revision: Some(1),
-            ..agreeing()
-        };
+        let reported = Reported { parameters: [].into(), parameters_revision: Some(1), ..agreeing() };
         let queued = operation(older.clone(), OperationState::Queued);
         assert!(reconcile(&desired(), &reported, Some("2.0.0"), &[queued]).is_empty());
         let sent = operation(older, OperationState::Sent);
-        assert_eq!(
-            reconcile(&desired(), &reported, Some("2.0.0"), &[sent]).len(),
-            1
-        );
+        assert_eq!(reconcile(&desired(), &reported, Some("2.0.0"), &[sent]).len(), 1);
     }
 
     proptest! {

@@ -167,19 +167,12 @@ mod tests {
         let mut known = Reported {
             firmware_version: Some("1.0.0".into()),
             boot_count: Some(3),
-            health: Health {
-                battery_percent: Some(80),
-                printer: Some(DeviceState::Ok),
-                ..Health::default()
-            },
+            health: Health { battery_percent: Some(80), printer: Some(DeviceState::Ok), ..Health::default() },
             ..Reported::default()
         };
         known.merge(Reported {
             boot_count: Some(4),
-            health: Health {
-                printer: Some(DeviceState::Fault),
-                ..Health::default()
-            },
+            health: Health { printer: Some(DeviceState::Fault), ..Health::default() },
             ..Reported::default()
         });
         assert_eq!(known.firmware_version.as_deref(), Some("1.0.0"));

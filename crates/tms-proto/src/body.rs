@@ -36,6 +36,7 @@ pub(crate) mod tag {
     pub(crate) const CREDENTIAL: u32 = 0xDF5A;
     pub(crate) const MAX_BYTES: u32 = 0xDF5B;
     pub(crate) const CHUNK: u32 = 0xDF5C;
+    pub(crate) const BASE: u32 = 0xDF5D;
 }
 
 /// Most elements that a body may have; far above what any function sends.

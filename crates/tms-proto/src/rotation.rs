@@ -37,6 +37,7 @@ pub struct HostRotation {
     terminal: String,
     role: String,
     generation: u32,
+    base: u32,
     phase: HostPhase,
 }
 
@@ -79,10 +80,18 @@ pub enum RotationError {
 }
 
 impl HostRotation {
-    /// A rotation at the phase that the host has durable.
+    /// A rotation from generation `base`, which the host holds to be in force, to `generation`,
+    /// at the phase that the host has durable.
     #[must_use]
-    pub fn new(operation: Uuid, terminal: &str, role: &str, generation: u32, phase: HostPhase) -> Self {
-        Self { operation, terminal: terminal.to_owned(), role: role.to_owned(), generation, phase }
+    pub fn new(
+        operation: Uuid,
+        terminal: &str,
+        role: &str,
+        base: u32,
+        generation: u32,
+        phase: HostPhase,
+    ) -> Self {
+        Self { operation, terminal: terminal.to_owned(), role: role.to_owned(), base, generation, phase }
     }
 
     /// The phase reached.
@@ -97,7 +106,9 @@ impl HostRotation {
     pub fn task(&self, sealed: &[u8], challenge: [u8; 16]) -> Option<Task> {
         let (role, generation) = (self.role.clone(), self.generation);
         let command = match self.phase {
-            HostPhase::Preparing => Command::CredentialPrepare { role, generation, sealed: sealed.to_vec() },
+            HostPhase::Preparing => {
+                Command::CredentialPrepare { role, generation, base: self.base, sealed: sealed.to_vec() }
+            }
             HostPhase::Prepared => Command::CredentialCommit { role, generation },
             HostPhase::Committed => Command::CredentialVerify { role, generation, challenge },
             HostPhase::Verified => Command::CredentialConfirm { role, generation },
@@ -252,10 +263,10 @@ impl CredentialSlots {
     ) -> TaskResult {
         let mut result = TaskResult::new(operation, step, Outcome::DONE);
         result.outcome = match command {
-            Command::CredentialPrepare { role, generation, sealed } => {
+            Command::CredentialPrepare { role, generation, base, sealed } => {
                 let context = context(operation, terminal, role, *generation);
                 match unseal(sealed, &context) {
-                    Some(verifier) => self.prepare(role, *generation, &verifier),
+                    Some(verifier) => self.prepare(role, *base, *generation, &verifier),
                     None => Outcome::UNSEAL_FAILED,
                 }
             }
@@ -278,16 +289,23 @@ impl CredentialSlots {
         result
     }
 
-    fn prepare(&mut self, role: &str, generation: u32, verifier: &Verifier) -> Outcome {
+    fn prepare(&mut self, role: &str, base: u32, generation: u32, verifier: &Verifier) -> Outcome {
         let Some(slots) = self.roles.get_mut(role) else { return Outcome::WRONG_STATE };
         if generation <= slots.current.generation {
             return Outcome::ROLLBACK;
         }
-        let same = slots.next.as_ref().is_some_and(|n| n.held.generation == generation && n.committed);
-        if !same {
-            let held = Held { generation, verifier: verifier.to_bytes().to_vec() };
-            slots.next = Some(Next { held, committed: false });
+        match &slots.next {
+            Some(next) if next.held.generation > generation => return Outcome::ROLLBACK,
+            Some(next) if next.held.generation == generation && next.committed => return Outcome::DONE,
+            // The host confirmed it, and the confirmation was lost: this is the one in force.
+            Some(next) if next.committed && next.held.generation == base => slots.current = next.held.clone(),
+            // What else is there was given up by the host.
+            _ if slots.current.generation == base => {}
+            // The host holds another one to be in force: dropping any of ours could lock people out.
+            _ => return Outcome::WRONG_STATE,
         }
+        let held = Held { generation, verifier: verifier.to_bytes().to_vec() };
+        slots.next = Some(Next { held, committed: false });
         Outcome::DONE
     }
 
@@ -352,7 +370,7 @@ mod tests {
     }
 
     fn host() -> HostRotation {
-        HostRotation::new(Uuid::from_u128(9), "10000001", "99", 2, HostPhase::Preparing)
+        HostRotation::new(Uuid::from_u128(9), "10000001", "99", 1, 2, HostPhase::Preparing)
     }
 
     fn exchange(host: &mut HostRotation, slots: &mut CredentialSlots) -> Result<HostPhase, RotationError> {
@@ -399,7 +417,8 @@ mod tests {
     #[test]
     fn an_old_generation_cannot_be_prepared_again() {
         let mut slots = terminal();
-        let command = Command::CredentialPrepare { role: "99".into(), generation: 1, sealed: vec![] };
+        let command =
+            Command::CredentialPrepare { role: "99".into(), generation: 1, base: 0, sealed: vec![] };
         let result = slots.handle(Uuid::nil(), 1, "10000001", &command, |_, _| Some(verifier(NEW, 2)));
         assert_eq!(result.outcome, Outcome::ROLLBACK);
     }
@@ -438,7 +457,7 @@ mod tests {
                     }
                 }
                 if fault == 4 {
-                    host = HostRotation::new(Uuid::from_u128(9), "10000001", "99", 2, host.phase());
+                    host = HostRotation::new(Uuid::from_u128(9), "10000001", "99", 1, 2, host.phase());
                     slots = serde_json::from_str(&serde_json::to_string(&slots).unwrap()).unwrap();
                 }
                 let host_keeps_old = host.phase() != HostPhase::Confirmed;
@@ -449,6 +468,43 @@ mod tests {
                 exchange(&mut host, &mut slots).unwrap();
             }
             prop_assert_eq!(slots.try_secret("99", NEW), Some(2));
+        }
+
+        // Rotations follow one another; any of them may be given up at any moment, its last
+        // command lost or not, as the host does when an operation expires: before the proof the
+        // old generation stays, after it the new one counts. Every secret that the host may hand
+        // out opens the terminal.
+        #[test]
+        fn nobody_is_locked_out_by_rotations_that_were_given_up(
+            rounds in prop::collection::vec((0usize..6, any::<bool>()), 1..6)
+        ) {
+            let secret = |generation: u32| format!("{:08}", 31_415_926 + generation);
+            let held = |generation: u32| verifier(secret(generation).as_bytes(), generation as u8);
+            let mut slots = CredentialSlots::default();
+            slots.install("99", 1, &held(1));
+            let mut current = 1;
+            for (round, (steps, last_lost)) in rounds.into_iter().enumerate() {
+                let generation = u32::try_from(round).unwrap() + 2;
+                let operation = Uuid::from_u128(u128::from(generation));
+                let mut host =
+                    HostRotation::new(operation, "10000001", "99", current, generation, HostPhase::Preparing);
+                for step in 0..steps {
+                    let Some(task) = host.task(b"sealed", [7; 16]) else { break };
+                    let unseal = |_: &[u8], _: &[u8]| Some(held(generation));
+                    let result = slots.handle(operation, task.step, "10000001", &task.command, unseal);
+                    prop_assert_eq!(result.outcome, Outcome::DONE);
+                    if !(last_lost && step + 1 == steps) {
+                        host.on_result(&result, &held(generation), &[7; 16]).unwrap();
+                    }
+                    let proved = matches!(host.phase(), HostPhase::Verified | HostPhase::Confirmed);
+                    let known = if proved { generation } else { current };
+                    prop_assert!(slots.try_secret("99", secret(known).as_bytes()).is_some());
+                }
+                if matches!(host.phase(), HostPhase::Verified | HostPhase::Confirmed) {
+                    current = generation;
+                }
+                prop_assert!(slots.try_secret("99", secret(current).as_bytes()).is_some());
+            }
         }
     }
 }

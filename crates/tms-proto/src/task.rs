@@ -51,6 +51,9 @@ pub enum Command {
         role: String,
         /// The new generation.
         generation: u32,
+        /// The generation that the host holds to be in force. The terminal keeps that one, even
+        /// if it still has a later one that the host gave up.
+        base: u32,
         /// The verifier, sealed to the terminal's own key.
         sealed: Vec<u8>,
     },
@@ -147,8 +150,9 @@ impl Task {
                 put(&mut out, tag::TOTAL, &size_bytes.to_be_bytes());
                 put(&mut out, tag::SHA256, sha256);
             }
-            Command::CredentialPrepare { role, generation, sealed } => {
+            Command::CredentialPrepare { role, generation, base, sealed } => {
                 put_generation(&mut out, role, *generation);
+                put(&mut out, tag::BASE, &base.to_be_bytes());
                 put(&mut out, tag::SEALED, sealed);
             }
             Command::CredentialCommit { role, generation }
@@ -183,6 +187,7 @@ impl Task {
             3 => Command::CredentialPrepare {
                 role: role()?,
                 generation: generation()?,
+                base: body.u32(tag::BASE, NAME)?,
                 sealed: body.bytes(tag::SEALED, NAME)?.to_vec(),
             },
             4 => Command::CredentialCommit { role: role()?, generation: generation()? },
@@ -351,7 +356,12 @@ mod tests {
                 Command::InstallFirmware { file, size_bytes, sha256 }
             }),
             (role, any::<u32>(), prop::collection::vec(any::<u8>(), 0..300)).prop_map(
-                |(role, generation, sealed)| Command::CredentialPrepare { role, generation, sealed }
+                |(role, generation, sealed)| Command::CredentialPrepare {
+                    role,
+                    generation,
+                    base: generation.wrapping_sub(1),
+                    sealed
+                }
             ),
             (role, any::<u32>())
                 .prop_map(|(role, generation)| Command::CredentialCommit { role, generation }),
@@ -396,7 +406,8 @@ mod tests {
 
     #[test]
     fn debug_output_never_shows_the_sealed_verifier() {
-        let command = Command::CredentialPrepare { role: "99".into(), generation: 2, sealed: vec![7; 3] };
+        let command =
+            Command::CredentialPrepare { role: "99".into(), generation: 2, base: 1, sealed: vec![7; 3] };
         assert_eq!(format!("{command:?}"), "credential-prepare");
     }
 }

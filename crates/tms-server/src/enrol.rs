@@ -1,24 +1,25 @@
 //! Enrolment: a terminal's certificate, keys and first credentials, its row in the store, and the
 //! folder with everything that the terminal itself needs (`tms-terminal run` takes it as it is).
 
-use std::collections::BTreeMap;
+mod scenario;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use iso8583::framing::Framing;
-use serde::Serialize;
 use tms_core::{IdError, MerchantId, Profile, Role, TerminalId};
 use tms_crypto::keyblock::Tmk;
 use tms_crypto::keyfile::{self, KeyFileError};
 use tms_crypto::password;
 use tms_crypto::seal::{self, SealError};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::config::{Config, Listener};
 use crate::pki::{Authority, PkiError, Validity};
 use crate::service::{self, GivenCredential, NewTerminal, ServiceError};
+use scenario::scenario;
 
 /// How long a terminal's certificate is valid: longer than most terminals live at one merchant.
 const CERTIFICATE_DAYS: u32 = 5 * 365;
@@ -261,116 +262,6 @@ pub fn host_of(listener: &Listener, host: &str, server_name: &str) -> Host {
     }
 }
 
-/// `terminal.toml`, without the parts that have defaults.
-#[derive(Serialize)]
-struct Scenario<'a> {
-    identity: ScenarioIdentity<'a>,
-    host: ScenarioHost<'a>,
-    tls: ScenarioTls,
-    security: ScenarioSecurity<'a>,
-    credential: Vec<ScenarioCredential<'a>>,
-    firmware: ScenarioFirmware<'a>,
-    parameters: BTreeMap<&'a str, &'a str>,
-}
-
-#[derive(Serialize)]
-struct ScenarioIdentity<'a> {
-    tid: &'a str,
-    mid: &'a str,
-    serial: &'a str,
-    model: &'a str,
-    hardware_revision: &'a str,
-    network_licence: &'a str,
-}
-
-#[derive(Serialize)]
-struct ScenarioHost<'a> {
-    address: &'a str,
-    server_name: &'a str,
-    profile: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    framing: Option<Framing>,
-}
-
-#[derive(Serialize)]
-struct ScenarioTls {
-    ca: &'static str,
-    certificate: &'static str,
-    key: &'static str,
-}
-
-#[derive(Serialize)]
-struct ScenarioSecurity<'a> {
-    sealing_key: &'static str,
-    tmk: &'a str,
-    firmware_trust: &'static str,
-}
-
-#[derive(Serialize)]
-struct ScenarioCredential<'a> {
-    role: &'a str,
-    secret: &'a str,
-    generation: u32,
-}
-
-#[derive(Serialize)]
-struct ScenarioFirmware<'a> {
-    version: &'a str,
-    security_counter: u32,
-}
-
-fn scenario(
-    identity: &Identity,
-    host: &Host,
-    tmk: &Tmk,
-    credentials: &[(Role, Zeroizing<String>)],
-) -> Result<Zeroizing<String>, EnrolError> {
-    let tmk = Zeroizing::new(hex::encode_upper(tmk.secret_bytes()));
-    let scenario = Scenario {
-        identity: ScenarioIdentity {
-            tid: identity.terminal.as_str(),
-            mid: identity.merchant.as_str(),
-            serial: &identity.serial,
-            model: &identity.model,
-            hardware_revision: &identity.hardware_revision,
-            network_licence: &identity.network_licence,
-        },
-        host: ScenarioHost {
-            address: &host.address,
-            server_name: &host.server_name,
-            profile: host.profile.as_str(),
-            framing: host.framing,
-        },
-        tls: ScenarioTls { ca: "ca.pem", certificate: "terminal.pem", key: "terminal.key" },
-        security: ScenarioSecurity {
-            sealing_key: "sealing.key",
-            tmk: &tmk,
-            firmware_trust: "firmware-trust.json",
-        },
-        credential: credentials
-            .iter()
-            .map(|(role, secret)| ScenarioCredential {
-                role: role.as_str(),
-                secret,
-                generation: FIRST_GENERATION,
-            })
-            .collect(),
-        firmware: ScenarioFirmware { version: &identity.firmware_version, security_counter: 1 },
-        parameters: tms_core::parameters::SCHEMA
-            .iter()
-            .map(|parameter| (parameter.name, parameter.default))
-            .collect(),
-    };
-    let mut body =
-        toml::to_string(&scenario).map_err(|error| EnrolError::Configuration(error.to_string()))?;
-    let text = Zeroizing::new(format!(
-        "# Terminal {}, as enrolled. Holds its master key and first credentials: keep it like a key.\n\n{body}",
-        identity.terminal
-    ));
-    body.zeroize();
-    Ok(text)
-}
-
 /// The folder while it is being filled; removed again unless it is published.
 struct Staging {
     folder: PathBuf,
@@ -410,99 +301,4 @@ fn file_error(path: &Path, error: &std::io::Error) -> EnrolError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing;
-
-    fn identity(tid: &str) -> Identity {
-        Identity {
-            terminal: tid.parse().unwrap(),
-            merchant: "102310060510002".parse().unwrap(),
-            model: "SIM-8".to_owned(),
-            hardware_revision: "A1".to_owned(),
-            serial: format!("SIM{tid}"),
-            network_licence: "3150".to_owned(),
-            firmware_version: "1.0.0".to_owned(),
-        }
-    }
-
-    fn host() -> Host {
-        Host {
-            address: "127.0.0.1:9001".to_owned(),
-            server_name: "tms.test".to_owned(),
-            profile: Profile::unionpay(),
-            framing: Some(Framing::Len2TpduHeader),
-        }
-    }
-
-    fn authority(app: &App) -> Authority {
-        Authority::create("test CA", Validity::days(app.now(), 30)).unwrap()
-    }
-
-    #[tokio::test]
-    async fn an_enrolled_terminal_is_known_by_its_certificate_and_has_all_it_needs() {
-        let estate = testing::estate().await;
-        let out = tempfile::tempdir().unwrap();
-        let authority = authority(&estate.app);
-        let enrolled =
-            enrol(&estate.app, &authority, &identity("10000001"), &host(), out.path()).await.unwrap();
-
-        // The terminal's own program reads its folder.
-        let scenario =
-            tms_terminal::scenario::Scenario::load(&enrolled.folder.join("terminal.toml")).unwrap();
-        assert_eq!(scenario.identity.tid, "10000001");
-        assert_eq!(scenario.parameters.len(), tms_core::parameters::SCHEMA.len());
-        let known = estate.app.store.terminal(&"10000001".parse().unwrap()).await.unwrap().unwrap();
-        let by_certificate = known.certificate_sha256.clone().unwrap();
-        assert!(estate.app.store.terminal_by_certificate(&by_certificate).await.unwrap().is_some());
-        assert_eq!(known.desired.credentials.len(), 2);
-        let tmk = crate::secret::unseal_tmk(&estate.app.vault, &known.id, &known.tmk_sealed).unwrap();
-        let expected = hex::encode_upper(tmk.secret_bytes());
-        assert_eq!(scenario.security.tmk.as_deref(), Some(expected.as_str()));
-    }
-
-    #[tokio::test]
-    async fn a_terminal_is_enrolled_once_and_a_refused_one_leaves_no_folder() {
-        let estate = testing::estate().await;
-        let (out, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let authority = authority(&estate.app);
-        enrol(&estate.app, &authority, &identity("10000001"), &host(), out.path()).await.unwrap();
-        let again =
-            enrol(&estate.app, &authority, &identity("10000001"), &host(), out.path()).await.unwrap_err();
-        assert!(matches!(again, EnrolError::Exists(_)), "{again}");
-        let again = enrol(&estate.app, &authority, &identity("10000001"), &host(), elsewhere.path())
-            .await
-            .unwrap_err();
-        assert!(again.to_string().contains("terminal 10000001 exists already"), "{again}");
-        assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0);
-    }
-
-    #[cfg(unix)]
-    #[tokio::test]
-    async fn secrets_are_readable_by_their_owner_only() {
-        use std::os::unix::fs::PermissionsExt;
-
-        let estate = testing::estate().await;
-        let out = tempfile::tempdir().unwrap();
-        let enrolled =
-            enrol(&estate.app, &authority(&estate.app), &identity("10000001"), &host(), out.path())
-                .await
-                .unwrap();
-        for file in ["terminal.toml", "terminal.key", "sealing.key"] {
-            let mode = std::fs::metadata(enrolled.folder.join(file)).unwrap().permissions().mode();
-            assert_eq!(mode & 0o077, 0, "{file}");
-        }
-    }
-
-    #[test]
-    fn an_ipv6_host_is_written_in_brackets() {
-        let listener = Listener {
-            address: "[::]:9001".parse().unwrap(),
-            profile: Profile::iso87(),
-            profile_file: None,
-            framing: None,
-        };
-        assert_eq!(host_of(&listener, "fd00::1", "tms").address, "[fd00::1]:9001");
-        assert_eq!(host_of(&listener, "tms.example", "tms").address, "tms.example:9001");
-    }
-}
+mod tests;

@@ -97,9 +97,9 @@ impl Initialised {
         format!(
             "A new estate is ready: {config}\n\n\
              Next steps\n  \
-             1. Make the key that signs firmware, off this server, and put its trust root here:\n     \
-             {trust}\n     \
-             (`tmsctl firmware keygen`; until then no firmware is published and no terminal enrolled)\n  \
+             1. Make the key that signs firmware, on another machine, and put its trust root on this one:\n     \
+             tmsctl firmware keygen --out signing.key --trust-root {trust}\n     \
+             (until then no firmware is published and no terminal enrolled)\n  \
              2. Start the server:\n     tms-server serve --config {config}\n  \
              3. Log in as {user} with this password, which works once and is not shown again:\n     {password}\n  \
              4. Enrol a terminal:\n     \

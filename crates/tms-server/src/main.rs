@@ -1,6 +1,6 @@
 //! `tms-server`: the terminal management server, and the demo of it.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 #[cfg(feature = "demo")]
@@ -129,7 +129,10 @@ fn start_log(arguments: &Arguments) {
     };
     let filter = EnvFilter::try_new(arguments.log.as_deref().unwrap_or(standard))
         .unwrap_or_else(|_| EnvFilter::new(standard));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     if arguments.log_json {
         log.json().init();
     } else {

@@ -174,8 +174,8 @@ pub async fn collect_logs(app: &App, terminal: &TerminalId) -> Result<Operation,
 }
 
 /// Starts the rotation of a credential to a fresh secret that is no documented default and no simple
-/// sequence. A pending generation whose operation ended without effect is dropped first: until it
-/// was verified the terminal accepts the old one, so this locks nobody out.
+/// sequence. A pending generation whose operation ended on the way is settled first: before the
+/// terminal proved it the old one is in force and it is dropped; after that it is the one in force.
 ///
 /// # Errors
 /// `Store` if there is no such terminal, or a rotation is under way.
@@ -187,11 +187,14 @@ pub async fn rotate_credential(
     let now = app.now();
     if let Some(credential) = app.store.credential(terminal, role).await?
         && let Some(pending) = credential.pending
-        && pending.phase != RotationPhase::Verified
         && let Some(operation) = app.store.operation(pending.operation).await?
         && operation.state.is_final()
     {
-        app.store.abandon_rotation(terminal, role, pending.generation, now).await?;
+        let generation = pending.generation;
+        match pending.phase {
+            RotationPhase::Verified => app.store.confirm_rotation(terminal, role, generation, now).await?,
+            _ => app.store.abandon_rotation(terminal, role, generation, now).await?,
+        };
     }
     let secret = CredentialSecret::new(&password::numeric_secret(secret_digits(role)));
     let sealed = secret.seal(&app.vault, terminal, role)?;

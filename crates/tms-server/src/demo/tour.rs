@@ -229,8 +229,8 @@ impl<'a> Tour<'a> {
 
     async fn secret(&self, id: &TerminalId, role: &Role) -> anyhow::Result<CredentialSecret> {
         let credential = self.app.store.credential(id, role).await?.context("no such credential")?;
-        let current = credential.current.context("no generation is in force")?;
-        Ok(CredentialSecret::unseal(&self.app.vault, id, role, &current.sealed)?)
+        let (_, sealed) = credential.in_force().context("no generation is in force")?;
+        Ok(CredentialSecret::unseal(&self.app.vault, id, role, sealed)?)
     }
 
     /// Asks for an operation on every terminal and waits until each has ended; those that did not

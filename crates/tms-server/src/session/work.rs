@@ -58,6 +58,9 @@ enum Impossible {
     Store(#[from] tms_store::StoreError),
     #[error("{0}")]
     Reason(String),
+    /// Its effect is there already: only its last state was not written.
+    #[error("already done")]
+    Done,
 }
 
 impl Work {
@@ -113,6 +116,13 @@ impl Session {
                     break;
                 }
                 Err(Impossible::Reason(reason)) => self.fail(&operation, reason).await,
+                Err(Impossible::Done) => {
+                    let done = self.app.store.transition(operation.id, OperationState::Done, None, now).await;
+                    if self.or_log(done).is_none() {
+                        break;
+                    }
+                    self.count_end(OperationState::Done);
+                }
             }
         }
         self.announce();
@@ -306,6 +316,10 @@ impl Session {
     ) -> Result<Rotation, Impossible> {
         let impossible = |reason: String| Impossible::Reason(reason);
         let credential = self.app.store.credential(terminal, role).await?;
+        let base = credential.as_ref().and_then(|c| c.current.as_ref()).map_or(0, |c| c.generation);
+        if base == generation {
+            return Err(Impossible::Done);
+        }
         let pending =
             credential.and_then(|c| c.pending).filter(|p| p.generation == generation).ok_or_else(|| {
                 impossible(format!("generation {generation} of role {role} is not pending any more"))
@@ -325,7 +339,7 @@ impl Session {
             RotationPhase::Verified => HostPhase::Verified,
         };
         Ok(Rotation {
-            machine: HostRotation::new(id, terminal.as_str(), role.as_str(), generation, phase),
+            machine: HostRotation::new(id, terminal.as_str(), role.as_str(), base, generation, phase),
             role: role.clone(),
             generation,
             verifier,
@@ -397,12 +411,14 @@ impl Session {
     ) -> Result<(), Refusal> {
         let Some(Work { stage: Stage::Rotation(rotation), .. }) = &mut self.work else { return Ok(()) };
         let (role, generation) = (rotation.role.clone(), rotation.generation);
-        let phase = match rotation.machine.on_result(result, &rotation.verifier, &rotation.challenge) {
+        // The step counts when it is durable: until then the machine in hand stays where it is.
+        let mut machine = rotation.machine.clone();
+        let phase = match machine.on_result(result, &rotation.verifier, &rotation.challenge) {
             Ok(phase) => phase,
             Err(RotationError::OutOfStep { .. }) => return Ok(()),
             Err(error) => {
-                let abandoned = rotation.machine.abandon();
-                self.abandon_rotation(terminal, &role, generation, error.to_string()).await?;
+                let abandoned = machine.abandon();
+                self.give_up(error.to_string()).await?;
                 if let Some(task) = abandoned.filter(|_| self.protocol.can_push()) {
                     // Best effort: a terminal that keeps an abandoned generation replaces it next time.
                     let _ = self.protocol.push_command(task, self.app.now());
@@ -410,7 +426,6 @@ impl Session {
                 return Ok(());
             }
         };
-        rotation.challenge = random_bytes();
         let (store, now) = (&self.app.store, self.app.now());
         let durable = match phase {
             HostPhase::Committed => store
@@ -425,6 +440,10 @@ impl Session {
             HostPhase::Preparing | HostPhase::Prepared | HostPhase::Abandoned => Ok(()),
         };
         durable.map_err(|e| self.store_refusal(&e))?;
+        if let Some(Work { stage: Stage::Rotation(rotation), .. }) = &mut self.work {
+            rotation.machine = machine;
+            rotation.challenge = random_bytes();
+        }
         if phase == HostPhase::Confirmed {
             self.app.counters.credentials_rotated.increment();
             info!(
@@ -466,12 +485,19 @@ impl Session {
     async fn give_up(&mut self, reason: String) -> Result<(), Refusal> {
         let rotation = match &self.work {
             Some(Work { stage: Stage::Rotation(r), operation, .. }) => {
-                Some((operation.terminal.clone(), r.role.clone(), r.generation))
+                Some((operation.terminal.clone(), r.role.clone(), r.generation, r.machine.phase()))
             }
             _ => None,
         };
         match rotation {
-            Some((terminal, role, generation)) => {
+            // Proved is in force: only the terminal's forgetting of the old one is missing, and
+            // the next rotation makes up for that.
+            Some((terminal, role, generation, HostPhase::Verified)) => {
+                let confirmed = self.app.store.confirm_rotation(&terminal, &role, generation, self.app.now());
+                confirmed.await.map_err(|e| self.store_refusal(&e))?;
+                self.finish(OperationState::Failed, Some(reason)).await
+            }
+            Some((terminal, role, generation, _)) => {
                 self.abandon_rotation(&terminal, &role, generation, reason).await
             }
             None => self.finish(OperationState::Failed, Some(reason)).await,

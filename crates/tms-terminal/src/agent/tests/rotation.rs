@@ -28,7 +28,7 @@ impl Rotation {
         let sealed =
             seal::seal_to(&world.sealing_public, rotation::SEAL_INFO, &context, &verifier.to_bytes())
                 .unwrap();
-        let host = HostRotation::new(operation, TID, "99", 2, HostPhase::Preparing);
+        let host = HostRotation::new(operation, TID, "99", 1, 2, HostPhase::Preparing);
         Self { host, verifier, sealed, challenge: [0; 16] }
     }
 
