@@ -1,5 +1,7 @@
 //! The command line: what can be typed and what the help says.
 
+#![allow(rustdoc::bare_urls, reason = "these comments are the help text, where <> would be printed")]
+
 mod estate;
 mod firmware;
 mod message;
