@@ -15,6 +15,8 @@ pub(super) struct Fetch {
     pub(super) useless_in_a_row: u32,
     /// The first block to come will show that the transfer goes on from an earlier connection.
     pub(super) resuming: bool,
+    /// The host has given a block on this connection, so it has the operation in hand.
+    pub(super) served: bool,
 }
 
 /// How far it is.
@@ -58,6 +60,7 @@ impl Fetch {
             due: now,
             useless_in_a_row: 0,
             resuming: false,
+            served: false,
         }
     }
 

@@ -24,8 +24,8 @@ use crate::{
 
 /// How much may be fetched again after the process is killed.
 const SAVE_EVERY_BYTES: u64 = 256 * 1024;
-/// Refused offsets in a row after which the file on the host is not what was announced.
-const MAX_OUT_OF_RANGE: u32 = 3;
+/// Refusals in a row that may be the line's fault and not the file's.
+const MAX_DOUBTFUL: u32 = 3;
 /// Useless blocks in a row after which the connection is given up.
 const MAX_USELESS_BLOCKS: u32 = 16;
 
@@ -117,6 +117,7 @@ impl Agent {
             due: now,
             useless_in_a_row: 0,
             resuming: install.durable_bytes > 0,
+            served: false,
         }
     }
 
@@ -150,6 +151,7 @@ impl Agent {
         let Some(fetch) = &mut self.fetch else { return Ok(()) };
         fetch.due = now;
         fetch.useless_in_a_row = 0;
+        fetch.served = true;
         match &mut fetch.stage {
             Stage::Manifest { bytes, total_bytes, waiting } => {
                 let total = *total_bytes.get_or_insert(block.total_bytes);
@@ -214,7 +216,8 @@ impl Agent {
         };
         match begun {
             Ok((install, writer, verified)) => {
-                self.fetch = Some(self.image_fetch(&install, writer, verified, now));
+                let image = self.image_fetch(&install, writer, verified, now);
+                self.fetch = Some(Fetch { served: true, ..image });
                 Ok(())
             }
             Err((outcome, reason)) => self.fail(outcome, &reason, now),
@@ -273,10 +276,8 @@ impl Agent {
         now: Timestamp,
     ) -> Result<(), Exit> {
         let answered = self.reads.answered();
-        let Some(refused_in_a_row) = self.fetch.as_ref().filter(|_| answered).map(|f| f.useless_in_a_row)
-        else {
-            return Ok(());
-        };
+        let Some(fetch) = self.fetch.as_ref().filter(|_| answered) else { return Ok(()) };
+        let may_be_spoiled = fetch.served && fetch.useless_in_a_row < MAX_DOUBTFUL;
         match refusal {
             refusal if refusal.may_retry() => self.on_block_missing(request.offset, now),
             // These are about the message, not the file: on a session that stands, the request was
@@ -284,8 +285,8 @@ impl Agent {
             Refusal::FormatError | Refusal::NotSupported | Refusal::InvalidTerminal => {
                 self.on_block_missing(request.offset, now)
             }
-            // An offset may have been spoiled too, but not again and again.
-            Refusal::OutOfRange if refused_in_a_row < MAX_OUT_OF_RANGE => {
+            // A name or an offset may have been spoiled too, but not again and again.
+            Refusal::OutOfRange | Refusal::NotPermitted if may_be_spoiled => {
                 self.on_block_missing(request.offset, now)
             }
             // Right after a break the host may not have the operation in hand again. It will give the

@@ -167,6 +167,7 @@ fn a_request_that_was_spoiled_on_its_way_is_made_again() {
         (Refusal::InvalidTerminal, 5),
         (Refusal::Busy, 5),
         (Refusal::OutOfRange, 3),
+        (Refusal::NotPermitted, 3),
     ];
     for (refusal, times) in cases {
         let mut world = World::new("unionpay");

@@ -66,7 +66,7 @@ pub(super) struct Host {
     pub(super) keys: Option<Tmk>,
     pub(super) sign_on_refusal: Option<Refusal>,
     pub(super) read_refusal: Option<Refusal>,
-    /// Refusals of the next reads, one each.
+    /// Refusals of reads behind the beginning of a file, one each.
     pub(super) read_refusals: Vec<Refusal>,
     /// Keep giving the front task even after its result, as a host does that lost the answer.
     pub(super) forgetful: bool,
@@ -317,7 +317,8 @@ impl Host {
                 self.reads.push(request.offset);
                 let file = self.files.get(&request.file);
                 let start = request.offset as usize;
-                let answer = match (self.read_refusals.pop().or(self.read_refusal), file) {
+                let spoiled = if start > 0 { self.read_refusals.pop() } else { None };
+                let answer = match (spoiled.or(self.read_refusal), file) {
                     (Some(refusal), _) => Answer::Refused(refusal),
                     (None, None) => Answer::Refused(Refusal::NotFound),
                     (None, Some(file)) if start >= file.len() => Answer::Refused(Refusal::OutOfRange),
