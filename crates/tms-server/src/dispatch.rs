@@ -28,11 +28,18 @@ impl Wake {
         }
     }
 
-    /// Registers a session until the subscription is dropped.
+    /// Registers a session until the subscription is dropped. Sessions that the terminal had
+    /// before are told that they are over: it has one connection, and the newest is the live one.
     #[must_use]
     pub fn subscribe(self: &Arc<Self>, terminal: TerminalId) -> Subscription {
         let place = Arc::new(Place::default());
-        self.lock().entry(terminal.clone()).or_default().push(Arc::clone(&place));
+        let mut sessions = self.lock();
+        let places = sessions.entry(terminal.clone()).or_default();
+        for older in places.iter() {
+            older.superseded.notify_one();
+        }
+        places.push(Arc::clone(&place));
+        drop(sessions);
         Subscription { wake: Arc::clone(self), terminal, place }
     }
 
@@ -64,6 +71,7 @@ impl Wake {
 #[derive(Debug, Default)]
 struct Place {
     notify: Notify,
+    superseded: Notify,
     signed_on: AtomicBool,
 }
 
@@ -79,6 +87,11 @@ impl Subscription {
     /// Waits for the next wake-up. One that came before the call is not lost.
     pub async fn woken(&self) {
         self.place.notify.notified().await;
+    }
+
+    /// Waits until a newer session of the terminal has begun.
+    pub async fn superseded(&self) {
+        self.place.superseded.notified().await;
     }
 
     /// Notes that the terminal signed on.
@@ -111,6 +124,15 @@ mod tests {
         wake.terminal(&id);
         session.woken().await;
         assert_eq!(wake.connected(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_older_session_learns_that_it_is_over() {
+        let wake = Arc::new(Wake::default());
+        let id: TerminalId = "10000001".parse().unwrap();
+        let old = wake.subscribe(id.clone());
+        let _new = wake.subscribe(id.clone());
+        old.superseded().await;
     }
 
     #[test]

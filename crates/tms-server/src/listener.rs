@@ -45,12 +45,12 @@ pub struct TlsFiles {
 #[non_exhaustive]
 pub enum ListenError {
     /// The address is taken or not this machine's.
-    #[error("cannot listen on {address}: {source}. {advice}")]
+    #[error("cannot listen on {address}: {reason}. {advice}")]
     Bind {
         /// The address.
         address: SocketAddr,
         /// The system's reason.
-        source: std::io::Error,
+        reason: std::io::Error,
         /// What to do.
         advice: &'static str,
     },
@@ -68,8 +68,8 @@ pub enum ListenError {
 }
 
 impl ListenError {
-    pub(crate) fn bind(address: SocketAddr, source: std::io::Error) -> Self {
-        Self::Bind { address, advice: advice(&source), source }
+    pub(crate) fn bind(address: SocketAddr, reason: std::io::Error) -> Self {
+        Self::Bind { address, advice: advice(&reason), reason }
     }
 }
 

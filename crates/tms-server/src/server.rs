@@ -37,23 +37,23 @@ pub enum StartError {
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// A profile file.
-    #[error("{path}: {source}")]
+    #[error("{path}: {reason}")]
     Profile {
-        /// The file, or the name of a built-in profile.
+        /// The file.
         path: String,
         /// What is wrong.
-        source: ProfileError,
+        reason: ProfileError,
     },
     /// A profile name without a file.
     #[error("there is no built-in profile '{0}'; known are {known}", known = Profile::builtin_names().join(", "))]
     UnknownProfile(String),
     /// A profile file that cannot be read.
-    #[error("{path}: {source}")]
+    #[error("{path}: {reason}")]
     ProfileFile {
         /// The file.
         path: PathBuf,
         /// The system's reason.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
 }
 
@@ -94,6 +94,11 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     }
     let api = bind_api(config.api_address).await?;
     let app = Arc::new(config::open(config, jiff::Timestamp::now).await?);
+    // This store has one server: what a crashed one before it held is free.
+    let released = app.store.release_all_leases().await.map_err(config::OpenError::Store)?;
+    if released > 0 {
+        info!(released, "took over the operations of the server before");
+    }
 
     let running = Running {
         listeners: bound.iter().filter_map(|l| l.address().ok()).collect(),
@@ -151,9 +156,9 @@ fn load_profile(listener: &config::Listener) -> Result<Profile, StartError> {
     match &listener.profile_file {
         Some(path) => {
             let text = std::fs::read_to_string(path)
-                .map_err(|source| StartError::ProfileFile { path: path.clone(), source })?;
+                .map_err(|reason| StartError::ProfileFile { path: path.clone(), reason })?;
             Profile::from_toml(&text)
-                .map_err(|source| StartError::Profile { path: path.display().to_string(), source })
+                .map_err(|reason| StartError::Profile { path: path.display().to_string(), reason })
         }
         None => Profile::builtin(name).ok_or_else(|| StartError::UnknownProfile(name.to_owned())),
     }

@@ -12,9 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use tms_core::{
-    NewOperation, OperationId, OperationKind, OperationState, Progress, Reported, TerminalId,
-};
+use tms_core::{NewOperation, OperationId, OperationKind, OperationState, Progress, Reported, TerminalId};
 use tms_store::{Store, conformance};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -22,26 +20,16 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
-    let folder = arguments
-        .next()
-        .map_or_else(std::env::temp_dir, PathBuf::from);
+    let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let callers: u32 = arguments.next().map_or(Ok(500), |text| text.parse())?;
     let seconds: u64 = arguments.next().map_or(Ok(5), |text| text.parse())?;
 
     let folder = tempfile::tempdir_in(folder)?;
-    let store = tms_store::open(&format!(
-        "sqlite:{}",
-        folder.path().join("estate.db").display()
-    ))
-    .await?;
+    let store = tms_store::open(&format!("sqlite:{}", folder.path().join("estate.db").display())).await?;
     let started = Instant::now();
     let enrolments = (0..callers).map(|caller| {
         let store = Arc::clone(&store);
-        tokio::spawn(async move {
-            store
-                .add_terminal(conformance::terminal(&format!("T{caller}")))
-                .await
-        })
+        tokio::spawn(async move { store.add_terminal(conformance::terminal(&format!("T{caller}"))).await })
     });
     for enrolment in enrolments.collect::<Vec<_>>() {
         enrolment.await??;
@@ -50,9 +38,8 @@ async fn main() -> Result<(), Failure> {
 
     let started = Instant::now();
     let until = started + Duration::from_secs(seconds);
-    let tasks: Vec<_> = (0..callers)
-        .map(|caller| tokio::spawn(live(Arc::clone(&store), caller, until)))
-        .collect();
+    let tasks: Vec<_> =
+        (0..callers).map(|caller| tokio::spawn(live(Arc::clone(&store), caller, until))).collect();
     let mut latencies_us = Vec::new();
     for task in tasks {
         latencies_us.extend(task.await??);
@@ -93,10 +80,7 @@ async fn live(store: Arc<dyn Store>, caller: u32, until: Instant) -> Result<Vec<
             expires_at: later,
         };
         let id = operation.id;
-        let report = Reported {
-            boot_count: Some(round),
-            ..Reported::default()
-        };
+        let report = Reported { boot_count: Some(round), ..Reported::default() };
         let mut mark = Instant::now();
         let mut lap = || {
             latencies_us.push(u64::try_from(mark.elapsed().as_micros()).unwrap_or(u64::MAX));
@@ -104,27 +88,17 @@ async fn live(store: Arc<dyn Store>, caller: u32, until: Instant) -> Result<Vec<
         };
         store.enqueue(operation, now).await?;
         lap();
-        store
-            .lease_next(&terminal, "node/session", later, now)
-            .await?;
+        store.lease_next(&terminal, "node/session", later, now).await?;
         lap();
-        store
-            .transition(id, OperationState::Sent, None, now)
-            .await?;
+        store.transition(id, OperationState::Sent, None, now).await?;
         lap();
-        store
-            .transition(id, OperationState::Accepted, None, now)
-            .await?;
+        store.transition(id, OperationState::Accepted, None, now).await?;
         lap();
-        store
-            .set_progress(id, Progress { done: 1, total: 2 })
-            .await?;
+        store.set_progress(id, Progress { done: 1, total: 2 }).await?;
         lap();
         store.record_report(&terminal, report, now).await?;
         lap();
-        store
-            .transition(id, OperationState::Done, None, now)
-            .await?;
+        store.transition(id, OperationState::Done, None, now).await?;
         lap();
     }
     Ok(latencies_us)

@@ -203,6 +203,10 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Gives back every lease of a holder, for the end of its session. Answers how many there were.
     async fn release_leases(&self, holder: &str) -> Result<u64>;
 
+    /// Gives back every lease there is, for the start of a server that is the only one on its store:
+    /// whoever held them died with the process before. Answers how many there were.
+    async fn release_all_leases(&self) -> Result<u64>;
+
     /// Moves an operation on. Repeating the state it has changes nothing but, while it is open, a
     /// given `detail`. A final state, and `Queued`, end its lease.
     ///

@@ -12,7 +12,10 @@ use tms_proto::{
 };
 use tracing::{debug, info};
 
-use super::{Ended, Session, images::ReadError};
+use super::{
+    Ended, Session,
+    images::{ReadError, image_file},
+};
 use crate::secret::unseal_tmk;
 
 /// Finished operations that a reconciliation looks back on.
@@ -154,8 +157,9 @@ impl Session {
         let store = &self.app.store;
         let Some(terminal) = store.terminal(id).await? else { return Ok(false) };
         let (desired, reported) = (&terminal.desired, &terminal.reported);
-        let agree =
-            desired.parameters.iter().all(|(name, value)| reported.parameters.get(name) == Some(value));
+        // What a terminal has no way to report does not speak against it.
+        let differs = |(name, value)| reported.parameters.get(name).is_some_and(|have| have != value);
+        let agree = !desired.parameters.iter().any(differs);
         let version = match &desired.firmware {
             Some(firmware) => store.firmware(firmware).await?.map(|f| f.version),
             None => None,
@@ -190,9 +194,7 @@ impl Session {
         let Some(terminal) = self.or_log(stored).flatten() else {
             return self.refuse(exchange, Refusal::SystemError);
         };
-        if self.is_setting_parameters() {
-            self.work_fetched().await;
-        }
+        self.parameters_fetched(terminal.desired.parameters_revision).await;
         let now = self.app.now();
         Ok(self.protocol.answer(exchange, Answer::Parameters(&terminal.desired.parameters), now)?)
     }
@@ -273,11 +275,14 @@ impl Session {
     /// Writes the progress of a transfer at each tenth: no row per block.
     async fn note_progress(&self, request: &BlockRequest, total: u64) {
         let tenth = (total / 10).max(1);
-        let done = request.offset.saturating_add(u64::from(request.length));
+        let done = request.offset.saturating_add(u64::from(request.length)).min(total);
         if request.offset / tenth == done / tenth {
             return;
         }
-        if let Some(work) = &self.work {
+        // The progress of an installation is that of its image, not of the manifest before it.
+        if let Some(work) =
+            self.work.as_ref().filter(|w| w.firmware().is_some_and(|f| *request.file == image_file(f)))
+        {
             let progress = tms_core::Progress { done, total };
             let noted = self.app.store.set_progress(work.operation.id, progress).await;
             self.or_log(noted);

@@ -53,6 +53,8 @@ pub(crate) enum Ended {
     Idle(Duration),
     #[error("the server is stopping")]
     Draining,
+    #[error("the terminal has connected anew")]
+    Superseded,
     #[error("{0}")]
     Protocol(#[from] ProtocolError),
     #[error("{0}")]
@@ -159,6 +161,7 @@ impl Session {
                 Incoming::Closed => return Err(Ended::Closed),
             },
             () = woken(self.subscription.as_ref()) => self.look_for_work().await?,
+            () = superseded(self.subscription.as_ref()) => return Err(Ended::Superseded),
             () = drain.cancelled() => return Err(Ended::Draining),
             () = tokio::time::sleep(wait) => {
                 let now = self.app.now();
@@ -256,13 +259,17 @@ impl Session {
                 }
                 info!(terminal = self.name(), address = %self.peer.address, reason = %ended, "session broken off");
             }
-            Ended::Closed | Ended::Idle(_) | Ended::Draining => {
+            Ended::Closed | Ended::Idle(_) | Ended::Draining | Ended::Superseded => {
                 debug!(terminal = self.name(), reason = %ended, "session ended");
             }
         }
         if let Err(error) = self.put_work_back().await {
             self.app.counters.store_errors.increment();
             warn!(terminal = self.name(), %error, "leases not given back; they end by themselves");
+        }
+        if let (Ended::Superseded, Some(terminal)) = (ended, &self.terminal) {
+            // What this session held is free now for the one after it.
+            self.app.wake.terminal(terminal);
         }
     }
 
@@ -279,6 +286,13 @@ fn holder_name() -> String {
 async fn woken(subscription: Option<&Subscription>) {
     match subscription {
         Some(subscription) => subscription.woken().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn superseded(subscription: Option<&Subscription>) {
+    match subscription {
+        Some(subscription) => subscription.superseded().await,
         None => std::future::pending().await,
     }
 }

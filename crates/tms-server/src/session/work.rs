@@ -2,7 +2,7 @@
 //! terminal (pushed, or announced for the terminal to ask), and moved on by its results.
 
 use jiff::{SignedDuration, Timestamp};
-use tms_core::{Operation, OperationKind, OperationState, Role, RotationPhase, TerminalId};
+use tms_core::{Operation, OperationKind, OperationState, Reported, Role, RotationPhase, TerminalId};
 use tms_crypto::{random_bytes, seal, verifier::Verifier};
 use tms_proto::{
     PendingWork, Refusal,
@@ -32,8 +32,8 @@ pub(crate) struct Work {
 enum Stage {
     /// The terminal fetches its parameters, or is pushed them.
     Parameters {
-        /// Whether the terminal has them, so that its next report tells the outcome.
-        delivered: bool,
+        /// The revision that the terminal has, so that its next report tells the outcome.
+        delivered: Option<u64>,
     },
     /// One task.
     Task(Task),
@@ -90,8 +90,8 @@ impl Work {
             return None;
         }
         match &self.stage {
-            Stage::Parameters { delivered: true } => None,
-            Stage::Parameters { delivered: false } => Some(PendingWork::Parameters),
+            Stage::Parameters { delivered: Some(_) } => None,
+            Stage::Parameters { delivered: None } => Some(PendingWork::Parameters),
             Stage::Task(_) | Stage::Rotation(_) => Some(PendingWork::Task),
         }
     }
@@ -135,14 +135,19 @@ impl Session {
         self.protocol.set_pending(pending);
     }
 
-    /// Notes that the terminal fetched its task or its parameters.
+    /// Notes that the terminal fetched its parameters.
+    pub(super) async fn parameters_fetched(&mut self, revision: u64) {
+        if let Some(Work { stage: Stage::Parameters { delivered }, .. }) = &mut self.work {
+            *delivered = Some(revision);
+            self.work_fetched().await;
+        }
+    }
+
+    /// Notes that the terminal fetched its task.
     pub(super) async fn work_fetched(&mut self) {
         let deadline = self.answer_deadline();
         let Some(work) = &mut self.work else { return };
         work.deadline = Some(deadline);
-        if let Stage::Parameters { delivered } = &mut work.stage {
-            *delivered = true;
-        }
         if work.operation.state == OperationState::Queued {
             // If this write fails the deadline offers it again.
             let _ = self.move_to(OperationState::Sent, None).await;
@@ -165,13 +170,26 @@ impl Session {
 
     /// After a report: a delivered change of parameters ends when the terminal reports the values.
     pub(super) async fn parameters_reported(&mut self, agree: bool) -> Result<(), Ended> {
-        let delivered = matches!(&self.work, Some(Work { stage: Stage::Parameters { delivered: true }, .. }));
-        if delivered && agree {
-            let _ = self.finish(OperationState::Done, None).await;
-        } else if delivered {
-            self.try_again("the terminal reports other values").await;
+        let delivered = match &self.work {
+            Some(Work { stage: Stage::Parameters { delivered }, .. }) => *delivered,
+            _ => None,
+        };
+        match delivered {
+            Some(revision) if agree => self.parameters_in_force(revision).await,
+            Some(_) => self.try_again("the terminal reports other values").await,
+            None => {}
         }
         self.look_for_work().await
+    }
+
+    /// Ends a change of parameters. What a terminal cannot report is known by the revision.
+    async fn parameters_in_force(&mut self, revision: u64) {
+        let Some(terminal) = self.terminal.clone() else { return };
+        let known = Reported { parameters_revision: Some(revision), ..Reported::default() };
+        let recorded = self.app.store.record_report(&terminal, known, self.app.now()).await;
+        if self.or_log(recorded).is_some() {
+            let _ = self.finish(OperationState::Done, None).await;
+        }
     }
 
     /// The terminal answered a pushed command.
@@ -198,7 +216,7 @@ impl Session {
         let current = self.work.as_ref().map(|w| *w.operation.id.as_uuid());
         if current == Some(push.operation) {
             match refusal {
-                None => drop(self.finish(OperationState::Done, None).await),
+                None => self.parameters_in_force(push.revision).await,
                 Some(refusal) if refusal.may_retry() => {}
                 Some(refusal) => {
                     let _ = self.give_up(format!("the terminal refused the parameters: {refusal}")).await;
@@ -283,7 +301,7 @@ impl Session {
     async fn stage(&self, terminal: &TerminalId, operation: &Operation) -> Result<Stage, Impossible> {
         let task = |command| Stage::Task(Task { operation: *operation.id.as_uuid(), step: 1, command });
         Ok(match &operation.kind {
-            OperationKind::SetParameters { .. } => Stage::Parameters { delivered: false },
+            OperationKind::SetParameters { .. } => Stage::Parameters { delivered: None },
             OperationKind::Reboot => task(Command::Reboot),
             OperationKind::CollectLogs { max_bytes } => {
                 task(Command::CollectLogs { max_bytes: (*max_bytes).min(self.app.limits.log_bundle_bytes) })
@@ -445,6 +463,11 @@ impl Session {
             rotation.challenge = random_bytes();
         }
         if phase == HostPhase::Confirmed {
+            // Proved, so known: no need to wait for the next report.
+            let credentials = [(role.clone(), generation)].into();
+            let known = Reported { credentials, ..Reported::default() };
+            let recorded = self.app.store.record_report(terminal, known, now).await;
+            self.or_log(recorded);
             self.app.counters.credentials_rotated.increment();
             info!(
                 terminal = terminal.as_str(),

@@ -105,6 +105,9 @@ pub async fn a_lease_ends_by_time_by_release_and_by_the_end_of_the_operation(sto
     assert!(next("b", 30, 17).await.is_some());
     assert_eq!(store.release_leases("b").await.unwrap(), 1);
     assert_eq!(store.release_leases("b").await.unwrap(), 0);
+    store.lease_next(&tid, "c", at(60), at(31)).await.unwrap();
+    assert_eq!(store.release_all_leases().await.unwrap(), 1);
+    assert_eq!(store.release_all_leases().await.unwrap(), 0);
     assert!(next("c", 30, 18).await.is_some());
 
     // Back into the queue, the lease ends as well; sent and accepted, it goes on.

@@ -201,6 +201,16 @@ pub(super) async fn release_leases(c: &mut SqliteConnection, holder: String) -> 
     Ok(released.rows_affected())
 }
 
+pub(super) async fn release_all_leases(c: &mut SqliteConnection) -> Result<u64> {
+    let released = sqlx::query(
+        "UPDATE operations SET lease_holder = NULL, lease_until = NULL WHERE lease_holder IS NOT NULL",
+    )
+    .execute(c)
+    .await
+    .map_err(sql)?;
+    Ok(released.rows_affected())
+}
+
 pub(super) async fn transition(
     c: &mut SqliteConnection,
     id: OperationId,

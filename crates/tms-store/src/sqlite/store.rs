@@ -119,6 +119,10 @@ impl Store for SqliteStore {
         self.writer.write(move |c| Box::pin(operations::release_leases(c, holder))).await
     }
 
+    async fn release_all_leases(&self) -> Result<u64> {
+        self.writer.write(move |c| Box::pin(operations::release_all_leases(c))).await
+    }
+
     async fn transition(
         &self,
         id: OperationId,
