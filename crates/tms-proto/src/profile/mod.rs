@@ -4,15 +4,23 @@
 //! the same kind of file (`profiles/*.toml` of this crate). What acquirers vary (function codes,
 //! 处理要求 digits, response codes, which fields are mandatory) is data in it.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+mod file;
+mod rule;
+mod terms;
 
-use iso8583::{Dialect, Message, Mti, framing::Framing};
-use serde::Deserialize;
+use std::str::FromStr;
+
+use iso8583::{Dialect, Message, framing::Framing};
 
 use crate::error::ProfileError;
 
-const UNIONPAY: &str = include_str!("../profiles/unionpay.toml");
-const ISO87: &str = include_str!("../profiles/iso87.toml");
+pub use rule::{BodyLayout, Direction, Rule, TagPad, TagPlace, TagRule};
+pub use terms::{Function, PendingWork, Refusal};
+
+use file::{PlaceName, ProfileFile, invalid};
+
+const UNIONPAY: &str = include_str!("../../profiles/unionpay.toml");
+const ISO87: &str = include_str!("../../profiles/iso87.toml");
 
 /// A validated profile.
 #[derive(Debug)]
@@ -21,207 +29,6 @@ pub struct Profile {
     framing: Framing,
     dialect: &'static Dialect,
     rules: Vec<Rule>,
-}
-
-/// What a message does. The wire form of each is the profile's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Function {
-    /// Terminal starts its day or its connection; may receive working keys.
-    SignOn,
-    /// Terminal ends its day.
-    SignOff,
-    /// Either side asks whether the other is there.
-    Echo,
-    /// UnionPay 状态上送: fixed tags.
-    Status,
-    /// The full typed report ([`crate::report::Report`]).
-    Report,
-    /// Terminal fetches its parameters (UnionPay 参数传递).
-    Parameters,
-    /// Host sends parameters.
-    ParameterPush,
-    /// Terminal reads one block of a file.
-    FileRead,
-    /// Terminal asks for work.
-    TaskPoll,
-    /// Host gives work.
-    Command,
-    /// Terminal tells how work went.
-    TaskResult,
-    /// Terminal sends a piece of its log.
-    LogUpload,
-}
-
-impl fmt::Display for Function {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::SignOn => "sign-on",
-            Self::SignOff => "sign-off",
-            Self::Echo => "echo",
-            Self::Status => "status",
-            Self::Report => "report",
-            Self::Parameters => "parameter request",
-            Self::ParameterPush => "parameter push",
-            Self::FileRead => "file read",
-            Self::TaskPoll => "task poll",
-            Self::Command => "command",
-            Self::TaskResult => "task result",
-            Self::LogUpload => "log upload",
-        })
-    }
-}
-
-/// Why a request was not done, independent of a profile's codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// The terminal is not in the estate, or is not who its certificate says.
-    InvalidTerminal,
-    /// The terminal may not do this.
-    NotPermitted,
-    /// The message is malformed or lacks a mandatory field.
-    FormatError,
-    /// The function is unknown here.
-    NotSupported,
-    /// What was asked for does not exist.
-    NotFound,
-    /// An offset or length lies outside the object.
-    OutOfRange,
-    /// Not now; try again later.
-    Busy,
-    /// The other side failed.
-    SystemError,
-    /// A code that the profile does not list.
-    Other,
-}
-
-impl Refusal {
-    /// Whether asking again can help. Everything else is final.
-    #[must_use]
-    pub fn may_retry(self) -> bool {
-        matches!(self, Self::Busy | Self::SystemError)
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::InvalidTerminal => "terminal not registered",
-            Self::NotPermitted => "not permitted",
-            Self::FormatError => "format error",
-            Self::NotSupported => "function not supported",
-            Self::NotFound => "not found",
-            Self::OutOfRange => "offset or length out of range",
-            Self::Busy => "busy, try again",
-            Self::SystemError => "system malfunction",
-            Self::Other => "refused",
-        })
-    }
-}
-
-/// What waits for a terminal that asks; a profile maps each kind to a digit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PendingWork {
-    /// Parameters to fetch.
-    Parameters,
-    /// A status report is wanted.
-    Status,
-    /// A new sign-on is wanted.
-    SignOn,
-    /// A task to fetch.
-    Task,
-}
-
-/// Who may send a function's request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Direction {
-    /// The terminal asks the host.
-    Terminal,
-    /// The host asks the terminal.
-    Host,
-    /// Either.
-    Both,
-}
-
-/// How one function looks on the wire.
-#[derive(Debug, Clone)]
-pub struct Rule {
-    /// The function.
-    pub function: Function,
-    /// MTI of the request.
-    pub mti: Mti,
-    /// Who asks.
-    pub from: Direction,
-    /// Path of the data element that tells functions of one MTI apart.
-    pub select: String,
-    /// Values of `select`; the first is the one sent.
-    pub codes: Vec<String>,
-    /// Data elements that a request must have.
-    pub request: Vec<u8>,
-    /// Data elements that a reply has.
-    pub reply: Vec<u8>,
-    /// Layout of the body field.
-    pub body: BodyLayout,
-    /// DE101 of a file message.
-    pub file_name: Option<String>,
-}
-
-/// Layout of a function's body field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BodyLayout {
-    /// BER-TLV with this protocol's private tags.
-    #[default]
-    Tlv,
-    /// UnionPay's fixed-length ASCII tags.
-    Tags,
-    /// Terminal serial block in the request, key block in the reply (UnionPay DE62 用法十九).
-    SignOn,
-}
-
-/// One entry of a fixed-length tag table.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TagRule {
-    /// Two ASCII digits.
-    pub tag: String,
-    /// Bytes of the value.
-    pub length: usize,
-    /// Parameter name, or `health.*`.
-    pub name: String,
-    /// Messages that the tag stands in.
-    #[serde(rename = "in")]
-    pub place: Vec<TagPlace>,
-    /// How a value fills its length.
-    pub pad: TagPad,
-}
-
-/// The two messages that use the tag table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TagPlace {
-    /// Host to terminal.
-    Parameters,
-    /// Terminal to host.
-    Status,
-}
-
-/// How a tag's value fills its length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TagPad {
-    /// A number, zeros to its left.
-    Zeros,
-    /// ASCII text, spaces to its right.
-    Spaces,
-    /// GBK text, spaces to its right.
-    Gbk,
-    /// Bytes, written in hex as a value.
-    Hex,
 }
 
 impl Profile {
@@ -430,111 +237,6 @@ impl Profile {
 pub(crate) enum PendingPlace {
     Header,
     Field(u8),
-}
-
-fn invalid(place: &str, reason: String) -> ProfileError {
-    ProfileError::Invalid { place: place.to_owned(), reason }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProfileFile {
-    name: String,
-    dialect: String,
-    framing: String,
-    push: bool,
-    utc_offset_minutes: i32,
-    selector_template: Option<SelectorTemplate>,
-    body_field: u8,
-    data_fields: Vec<u8>,
-    block_bytes: u32,
-    pending: PendingTable,
-    response: ResponseTable,
-    function: BTreeMap<Function, RuleTable>,
-    #[serde(default)]
-    tag: Vec<TagRule>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SelectorTemplate {
-    field: u8,
-    template: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum PlaceName {
-    Header,
-    Field,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PendingTable {
-    place: PlaceName,
-    field: Option<u8>,
-    parameters: u8,
-    status: u8,
-    sign_on: u8,
-    task: u8,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ResponseTable {
-    approved: String,
-    invalid_terminal: String,
-    not_permitted: String,
-    format_error: String,
-    not_supported: String,
-    not_found: String,
-    out_of_range: String,
-    busy: String,
-    system_error: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleTable {
-    mti: String,
-    from: Direction,
-    select: String,
-    codes: Vec<String>,
-    request: Vec<u8>,
-    reply: Vec<u8>,
-    #[serde(default)]
-    body: BodyLayout,
-    file_name: Option<String>,
-}
-
-impl RuleTable {
-    fn validate(&self, function: Function, dialect: &Dialect) -> Result<Rule, ProfileError> {
-        let place = format!("function {function}");
-        let mti = Mti::from_str(&self.mti).map_err(|e| invalid(&place, format!("mti: {e}")))?;
-        if mti.response().is_none() {
-            return Err(invalid(&place, format!("{mti} is not a request, so it has no reply")));
-        }
-        if self.codes.is_empty() {
-            return Err(invalid(&place, "needs at least one code".into()));
-        }
-        for n in self.request.iter().chain(&self.reply) {
-            if dialect.field(*n).is_none() {
-                return Err(invalid(&place, format!("DE{n} is not in dialect {}", dialect.name())));
-            }
-        }
-        Ok(Rule {
-            function,
-            mti,
-            from: self.from,
-            select: self.select.clone(),
-            codes: self.codes.clone(),
-            request: self.request.clone(),
-            reply: self.reply.clone(),
-            body: self.body,
-            file_name: self.file_name.clone(),
-        })
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,114 @@
+//! A profile's TOML file as it is read, before it is known to make sense.
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use iso8583::{Dialect, Mti};
+use serde::Deserialize;
+
+use super::{BodyLayout, Direction, Function, Rule, TagRule};
+use crate::error::ProfileError;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProfileFile {
+    pub(super) name: String,
+    pub(super) dialect: String,
+    pub(super) framing: String,
+    pub(super) push: bool,
+    pub(super) utc_offset_minutes: i32,
+    pub(super) selector_template: Option<SelectorTemplate>,
+    pub(super) body_field: u8,
+    pub(super) data_fields: Vec<u8>,
+    pub(super) block_bytes: u32,
+    pub(super) pending: PendingTable,
+    pub(super) response: ResponseTable,
+    pub(super) function: BTreeMap<Function, RuleTable>,
+    #[serde(default)]
+    pub(super) tag: Vec<TagRule>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SelectorTemplate {
+    pub(super) field: u8,
+    pub(super) template: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum PlaceName {
+    Header,
+    Field,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PendingTable {
+    pub(super) place: PlaceName,
+    pub(super) field: Option<u8>,
+    pub(super) parameters: u8,
+    pub(super) status: u8,
+    pub(super) sign_on: u8,
+    pub(super) task: u8,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResponseTable {
+    pub(super) approved: String,
+    pub(super) invalid_terminal: String,
+    pub(super) not_permitted: String,
+    pub(super) format_error: String,
+    pub(super) not_supported: String,
+    pub(super) not_found: String,
+    pub(super) out_of_range: String,
+    pub(super) busy: String,
+    pub(super) system_error: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RuleTable {
+    pub(super) mti: String,
+    pub(super) from: Direction,
+    pub(super) select: String,
+    pub(super) codes: Vec<String>,
+    pub(super) request: Vec<u8>,
+    pub(super) reply: Vec<u8>,
+    #[serde(default)]
+    pub(super) body: BodyLayout,
+    pub(super) file_name: Option<String>,
+}
+
+impl RuleTable {
+    pub(super) fn validate(&self, function: Function, dialect: &Dialect) -> Result<Rule, ProfileError> {
+        let place = format!("function {function}");
+        let mti = Mti::from_str(&self.mti).map_err(|e| invalid(&place, format!("mti: {e}")))?;
+        if mti.response().is_none() {
+            return Err(invalid(&place, format!("{mti} is not a request, so it has no reply")));
+        }
+        if self.codes.is_empty() {
+            return Err(invalid(&place, "needs at least one code".into()));
+        }
+        for n in self.request.iter().chain(&self.reply) {
+            if dialect.field(*n).is_none() {
+                return Err(invalid(&place, format!("DE{n} is not in dialect {}", dialect.name())));
+            }
+        }
+        Ok(Rule {
+            function,
+            mti,
+            from: self.from,
+            select: self.select.clone(),
+            codes: self.codes.clone(),
+            request: self.request.clone(),
+            reply: self.reply.clone(),
+            body: self.body,
+            file_name: self.file_name.clone(),
+        })
+    }
+}
+
+pub(super) fn invalid(place: &str, reason: String) -> ProfileError {
+    ProfileError::Invalid { place: place.to_owned(), reason }
+}

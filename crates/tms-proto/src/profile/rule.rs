@@ -1,0 +1,95 @@
+//! How one function, or one tag, looks on the wire.
+
+use iso8583::Mti;
+use serde::Deserialize;
+
+use super::Function;
+
+/// Who may send a function's request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// The terminal asks the host.
+    Terminal,
+    /// The host asks the terminal.
+    Host,
+    /// Either.
+    Both,
+}
+
+/// How one function looks on the wire.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// The function.
+    pub function: Function,
+    /// MTI of the request.
+    pub mti: Mti,
+    /// Who asks.
+    pub from: Direction,
+    /// Path of the data element that tells functions of one MTI apart.
+    pub select: String,
+    /// Values of `select`; the first is the one sent.
+    pub codes: Vec<String>,
+    /// Data elements that a request must have.
+    pub request: Vec<u8>,
+    /// Data elements that a reply has.
+    pub reply: Vec<u8>,
+    /// Layout of the body field.
+    pub body: BodyLayout,
+    /// DE101 of a file message.
+    pub file_name: Option<String>,
+}
+
+/// Layout of a function's body field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BodyLayout {
+    /// BER-TLV with this protocol's private tags.
+    #[default]
+    Tlv,
+    /// UnionPay's fixed-length ASCII tags.
+    Tags,
+    /// Terminal serial block in the request, key block in the reply (UnionPay DE62 用法十九).
+    SignOn,
+}
+
+/// One entry of a fixed-length tag table.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TagRule {
+    /// Two ASCII digits.
+    pub tag: String,
+    /// Bytes of the value.
+    pub length: usize,
+    /// Parameter name, or `health.*`.
+    pub name: String,
+    /// Messages that the tag stands in.
+    #[serde(rename = "in")]
+    pub place: Vec<TagPlace>,
+    /// How a value fills its length.
+    pub pad: TagPad,
+}
+
+/// The two messages that use the tag table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TagPlace {
+    /// Host to terminal.
+    Parameters,
+    /// Terminal to host.
+    Status,
+}
+
+/// How a tag's value fills its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TagPad {
+    /// A number, zeros to its left.
+    Zeros,
+    /// ASCII text, spaces to its right.
+    Spaces,
+    /// GBK text, spaces to its right.
+    Gbk,
+    /// Bytes, written in hex as a value.
+    Hex,
+}
