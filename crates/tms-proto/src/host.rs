@@ -37,6 +37,8 @@ pub struct HostSession {
     framing: Framing,
     /// The TID of the terminal's certificate, when the transport proved one.
     expected_terminal: Option<String>,
+    /// What every request is answered with, if none may be carried out.
+    refuse_all: Option<Refusal>,
     peer: Option<Peer>,
     signed_on: bool,
     pending: Option<PendingWork>,
@@ -263,6 +265,7 @@ impl HostSession {
             profile,
             framing,
             expected_terminal,
+            refuse_all: None,
             peer: None,
             signed_on: false,
             pending: None,
@@ -278,6 +281,13 @@ impl HostSession {
     #[must_use]
     pub fn with_framing(mut self, framing: Framing) -> Self {
         self.framing = framing;
+        self
+    }
+
+    /// The same session for a peer that may do nothing: every request is refused, an echo too.
+    #[must_use]
+    pub fn refusing_all(mut self, refusal: Refusal) -> Self {
+        self.refuse_all = Some(refusal);
         self
     }
 
@@ -470,6 +480,10 @@ impl HostSession {
             header,
         };
         let Some(rule) = profile.classify(message) else {
+            if let Some(missing) = profile.missing_selector(message) {
+                let reason = format!("{} lacks mandatory DE{missing}", message.mti());
+                return self.refuse_unknown(&exchange, message, Refusal::FormatError, reason);
+            }
             let reason = format!("no function has MTI {} and these codes", message.mti());
             return self.refuse_unknown(&exchange, message, Refusal::NotSupported, reason);
         };
@@ -482,6 +496,10 @@ impl HostSession {
         if let Some(missing) = rule.request.iter().find(|n| !message.has(**n)) {
             let reason = format!("{} lacks mandatory DE{missing}", rule.function);
             return self.refuse(exchange, Refusal::FormatError, reason, now);
+        }
+        if let Some(refusal) = self.refuse_all {
+            let reason = format!("{} of a peer that may do nothing", rule.function);
+            return self.refuse(exchange, refusal, reason, now);
         }
         let named = exchange.terminal.trim_end();
         if let Some(expected) = self.expected_terminal.as_deref().filter(|e| *e != named) {

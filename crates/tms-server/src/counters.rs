@@ -46,7 +46,7 @@ counters! {
     sessions: "Sessions started",
     sign_ons: "Sign-ons approved",
     messages: "Messages received",
-    messages_refused: "Messages answered with a refusal by the session",
+    messages_refused: "Messages refused, for any reason",
     messages_malformed: "Messages that could not be read or lacked a field",
     frames_too_large: "Frames larger than the limit",
     frames_broken: "Frames or trailing bytes that were not a frame, and frames cut off by the end of the connection",

@@ -147,6 +147,20 @@ impl Profile {
         })
     }
 
+    /// The data element that would tell which function a message has, when its type needs one and
+    /// the message has none.
+    pub(crate) fn missing_selector(&self, message: &Message<'_>) -> Option<u8> {
+        let mti = message.mti().without_repeat();
+        let mut selectors = self
+            .rules
+            .iter()
+            .filter(|rule| rule.mti == mti)
+            .filter_map(|rule| rule.select.split('.').next()?.parse().ok());
+        let first = selectors.next()?;
+        let present = message.has(first) || selectors.any(|field| message.has(field));
+        (!present).then_some(first)
+    }
+
     /// DE39 of an approval.
     #[must_use]
     pub fn approved(&self) -> &str {

@@ -245,7 +245,6 @@ impl Session {
                 if matches!(error, ReadError::OutOfRange { .. }) {
                     self.app.counters.reads_out_of_range.increment();
                 }
-                self.app.counters.messages_refused.increment();
                 info!(terminal = id.as_str(), file = request.file, offset = request.offset, %error, "read refused");
                 return self.refuse(exchange, error.refusal());
             }
@@ -297,10 +296,7 @@ impl Session {
                 let now = self.app.now();
                 Ok(self.protocol.answer(exchange, Answer::Uploaded(next), now)?)
             }
-            Err(refusal) => {
-                self.app.counters.messages_refused.increment();
-                self.refuse(exchange, refusal)
-            }
+            Err(refusal) => self.refuse(exchange, refusal),
         }
     }
 

@@ -112,8 +112,12 @@ impl Session {
             );
         }
         let expected = terminal.as_ref().map(ToString::to_string);
+        let mut protocol = HostSession::new(endpoint.profile, expected).with_framing(endpoint.framing);
+        if terminal.is_none() {
+            protocol = protocol.refusing_all(Refusal::InvalidTerminal);
+        }
         Ok(Self {
-            protocol: HostSession::new(endpoint.profile, expected).with_framing(endpoint.framing),
+            protocol,
             holder: holder_name(),
             subscription: terminal.as_ref().map(|id| app.wake.subscribe(id.clone())),
             last_heard: app.now(),
@@ -201,7 +205,8 @@ impl Session {
         Ok(())
     }
 
-    /// Refuses everything of a peer that is not enrolled, and what the session refused by itself.
+    /// Counts what the session refused by itself, which for a peer that is not enrolled is
+    /// everything, and answers the rest.
     async fn take_event(&mut self, event: HostEvent) -> Result<(), Ended> {
         if let HostEvent::Refused { function, refusal, reason } = &event {
             self.app.counters.messages_refused.increment();
@@ -216,17 +221,12 @@ impl Session {
                 self.app.contacts.note(&terminal, self.last_heard);
                 self.answer_event(&terminal, event).await
             }
-            None => {
-                if let Some(exchange) = event.into_exchange() {
-                    self.app.counters.messages_refused.increment();
-                    self.refuse(exchange, Refusal::InvalidTerminal)?;
-                }
-                Ok(())
-            }
+            None => Ok(()),
         }
     }
 
     fn refuse(&mut self, exchange: tms_proto::Exchange, refusal: Refusal) -> Result<(), Ended> {
+        self.app.counters.messages_refused.increment();
         let now = self.app.now();
         Ok(self.protocol.answer(exchange, tms_proto::Answer::Refused(refusal), now)?)
     }
