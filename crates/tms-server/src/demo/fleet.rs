@@ -104,6 +104,8 @@ pub async fn run_child(folder: PathBuf, count: usize) -> anyhow::Result<()> {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
+    // Ctrl-C reaches both processes; this one ends when the demo closes its input.
+    tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
     let fleet = tms_terminal::Fleet::new();
     let mut terminals = HashMap::with_capacity(count);
     for (n, path) in scenario::find(&folder)?.into_iter().take(count).enumerate() {

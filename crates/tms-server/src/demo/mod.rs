@@ -53,7 +53,11 @@ pub async fn run(options: Options) -> anyhow::Result<bool> {
 
     let idle_before = memory::resident_kib();
     let mut fleet = fleet::Fleet::start(&estate.terminals_folder, options.terminals).await?;
-    let outcome = tour::Tour::new(&running.app, &estate, &progress, idle_before).run(&mut fleet).await;
+    let tour = tour::Tour::new(&running.app, &estate, &progress, idle_before);
+    let outcome = tokio::select! {
+        outcome = tour.run(&mut fleet) => outcome,
+        () = crate::signal::stop() => Err(anyhow::anyhow!("it was stopped")),
+    };
 
     let summary = match outcome {
         Ok(outcome) => summary::Summary::new(options.terminals, &outcome, began.elapsed()),

@@ -61,6 +61,11 @@ impl Step {
         self.bar.set_position(position);
     }
 
+    /// Says something beside the bar.
+    pub(super) fn note(&self, note: String) {
+        self.bar.set_message(note);
+    }
+
     /// Ends the step with a line that stays.
     pub(super) fn done(self, result: String) {
         self.bar.finish_and_clear();

@@ -311,6 +311,7 @@ impl<'a> Tour<'a> {
     ) -> anyhow::Result<BTreeSet<TerminalId>> {
         let mut left: BTreeSet<TerminalId> = self.estate.terminals.iter().cloned().collect();
         let all = left.len();
+        let sent_before = self.app.counters.block_bytes.get();
         let count = u32::try_from(all).unwrap_or(u32::MAX);
         let limit = STEP_LIMIT.saturating_add(STEP_LIMIT_PER_TERMINAL.saturating_mul(count));
         let deadline = Instant::now().checked_add(limit);
@@ -322,6 +323,10 @@ impl<'a> Tour<'a> {
                 left.remove(&id);
             }
             step.position(all.saturating_sub(left.len()) as u64);
+            let sent = self.app.counters.block_bytes.get().saturating_sub(sent_before);
+            if sent > 0 {
+                step.note(format!("{} MB sent", sent / 1_000_000));
+            }
             if !left.is_empty() {
                 tokio::time::sleep(pause(all)).await;
             }
