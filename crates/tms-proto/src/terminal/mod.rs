@@ -1,5 +1,7 @@
 //! The terminal's end of one connection.
 
+mod event;
+
 use std::collections::VecDeque;
 
 use iso8583::{
@@ -7,7 +9,6 @@ use iso8583::{
     framing::{Framing, Header, Tpdu},
 };
 use jiff::{SignedDuration, Timestamp};
-use uuid::Uuid;
 
 use crate::{
     error::ProtocolError,
@@ -20,6 +21,8 @@ use crate::{
     task::{Task, TaskResult},
     upload::{self, Chunk},
 };
+
+pub use event::{Asked, HostRequest, TerminalEvent};
 
 /// Requests that may wait for replies at once, file blocks included.
 const MAX_OUTSTANDING: usize = 64;
@@ -37,113 +40,6 @@ pub struct TerminalSession {
     outstanding: Vec<Outstanding>,
     transmit: VecDeque<Vec<u8>>,
     events: VecDeque<TerminalEvent>,
-}
-
-/// What the terminal learns.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum TerminalEvent {
-    /// The host took the sign-on.
-    SignedOn {
-        /// The key block, if the host sent one (UnionPay DE62).
-        keys: Option<Vec<u8>>,
-    },
-    /// The host took the sign-off.
-    SignedOff,
-    /// The host is there.
-    EchoAnswered,
-    /// The host has the status.
-    StatusTaken,
-    /// The host has the report.
-    ReportTaken,
-    /// The parameters that the terminal asked for; empty when there is nothing to change.
-    Parameters(Values),
-    /// A block that the terminal asked for. Its CRC-32 has been checked.
-    Block(Block),
-    /// The host's answer to a poll.
-    Task(Option<Task>),
-    /// The host has a result: the journal may forget it.
-    ResultTaken {
-        /// The operation.
-        operation: Uuid,
-        /// The step.
-        step: u8,
-    },
-    /// The host has the log up to this offset.
-    Uploaded {
-        /// The operation.
-        operation: Uuid,
-        /// The next offset wanted.
-        next: u64,
-    },
-    /// A reply announces that work waits; told once for each change.
-    WorkPending(PendingWork),
-    /// The host gives a command. Answer with [`TerminalSession::answer`].
-    Command {
-        /// To answer with.
-        request: HostRequest,
-        /// What to do.
-        task: Task,
-    },
-    /// The host gives parameters. Apply them durably, then answer.
-    ParameterPush {
-        /// To answer with.
-        request: HostRequest,
-        /// The set.
-        push: Push,
-    },
-    /// The host said no.
-    Refused {
-        /// What was asked.
-        request: Asked,
-        /// Why.
-        refusal: Refusal,
-        /// DE39 as it came.
-        code: String,
-    },
-    /// A request was not answered in time, or its reply could not be used.
-    Unanswered {
-        /// What was asked.
-        request: Asked,
-        /// Why.
-        reason: String,
-    },
-    /// A message that makes no sense here was dropped.
-    Dropped(String),
-}
-
-/// What a terminal asked, as far as the asker needs it back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
-    /// Any function without further identity.
-    Function(Function),
-    /// A block of a file.
-    Block(BlockRequest),
-    /// A result of this operation and step.
-    Result {
-        /// The operation.
-        operation: Uuid,
-        /// The step.
-        step: u8,
-    },
-    /// A piece of the log of this operation.
-    Upload {
-        /// The operation.
-        operation: Uuid,
-        /// Offset of the piece.
-        offset: u64,
-    },
-}
-
-/// The right to answer one request of the host, once.
-#[derive(Debug)]
-pub struct HostRequest {
-    function: Function,
-    code: String,
-    mti: Mti,
-    stan: Option<u32>,
-    tpdu: Option<Tpdu>,
-    header: Option<Header>,
 }
 
 #[derive(Debug)]

@@ -1,28 +1,33 @@
 //! The host's end of one connection.
 
+mod event;
+mod push;
+mod request;
+
 use std::collections::VecDeque;
 
 use iso8583::{
     Builder, Message, Mti,
     framing::{Framing, Header, Tpdu},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::{
     error::ProtocolError,
-    file::{Block, BlockRequest},
+    file::Block,
     message::{self, Standard},
-    parameters::{self, Push, Values},
+    parameters,
     profile::{BodyLayout, Direction, Function, PendingPlace, PendingWork, Profile, Refusal, Rule, TagPlace},
-    report::Report,
-    task::{Task, TaskResult},
-    upload::{self, Chunk},
+    upload,
 };
+
+pub use event::{Answer, Exchange, HostEvent};
+
+use push::Outstanding;
+use request::read_request;
 
 /// Requests of the host that may wait for replies at once.
 const MAX_OUTSTANDING: usize = 4;
-/// Time after which a request of the host counts as unanswered.
-const REPLY_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
 /// Messages that may be unusable in a row before the connection is given up.
 const MAX_UNUSABLE_IN_A_ROW: u32 = 8;
 
@@ -47,202 +52,6 @@ pub struct HostSession {
     outstanding: Vec<Outstanding>,
     transmit: VecDeque<Vec<u8>>,
     events: VecDeque<HostEvent>,
-}
-
-/// What the host learns.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum HostEvent {
-    /// A terminal signs on. Answer it.
-    SignOn {
-        /// To answer with.
-        exchange: Exchange,
-        /// DE41.
-        terminal: String,
-        /// DE42.
-        merchant: String,
-        /// The serial block of the body, if the terminal sent one.
-        serial: Vec<u8>,
-    },
-    /// A terminal signs off. Answer it.
-    SignOff {
-        /// To answer with.
-        exchange: Exchange,
-    },
-    /// A terminal is there. It has been answered.
-    Echo,
-    /// UnionPay status tags. Answer it.
-    Status {
-        /// To answer with.
-        exchange: Exchange,
-        /// Values by name.
-        values: Values,
-    },
-    /// The full report. Answer it.
-    Report {
-        /// To answer with.
-        exchange: Exchange,
-        /// The report.
-        report: Box<Report>,
-    },
-    /// The terminal wants its parameters. Answer with [`Answer::Parameters`].
-    ParametersRequested {
-        /// To answer with.
-        exchange: Exchange,
-    },
-    /// The terminal wants a block. Answer with [`Answer::Block`].
-    FileRead {
-        /// To answer with.
-        exchange: Exchange,
-        /// What it wants.
-        request: BlockRequest,
-    },
-    /// The terminal asks for work. Answer with [`Answer::Task`].
-    TaskPoll {
-        /// To answer with.
-        exchange: Exchange,
-    },
-    /// How a task went. Make it durable, then answer.
-    TaskResult {
-        /// To answer with.
-        exchange: Exchange,
-        /// The result.
-        result: TaskResult,
-    },
-    /// A piece of a log. Make it durable, then answer with [`Answer::Uploaded`].
-    LogChunk {
-        /// To answer with.
-        exchange: Exchange,
-        /// The piece.
-        chunk: Chunk,
-    },
-    /// The terminal answered a command that the host pushed.
-    CommandAnswered {
-        /// The task.
-        task: Task,
-        /// Why it did not take it; `None` when it did.
-        refusal: Option<Refusal>,
-    },
-    /// The terminal answered a parameter push.
-    PushAnswered {
-        /// What was pushed.
-        push: Push,
-        /// Why it did not take it; `None` when it did.
-        refusal: Option<Refusal>,
-    },
-    /// The terminal answered the host's echo.
-    EchoAnswered,
-    /// A request of the host was not answered in time.
-    TimedOut(Function),
-    /// A message was refused by the session itself; it has been answered where possible.
-    Refused {
-        /// The function, if it could be told.
-        function: Option<Function>,
-        /// Why, on the wire.
-        refusal: Refusal,
-        /// Why, for the log.
-        reason: String,
-    },
-}
-
-impl HostEvent {
-    /// The right to answer, of an event that wants an answer.
-    #[must_use]
-    pub fn into_exchange(self) -> Option<Exchange> {
-        match self {
-            Self::SignOn { exchange, .. }
-            | Self::SignOff { exchange }
-            | Self::Status { exchange, .. }
-            | Self::Report { exchange, .. }
-            | Self::ParametersRequested { exchange }
-            | Self::FileRead { exchange, .. }
-            | Self::TaskPoll { exchange }
-            | Self::TaskResult { exchange, .. }
-            | Self::LogChunk { exchange, .. } => Some(exchange),
-            Self::Echo
-            | Self::CommandAnswered { .. }
-            | Self::PushAnswered { .. }
-            | Self::EchoAnswered
-            | Self::TimedOut(_)
-            | Self::Refused { .. } => None,
-        }
-    }
-}
-
-/// The right to answer one request, once.
-#[derive(Debug)]
-pub struct Exchange {
-    function: Function,
-    code: String,
-    mti: Mti,
-    stan: Option<u32>,
-    batch: u32,
-    terminal: String,
-    merchant: String,
-    tpdu: Option<Tpdu>,
-    header: Option<Header>,
-}
-
-impl Exchange {
-    /// What was asked.
-    #[must_use]
-    pub fn function(&self) -> Function {
-        self.function
-    }
-
-    /// Value of the profile's selector, for example 60.3 = `003`.
-    #[must_use]
-    pub fn code(&self) -> &str {
-        &self.code
-    }
-
-    /// DE41 of the request.
-    #[must_use]
-    pub fn terminal(&self) -> &str {
-        &self.terminal
-    }
-}
-
-/// What the host says to a request.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Answer<'a> {
-    /// Done, nothing to add.
-    Approved,
-    /// Sign-on with working keys: UnionPay DE62 key block.
-    Keys(&'a [u8]),
-    /// The terminal's parameters.
-    Parameters(&'a Values),
-    /// The next task, or none.
-    Task(Option<&'a Task>),
-    /// A block of a file.
-    Block {
-        /// Offset of the first byte.
-        offset: u64,
-        /// Size of the file.
-        total_bytes: u64,
-        /// The bytes.
-        data: &'a [u8],
-    },
-    /// The log is safe up to this offset.
-    Uploaded(u64),
-    /// No.
-    Refused(Refusal),
-}
-
-#[derive(Debug)]
-struct Outstanding {
-    stan: u32,
-    reply_mti: Mti,
-    deadline: Timestamp,
-    request: Sent,
-}
-
-#[derive(Debug)]
-enum Sent {
-    Command(Task),
-    Push(Push),
-    Echo,
 }
 
 /// The terminal as the last request named it.
@@ -394,42 +203,6 @@ impl HostSession {
         self.send(builder, exchange.tpdu.map(Tpdu::swapped), exchange.header)
     }
 
-    /// Pushes a command to a signed-on terminal.
-    ///
-    /// # Errors
-    /// When the profile has no push, or too much is outstanding.
-    pub fn push_command(&mut self, task: Task, now: Timestamp) -> Result<(), ProtocolError> {
-        let body = task.encode();
-        self.push(
-            Function::Command,
-            Sent::Command(task),
-            |profile, builder| put_body(profile, builder, &body),
-            now,
-        )
-    }
-
-    /// Pushes parameters to a signed-on terminal.
-    ///
-    /// # Errors
-    /// When the profile has no push, too much is outstanding, or the set does not fit.
-    pub fn push_parameters(&mut self, push: Push, now: Timestamp) -> Result<(), ProtocolError> {
-        let data = push.encode()?;
-        self.push(
-            Function::ParameterPush,
-            Sent::Push(push),
-            |profile, builder| message::put_spread(profile, builder, &data),
-            now,
-        )
-    }
-
-    /// Asks whether the terminal is there.
-    ///
-    /// # Errors
-    /// When the profile gives the host no echo, or too much is outstanding.
-    pub fn push_echo(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        self.push(Function::Echo, Sent::Echo, |_, _| Ok(()), now)
-    }
-
     /// The next frame to send.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
         self.transmit.pop_front()
@@ -438,26 +211,6 @@ impl HostSession {
     /// The next event.
     pub fn poll_event(&mut self) -> Option<HostEvent> {
         self.events.pop_front()
-    }
-
-    /// When [`handle_timeout`](Self::handle_timeout) is next due.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.outstanding.iter().map(|o| o.deadline).min()
-    }
-
-    /// Gives up requests that were not answered in time.
-    pub fn handle_timeout(&mut self, now: Timestamp) {
-        let (late, waiting): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.outstanding).into_iter().partition(|o| o.deadline <= now);
-        self.outstanding = waiting;
-        for sent in late {
-            self.events.push_back(HostEvent::TimedOut(match sent.request {
-                Sent::Command(_) => Function::Command,
-                Sent::Push(_) => Function::ParameterPush,
-                Sent::Echo => Function::Echo,
-            }));
-        }
     }
 
     fn receive_request(
@@ -524,72 +277,6 @@ impl HostSession {
             }
             Err(error) => self.refuse(exchange, Refusal::FormatError, error.to_string(), now),
         }
-    }
-
-    fn receive_reply(&mut self, message: &Message<'_>) {
-        let stan = message::stan(message);
-        let found =
-            self.outstanding.iter().position(|o| Some(o.stan) == stan && o.reply_mti == message.mti());
-        let Some(index) = found else {
-            self.events.push_back(HostEvent::Refused {
-                function: None,
-                refusal: Refusal::FormatError,
-                reason: format!("{} answers nothing that was asked", message.mti()),
-            });
-            return;
-        };
-        let refusal =
-            message.text("39").map_or(Some(Refusal::FormatError), |code| self.profile.refusal(&code));
-        self.events.push_back(match self.outstanding.swap_remove(index).request {
-            Sent::Command(task) => HostEvent::CommandAnswered { task, refusal },
-            Sent::Push(push) => HostEvent::PushAnswered { push, refusal },
-            Sent::Echo => HostEvent::EchoAnswered,
-        });
-    }
-
-    fn push(
-        &mut self,
-        function: Function,
-        request: Sent,
-        body: impl FnOnce(&Profile, &mut Builder<'_>) -> Result<(), ProtocolError>,
-        now: Timestamp,
-    ) -> Result<(), ProtocolError> {
-        let profile = std::sync::Arc::clone(&self.profile);
-        let rule = profile
-            .rule(function)
-            .filter(|rule| profile.pushes() && rule.from != Direction::Terminal)
-            .ok_or(ProtocolError::NotInProfile(function))?;
-        let peer =
-            self.peer.clone().filter(|_| self.signed_on).ok_or_else(|| {
-                ProtocolError::Unexpected(format!("{function} before the terminal signed on"))
-            })?;
-        if self.outstanding.len() >= MAX_OUTSTANDING {
-            return Err(ProtocolError::TooManyOutstanding { limit: MAX_OUTSTANDING });
-        }
-        self.stan = next_stan(self.stan);
-        let code = rule.codes.first().map_or("", String::as_str);
-        let mut builder = Builder::new(profile.dialect(), rule.mti);
-        Standard {
-            profile: &profile,
-            rule,
-            code,
-            stan: self.stan,
-            batch: 1,
-            terminal: &peer.terminal,
-            merchant: &peer.merchant,
-            response: None,
-            now,
-        }
-        .fill(&mut builder, &rule.request)?;
-        body(&profile, &mut builder)?;
-        self.send(builder, peer.tpdu, peer.header)?;
-        self.outstanding.push(Outstanding {
-            stan: self.stan,
-            reply_mti: reply_mti(rule.mti)?,
-            deadline: now.saturating_add(REPLY_TIMEOUT).unwrap_or(Timestamp::MAX),
-            request,
-        });
-        Ok(())
     }
 
     fn fill_reply(
@@ -696,64 +383,6 @@ impl HostSession {
         self.transmit.push_back(frame);
         Ok(())
     }
-}
-
-/// A request with its body read.
-enum Request {
-    SignOn { serial: Vec<u8> },
-    SignOff,
-    Status(Values),
-    Report(Box<Report>),
-    Parameters,
-    FileRead(BlockRequest),
-    TaskPoll,
-    TaskResult(TaskResult),
-    LogChunk(Chunk),
-}
-
-impl Request {
-    fn into_event(self, exchange: Exchange) -> HostEvent {
-        match self {
-            Self::SignOn { serial } => HostEvent::SignOn {
-                terminal: exchange.terminal.trim_end().to_owned(),
-                merchant: exchange.merchant.trim_end().to_owned(),
-                serial,
-                exchange,
-            },
-            Self::SignOff => HostEvent::SignOff { exchange },
-            Self::Status(values) => HostEvent::Status { exchange, values },
-            Self::Report(report) => HostEvent::Report { exchange, report },
-            Self::Parameters => HostEvent::ParametersRequested { exchange },
-            Self::FileRead(request) => HostEvent::FileRead { exchange, request },
-            Self::TaskPoll => HostEvent::TaskPoll { exchange },
-            Self::TaskResult(result) => HostEvent::TaskResult { exchange, result },
-            Self::LogChunk(chunk) => HostEvent::LogChunk { exchange, chunk },
-        }
-    }
-}
-
-fn read_request(
-    profile: &Profile,
-    function: Function,
-    message: &Message<'_>,
-) -> Result<Request, ProtocolError> {
-    let body = message.bytes(profile.body_field()).unwrap_or_default();
-    Ok(match function {
-        Function::SignOn => Request::SignOn { serial: body.to_vec() },
-        Function::SignOff => Request::SignOff,
-        Function::Status => Request::Status(parameters::decode_tags(profile, TagPlace::Status, body)?),
-        Function::Report => {
-            Request::Report(Box::new(Report::decode(body, &message::take_spread(profile, message))?))
-        }
-        Function::Parameters => Request::Parameters,
-        Function::FileRead => Request::FileRead(BlockRequest::decode(body)?),
-        Function::TaskPoll => Request::TaskPoll,
-        Function::TaskResult => Request::TaskResult(TaskResult::decode(body)?),
-        Function::LogUpload => Request::LogChunk(Chunk::decode(body)?),
-        Function::Echo | Function::Command | Function::ParameterPush => {
-            return Err(ProtocolError::Unexpected(function.to_string()));
-        }
-    })
 }
 
 fn put_body(profile: &Profile, builder: &mut Builder<'_>, body: &[u8]) -> Result<(), ProtocolError> {

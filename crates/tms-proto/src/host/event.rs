@@ -1,0 +1,196 @@
+//! What the host learns of a connection, and what it says.
+
+use iso8583::{
+    Mti,
+    framing::{Header, Tpdu},
+};
+
+use crate::{
+    file::BlockRequest,
+    parameters::{Push, Values},
+    profile::{Function, Refusal},
+    report::Report,
+    task::{Task, TaskResult},
+    upload::Chunk,
+};
+
+/// What the host learns.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum HostEvent {
+    /// A terminal signs on. Answer it.
+    SignOn {
+        /// To answer with.
+        exchange: Exchange,
+        /// DE41.
+        terminal: String,
+        /// DE42.
+        merchant: String,
+        /// The serial block of the body, if the terminal sent one.
+        serial: Vec<u8>,
+    },
+    /// A terminal signs off. Answer it.
+    SignOff {
+        /// To answer with.
+        exchange: Exchange,
+    },
+    /// A terminal is there. It has been answered.
+    Echo,
+    /// UnionPay status tags. Answer it.
+    Status {
+        /// To answer with.
+        exchange: Exchange,
+        /// Values by name.
+        values: Values,
+    },
+    /// The full report. Answer it.
+    Report {
+        /// To answer with.
+        exchange: Exchange,
+        /// The report.
+        report: Box<Report>,
+    },
+    /// The terminal wants its parameters. Answer with [`Answer::Parameters`].
+    ParametersRequested {
+        /// To answer with.
+        exchange: Exchange,
+    },
+    /// The terminal wants a block. Answer with [`Answer::Block`].
+    FileRead {
+        /// To answer with.
+        exchange: Exchange,
+        /// What it wants.
+        request: BlockRequest,
+    },
+    /// The terminal asks for work. Answer with [`Answer::Task`].
+    TaskPoll {
+        /// To answer with.
+        exchange: Exchange,
+    },
+    /// How a task went. Make it durable, then answer.
+    TaskResult {
+        /// To answer with.
+        exchange: Exchange,
+        /// The result.
+        result: TaskResult,
+    },
+    /// A piece of a log. Make it durable, then answer with [`Answer::Uploaded`].
+    LogChunk {
+        /// To answer with.
+        exchange: Exchange,
+        /// The piece.
+        chunk: Chunk,
+    },
+    /// The terminal answered a command that the host pushed.
+    CommandAnswered {
+        /// The task.
+        task: Task,
+        /// Why it did not take it; `None` when it did.
+        refusal: Option<Refusal>,
+    },
+    /// The terminal answered a parameter push.
+    PushAnswered {
+        /// What was pushed.
+        push: Push,
+        /// Why it did not take it; `None` when it did.
+        refusal: Option<Refusal>,
+    },
+    /// The terminal answered the host's echo.
+    EchoAnswered,
+    /// A request of the host was not answered in time.
+    TimedOut(Function),
+    /// A message was refused by the session itself; it has been answered where possible.
+    Refused {
+        /// The function, if it could be told.
+        function: Option<Function>,
+        /// Why, on the wire.
+        refusal: Refusal,
+        /// Why, for the log.
+        reason: String,
+    },
+}
+
+impl HostEvent {
+    /// The right to answer, of an event that wants an answer.
+    #[must_use]
+    pub fn into_exchange(self) -> Option<Exchange> {
+        match self {
+            Self::SignOn { exchange, .. }
+            | Self::SignOff { exchange }
+            | Self::Status { exchange, .. }
+            | Self::Report { exchange, .. }
+            | Self::ParametersRequested { exchange }
+            | Self::FileRead { exchange, .. }
+            | Self::TaskPoll { exchange }
+            | Self::TaskResult { exchange, .. }
+            | Self::LogChunk { exchange, .. } => Some(exchange),
+            Self::Echo
+            | Self::CommandAnswered { .. }
+            | Self::PushAnswered { .. }
+            | Self::EchoAnswered
+            | Self::TimedOut(_)
+            | Self::Refused { .. } => None,
+        }
+    }
+}
+
+/// The right to answer one request, once.
+#[derive(Debug)]
+pub struct Exchange {
+    pub(super) function: Function,
+    pub(super) code: String,
+    pub(super) mti: Mti,
+    pub(super) stan: Option<u32>,
+    pub(super) batch: u32,
+    pub(super) terminal: String,
+    pub(super) merchant: String,
+    pub(super) tpdu: Option<Tpdu>,
+    pub(super) header: Option<Header>,
+}
+
+impl Exchange {
+    /// What was asked.
+    #[must_use]
+    pub fn function(&self) -> Function {
+        self.function
+    }
+
+    /// Value of the profile's selector, for example 60.3 = `003`.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// DE41 of the request.
+    #[must_use]
+    pub fn terminal(&self) -> &str {
+        &self.terminal
+    }
+}
+
+/// What the host says to a request.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Answer<'a> {
+    /// Done, nothing to add.
+    Approved,
+    /// Sign-on with working keys: UnionPay DE62 key block.
+    Keys(&'a [u8]),
+    /// The terminal's parameters.
+    Parameters(&'a Values),
+    /// The next task, or none.
+    Task(Option<&'a Task>),
+    /// A block of a file.
+    Block {
+        /// Offset of the first byte.
+        offset: u64,
+        /// Size of the file.
+        total_bytes: u64,
+        /// The bytes.
+        data: &'a [u8],
+    },
+    /// The log is safe up to this offset.
+    Uploaded(u64),
+    /// No.
+    Refused(Refusal),
+}

@@ -1,0 +1,154 @@
+//! The host's own requests: commands, parameters and echoes on a session that may be pushed to.
+
+use iso8583::{Builder, Message, Mti};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{HostEvent, HostSession, MAX_OUTSTANDING, next_stan, put_body, reply_mti};
+use crate::{
+    error::ProtocolError,
+    message::{self, Standard},
+    parameters::Push,
+    profile::{Direction, Function, Profile, Refusal},
+    task::Task,
+};
+
+/// Time after which a request of the host counts as unanswered.
+const REPLY_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
+#[derive(Debug)]
+pub(super) struct Outstanding {
+    stan: u32,
+    reply_mti: Mti,
+    deadline: Timestamp,
+    request: Sent,
+}
+
+#[derive(Debug)]
+pub(super) enum Sent {
+    Command(Task),
+    Push(Push),
+    Echo,
+}
+
+impl HostSession {
+    /// Pushes a command to a signed-on terminal.
+    ///
+    /// # Errors
+    /// When the profile has no push, or too much is outstanding.
+    pub fn push_command(&mut self, task: Task, now: Timestamp) -> Result<(), ProtocolError> {
+        let body = task.encode();
+        self.push(
+            Function::Command,
+            Sent::Command(task),
+            |profile, builder| put_body(profile, builder, &body),
+            now,
+        )
+    }
+
+    /// Pushes parameters to a signed-on terminal.
+    ///
+    /// # Errors
+    /// When the profile has no push, too much is outstanding, or the set does not fit.
+    pub fn push_parameters(&mut self, push: Push, now: Timestamp) -> Result<(), ProtocolError> {
+        let data = push.encode()?;
+        self.push(
+            Function::ParameterPush,
+            Sent::Push(push),
+            |profile, builder| message::put_spread(profile, builder, &data),
+            now,
+        )
+    }
+
+    /// Asks whether the terminal is there.
+    ///
+    /// # Errors
+    /// When the profile gives the host no echo, or too much is outstanding.
+    pub fn push_echo(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
+        self.push(Function::Echo, Sent::Echo, |_, _| Ok(()), now)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is next due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.outstanding.iter().map(|o| o.deadline).min()
+    }
+
+    /// Gives up requests that were not answered in time.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        let (late, waiting): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.outstanding).into_iter().partition(|o| o.deadline <= now);
+        self.outstanding = waiting;
+        for sent in late {
+            self.events.push_back(HostEvent::TimedOut(match sent.request {
+                Sent::Command(_) => Function::Command,
+                Sent::Push(_) => Function::ParameterPush,
+                Sent::Echo => Function::Echo,
+            }));
+        }
+    }
+
+    pub(super) fn receive_reply(&mut self, message: &Message<'_>) {
+        let stan = message::stan(message);
+        let found =
+            self.outstanding.iter().position(|o| Some(o.stan) == stan && o.reply_mti == message.mti());
+        let Some(index) = found else {
+            self.events.push_back(HostEvent::Refused {
+                function: None,
+                refusal: Refusal::FormatError,
+                reason: format!("{} answers nothing that was asked", message.mti()),
+            });
+            return;
+        };
+        let refusal =
+            message.text("39").map_or(Some(Refusal::FormatError), |code| self.profile.refusal(&code));
+        self.events.push_back(match self.outstanding.swap_remove(index).request {
+            Sent::Command(task) => HostEvent::CommandAnswered { task, refusal },
+            Sent::Push(push) => HostEvent::PushAnswered { push, refusal },
+            Sent::Echo => HostEvent::EchoAnswered,
+        });
+    }
+
+    fn push(
+        &mut self,
+        function: Function,
+        request: Sent,
+        body: impl FnOnce(&Profile, &mut Builder<'_>) -> Result<(), ProtocolError>,
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
+        let profile = std::sync::Arc::clone(&self.profile);
+        let rule = profile
+            .rule(function)
+            .filter(|rule| profile.pushes() && rule.from != Direction::Terminal)
+            .ok_or(ProtocolError::NotInProfile(function))?;
+        let peer =
+            self.peer.clone().filter(|_| self.signed_on).ok_or_else(|| {
+                ProtocolError::Unexpected(format!("{function} before the terminal signed on"))
+            })?;
+        if self.outstanding.len() >= MAX_OUTSTANDING {
+            return Err(ProtocolError::TooManyOutstanding { limit: MAX_OUTSTANDING });
+        }
+        self.stan = next_stan(self.stan);
+        let code = rule.codes.first().map_or("", String::as_str);
+        let mut builder = Builder::new(profile.dialect(), rule.mti);
+        Standard {
+            profile: &profile,
+            rule,
+            code,
+            stan: self.stan,
+            batch: 1,
+            terminal: &peer.terminal,
+            merchant: &peer.merchant,
+            response: None,
+            now,
+        }
+        .fill(&mut builder, &rule.request)?;
+        body(&profile, &mut builder)?;
+        self.send(builder, peer.tpdu, peer.header)?;
+        self.outstanding.push(Outstanding {
+            stan: self.stan,
+            reply_mti: reply_mti(rule.mti)?,
+            deadline: now.saturating_add(REPLY_TIMEOUT).unwrap_or(Timestamp::MAX),
+            request,
+        });
+        Ok(())
+    }
+}

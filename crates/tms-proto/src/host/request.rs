@@ -1,0 +1,73 @@
+//! Requests of a terminal with their bodies read.
+
+use iso8583::Message;
+
+use super::{Exchange, HostEvent};
+use crate::{
+    error::ProtocolError,
+    file::BlockRequest,
+    message,
+    parameters::{self, Values},
+    profile::{Function, Profile, TagPlace},
+    report::Report,
+    task::TaskResult,
+    upload::Chunk,
+};
+
+/// A request with its body read.
+pub(super) enum Request {
+    SignOn { serial: Vec<u8> },
+    SignOff,
+    Status(Values),
+    Report(Box<Report>),
+    Parameters,
+    FileRead(BlockRequest),
+    TaskPoll,
+    TaskResult(TaskResult),
+    LogChunk(Chunk),
+}
+
+impl Request {
+    pub(super) fn into_event(self, exchange: Exchange) -> HostEvent {
+        match self {
+            Self::SignOn { serial } => HostEvent::SignOn {
+                terminal: exchange.terminal.trim_end().to_owned(),
+                merchant: exchange.merchant.trim_end().to_owned(),
+                serial,
+                exchange,
+            },
+            Self::SignOff => HostEvent::SignOff { exchange },
+            Self::Status(values) => HostEvent::Status { exchange, values },
+            Self::Report(report) => HostEvent::Report { exchange, report },
+            Self::Parameters => HostEvent::ParametersRequested { exchange },
+            Self::FileRead(request) => HostEvent::FileRead { exchange, request },
+            Self::TaskPoll => HostEvent::TaskPoll { exchange },
+            Self::TaskResult(result) => HostEvent::TaskResult { exchange, result },
+            Self::LogChunk(chunk) => HostEvent::LogChunk { exchange, chunk },
+        }
+    }
+}
+
+pub(super) fn read_request(
+    profile: &Profile,
+    function: Function,
+    message: &Message<'_>,
+) -> Result<Request, ProtocolError> {
+    let body = message.bytes(profile.body_field()).unwrap_or_default();
+    Ok(match function {
+        Function::SignOn => Request::SignOn { serial: body.to_vec() },
+        Function::SignOff => Request::SignOff,
+        Function::Status => Request::Status(parameters::decode_tags(profile, TagPlace::Status, body)?),
+        Function::Report => {
+            Request::Report(Box::new(Report::decode(body, &message::take_spread(profile, message))?))
+        }
+        Function::Parameters => Request::Parameters,
+        Function::FileRead => Request::FileRead(BlockRequest::decode(body)?),
+        Function::TaskPoll => Request::TaskPoll,
+        Function::TaskResult => Request::TaskResult(TaskResult::decode(body)?),
+        Function::LogUpload => Request::LogChunk(Chunk::decode(body)?),
+        Function::Echo | Function::Command | Function::ParameterPush => {
+            return Err(ProtocolError::Unexpected(function.to_string()));
+        }
+    })
+}
