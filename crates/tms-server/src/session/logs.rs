@@ -109,6 +109,28 @@ async fn write_durably(path: &Path, data: &[u8]) -> std::io::Result<()> {
     }
     let mut file = tokio::fs::File::create(&partial).await?;
     file.write_all(data).await?;
+    // Without it a write that failed behind the scenes, for want of space, would not be told.
+    file.flush().await?;
     file.sync_all().await?;
-    tokio::fs::rename(&partial, path).await
+    tokio::fs::rename(&partial, path).await?;
+    match path.parent() {
+        // The name has to survive a power cut as well as the content.
+        Some(folder) => tokio::fs::File::open(folder).await?.sync_all().await,
+        None => Ok(()),
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_bundle_that_the_disk_has_no_room_for_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bundle.log");
+        std::os::unix::fs::symlink("/dev/full", path.with_extension("part")).unwrap();
+        let error = write_durably(&path, b"a line\n").await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+        assert!(!path.exists());
+    }
 }
