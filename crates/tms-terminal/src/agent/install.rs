@@ -186,7 +186,10 @@ impl Agent {
     fn on_manifest(&mut self, json: &[u8], now: Timestamp) -> Result<(), Exit> {
         let begun = {
             let mut machine = self.machine();
-            let Some(install) = machine.state.install.clone() else { return Ok(()) };
+            let Some(install) = &mut machine.state.install else { return Ok(()) };
+            // Written from the beginning, whatever was there before.
+            install.durable_bytes = 0;
+            let install = install.clone();
             match Envelope::from_json(json).and_then(|envelope| envelope.verify(&machine.materials.trust)) {
                 Err(error) => Err((firmware_outcome(&error), error.to_string())),
                 Ok(verified) if !describes(&verified, &install) => Err((

@@ -270,3 +270,20 @@ proptest! {
         prop_assert_eq!(version(&world), expected);
     }
 }
+
+#[test]
+fn a_slot_that_lost_bytes_or_a_lost_manifest_costs_the_transfer_and_not_the_installation() {
+    let losses: [fn(&World); 2] = [
+        |world| std::fs::write(world.machine().flash.path(Slot::B), b"less").unwrap(),
+        |world| std::fs::remove_file(world.machine().manifest_path()).unwrap(),
+    ];
+    for lose in losses {
+        let mut world = World::new("unionpay");
+        world.order(1, draft("1.1.0"), &image(), None);
+        assert!(matches!(world.connect(40), End::Broken));
+        assert!(world.machine().state.install.as_ref().unwrap().durable_bytes > 4);
+        lose(&world);
+        world.settle();
+        assert_eq!((world.outcome(), version(&world).as_str()), ((Outcome::DONE, ""), "1.1.0"));
+    }
+}
