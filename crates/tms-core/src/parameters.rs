@@ -153,7 +153,8 @@ impl Kind {
                 }
             }
             Self::Text { max_gbk_bytes } => {
-                let text = value.trim_matches(' ');
+                // Every kind of space: GBK has a wide one, and a padded tag cannot keep any at its end.
+                let text = value.trim();
                 let (gbk, _, lossy) = GBK.encode(text);
                 if lossy || text.chars().any(char::is_control) {
                     Err("it takes printable characters of the GBK set".to_owned())
@@ -249,6 +250,11 @@ mod tests {
         assert_eq!(canonical("tip_allowed", "Yes").unwrap(), "1");
         assert_eq!(canonical("tip_allowed", "off").unwrap(), "0");
         assert!(canonical("tip_allowed", "2").is_err());
+    }
+
+    #[test]
+    fn a_merchant_name_keeps_no_space_at_its_ends_not_even_a_wide_one() {
+        assert_eq!(canonical("merchant_name", " \u{3000}商户\u{3000}一\u{3000}").unwrap(), "商户\u{3000}一");
     }
 
     #[test]
