@@ -44,6 +44,17 @@ pub enum StartError {
         /// What is wrong.
         reason: ProfileError,
     },
+    /// A framing without what the profile needs of it.
+    #[error(
+        "profile {profile} announces work in the message header, which framing {framing} does not have; \
+         use len2-tpdu-header for this listener, or leave `framing` out"
+    )]
+    Framing {
+        /// The profile.
+        profile: String,
+        /// The listener's framing.
+        framing: iso8583::framing::Framing,
+    },
     /// A profile name without a file.
     #[error("there is no built-in profile '{0}'; known are {known}", known = Profile::builtin_names().join(", "))]
     UnknownProfile(String),
@@ -89,6 +100,9 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     for listener in &config.listeners {
         let profile = Arc::new(load_profile(listener)?);
         let framing = listener.framing.unwrap_or_else(|| profile.framing());
+        if profile.needs_header() && !framing.has_header() {
+            return Err(StartError::Framing { profile: profile.name().to_owned(), framing });
+        }
         let endpoint = Endpoint { profile, framing };
         bound.push(Listener::bind(listener.address, endpoint, Arc::clone(&tls)).await?);
     }

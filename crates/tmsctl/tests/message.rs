@@ -200,3 +200,10 @@ fn every_unionpay_vector_goes_through_json_and_back() {
         assert_eq!(encoded.out.trim(), hex.to_uppercase(), "{id}: {}", encoded.err);
     }
 }
+
+#[test]
+fn a_message_may_be_given_in_several_pieces() {
+    let (head, tail) = SIGN_ON.split_at(40);
+    let decoded = tmsctl(&[&["message", "decode"], &FRAMED[..], &[head, tail]].concat());
+    assert_eq!((decoded.code, decoded.out.as_str()), (0, SIGN_ON_JSON), "{}", decoded.err);
+}

@@ -114,6 +114,12 @@ impl Profile {
         self.framing
     }
 
+    /// Whether messages need the framing's header, because replies announce waiting work there.
+    #[must_use]
+    pub fn needs_header(&self) -> bool {
+        matches!(self.pending_place(), PendingPlace::Header)
+    }
+
     /// Whether the host may send requests on an open session.
     #[must_use]
     pub fn pushes(&self) -> bool {

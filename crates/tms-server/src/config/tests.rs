@@ -91,6 +91,8 @@ fn a_wrong_address_profile_or_framing_is_named_on_its_line() {
     assert!(message.contains("\"0.0.0.0\" is not an address and port"), "{message}");
     let message = reason("profile = \"unionpay\"", "profile = \"unionpya\"");
     assert!(message.contains("there is no built-in profile \"unionpya\"; there are "), "{message}");
+    let message = reason("framing = \"len2-tpdu-header\"", "framing = \"none\"");
+    assert!(message.contains("cannot tell where a message ends"), "{message}");
     let message = reason("framing = \"len2-tpdu-header\"", "framing = \"len3\"");
     assert!(message.contains("len3"), "{message}");
 }

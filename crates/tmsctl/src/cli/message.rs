@@ -18,7 +18,7 @@ pub enum MessageCommand {
 #[derive(Debug, Args)]
 pub struct Decode {
     /// The message in hexadecimal; white space is ignored. Read from standard input when left out
-    pub hex: Option<String>,
+    pub hex: Vec<String>,
     /// How the peer writes messages: unionpay, iso87-ascii, iso87-binary, or a dialect file
     #[arg(long, value_name = "NAME|FILE", default_value = "unionpay")]
     pub dialect: String,

@@ -10,7 +10,8 @@ use crate::output;
 
 pub(super) fn run(options: &Decode) -> Result<(), Failure> {
     let dialect = super::dialect(&options.dialect)?;
-    let bytes = unhex(&super::argument_or_stdin(options.hex.as_deref())?)?;
+    let given = (!options.hex.is_empty()).then(|| options.hex.concat());
+    let bytes = unhex(&super::argument_or_stdin(given.as_deref())?)?;
     let frame = unframe(options.framing, &bytes)
         .map_err(|failure| advise_framing(failure, options, &dialect, &bytes))?;
     let message = Message::parse(&dialect, frame.body).map_err(|error| {
