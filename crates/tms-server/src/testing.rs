@@ -44,10 +44,15 @@ async fn with_trust(signing: SigningKey, trust: Option<TrustRoot>) -> Estate {
 impl Estate {
     /// Enrols a terminal with an administrator credential.
     pub(crate) async fn terminal(&self, tid: &str) -> tms_core::TerminalId {
+        self.terminal_of(tms_core::Profile::unionpay(), tid).await
+    }
+
+    /// The same for a terminal of another profile. Its certificate is its name.
+    pub(crate) async fn terminal_of(&self, profile: tms_core::Profile, tid: &str) -> tms_core::TerminalId {
         let new = NewTerminal {
             id: tid.parse().unwrap(),
             merchant: "102310060510002".parse().unwrap(),
-            profile: tms_core::Profile::unionpay(),
+            profile,
             model: "SIM-8".to_owned(),
             hardware_revision: "A1".to_owned(),
             serial: format!("SIM{tid}"),

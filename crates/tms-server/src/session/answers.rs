@@ -15,11 +15,15 @@ use tracing::{debug, info};
 use super::{
     Ended, Session,
     images::{ReadError, image_file},
+    seconds_between,
 };
 use crate::secret::unseal_tmk;
 
 /// Finished operations that a reconciliation looks back on.
 const RECENT_OPERATIONS: u32 = 20;
+/// Time in which the same thing is not done over and over for a terminal that says it is done and
+/// reports that it is not.
+const TO_NO_AVAIL_S: u64 = 3600;
 
 impl Session {
     pub(super) async fn answer_event(
@@ -176,6 +180,12 @@ impl Session {
                 continue;
             }
             let now = self.app.now();
+            let done = known.iter().filter(|o| o.kind == kind && o.state == OperationState::Done);
+            let lately = done.filter(|o| seconds_between(o.updated_at, now) < TO_NO_AVAIL_S).count();
+            if lately >= usize::try_from(self.app.limits.operation_attempts).unwrap_or(usize::MAX) {
+                debug!(terminal = id.as_str(), kind = kind.name(), "done again and again to no avail");
+                continue;
+            }
             let ticket = self.app.ticket(now);
             let (terminal, expires_at) = (id.clone(), ticket.expires_at);
             let operation = NewOperation { id: ticket.id, terminal, kind, expires_at };

@@ -9,6 +9,9 @@ mod logs;
 pub mod stream;
 mod work;
 
+#[cfg(test)]
+mod tests;
+
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
@@ -98,6 +101,8 @@ pub(crate) struct Session {
     /// File that this session was last asked for, to tell a resumed transfer from a new one.
     reading: Option<String>,
     last_heard: Timestamp,
+    /// When the store is asked for work again, whether or not a wake-up came.
+    look_due: Timestamp,
 }
 
 impl Session {
@@ -121,6 +126,7 @@ impl Session {
             holder: holder_name(),
             subscription: terminal.as_ref().map(|id| app.wake.subscribe(id.clone())),
             last_heard: app.now(),
+            look_due: app.now(),
             terminal,
             peer,
             work: None,
@@ -164,21 +170,30 @@ impl Session {
                 }
                 Incoming::Closed => return Err(Ended::Closed),
             },
-            () = woken(self.subscription.as_ref()) => self.look_for_work().await?,
+            () = woken(self.subscription.as_ref()) => self.take_wake_up().await?,
             () = superseded(self.subscription.as_ref()) => return Err(Ended::Superseded),
             () = drain.cancelled() => return Err(Ended::Draining),
-            () = tokio::time::sleep(wait) => {
-                let now = self.app.now();
-                self.protocol.handle_timeout(now);
-                self.take_events().await?;
-                self.work_timeout(now).await?;
-                if seconds_between(self.last_heard, now) >= self.app.limits.idle_timeout_s {
-                    return Err(Ended::Idle(idle));
-                }
-            }
+            () = tokio::time::sleep(wait) => {}
+        }
+        // Also after frames: a terminal that never pauses does not stop the clock.
+        self.keep_time(idle).await?;
+        self.flush(reader).await
+    }
+
+    /// Does what is due by now.
+    async fn keep_time(&mut self, idle: Duration) -> Result<(), Ended> {
+        let now = self.app.now();
+        self.protocol.handle_timeout(now);
+        self.take_events().await?;
+        self.work_timeout(now).await?;
+        if seconds_between(self.last_heard, now) >= idle.as_secs() {
+            return Err(Ended::Idle(idle));
         }
         self.keep_lease().await;
-        self.flush(reader).await
+        if self.work.is_none() && self.look_due <= now {
+            self.look_for_work().await?;
+        }
+        Ok(())
     }
 
     async fn take_frame(&mut self, frame: &[u8]) -> Result<(), Ended> {
@@ -239,7 +254,11 @@ impl Session {
     fn next_deadline(&self, idle: Duration) -> Duration {
         let now = self.app.now();
         let idle_left = idle.saturating_sub(Duration::from_secs(seconds_between(self.last_heard, now)));
-        [self.protocol.poll_timeout(), self.work.as_ref().and_then(work::Work::deadline)]
+        let work_due = match &self.work {
+            Some(work) => work.deadline(),
+            None => self.terminal.as_ref().map(|_| self.look_due),
+        };
+        [self.protocol.poll_timeout(), work_due]
             .into_iter()
             .flatten()
             .map(|at| Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO))
@@ -267,8 +286,8 @@ impl Session {
             self.app.counters.store_errors.increment();
             warn!(terminal = self.name(), %error, "leases not given back; they end by themselves");
         }
-        if let (Ended::Superseded, Some(terminal)) = (ended, &self.terminal) {
-            // What this session held is free now for the one after it.
+        if let Some(terminal) = &self.terminal {
+            // What this session held is free now for the one after it, however this one ended.
             self.app.wake.terminal(terminal);
         }
     }

@@ -15,6 +15,9 @@ use tracing::{info, warn};
 use super::{Ended, Session};
 use crate::{secret::CredentialSecret, session::images::image_file};
 
+/// How long a session without work waits before it asks the store again. A wake-up is faster, but
+/// may come while the store fails, or while another session still holds the operation.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(60);
 /// How much longer than an answer a lease lasts.
 const LEASE_MARGIN: SignedDuration = SignedDuration::from_secs(30);
 
@@ -101,6 +104,7 @@ impl Session {
     /// Takes up the next operation if none is in hand, and offers it.
     pub(super) async fn look_for_work(&mut self) -> Result<(), Ended> {
         let Some(terminal) = self.terminal.clone() else { return Ok(()) };
+        self.look_due = self.app.now().saturating_add(LOOK_AGAIN).unwrap_or(Timestamp::MAX);
         while self.work.is_none() && (self.protocol.is_signed_on() || !self.protocol.profile().pushes()) {
             let now = self.app.now();
             let lease_end = self.lease_end(now);
@@ -113,6 +117,8 @@ impl Session {
                 }
                 Err(Impossible::Store(error)) => {
                     self.store_failed(&error);
+                    let released = self.app.store.release_lease(operation.id, &self.holder).await;
+                    self.or_log(released);
                     break;
                 }
                 Err(Impossible::Reason(reason)) => self.fail(&operation, reason).await,
@@ -127,6 +133,19 @@ impl Session {
         }
         self.announce();
         Ok(())
+    }
+
+    /// Something changed for the terminal: work in hand that ended meanwhile, for example cancelled
+    /// in favour of a newer operation, makes room for what is next.
+    pub(super) async fn take_wake_up(&mut self) -> Result<(), Ended> {
+        if let Some(id) = self.work.as_ref().map(|w| w.operation.id) {
+            let stored = self.app.store.operation(id).await;
+            if self.or_log(stored).flatten().is_some_and(|operation| !operation.is_open()) {
+                info!(operation = %id, "operation ended meanwhile");
+                self.work = None;
+            }
+        }
+        self.look_for_work().await
     }
 
     /// Says in every reply what waits.
@@ -368,13 +387,17 @@ impl Session {
 
     /// Sends the work where the host may speak first.
     async fn offer(&mut self) -> Result<(), Ended> {
-        if !self.protocol.can_push() {
+        if !self.protocol.profile().pushes() {
             return Ok(());
         }
         let now = self.app.now();
         let deadline = self.answer_deadline();
         let Some(work) = &mut self.work else { return Ok(()) };
         work.deadline = Some(deadline);
+        if !self.protocol.can_push() {
+            // Too much is unanswered: the deadline offers it again.
+            return Ok(());
+        }
         match work.task() {
             Some(task) => self.protocol.push_command(task, now)?,
             None => {
@@ -538,7 +561,13 @@ impl Session {
         };
         self.silences = Some((id, tries));
         if tries >= self.app.limits.operation_attempts {
-            let _ = self.give_up(format!("{reason}, {tries} times")).await;
+            let deadline = self.answer_deadline();
+            if self.give_up(format!("{reason}, {tries} times")).await.is_err()
+                && let Some(work) = &mut self.work
+            {
+                // The store failed. What is past due would be tried again at once, and again.
+                work.deadline = Some(deadline);
+            }
             return;
         }
         self.work = None;

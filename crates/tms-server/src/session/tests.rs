@@ -1,0 +1,182 @@
+//! Sessions without a network: frames go from one end's protocol straight to the other's.
+
+use std::cell::Cell;
+
+use tms_core::{NewOperation, Operation, OperationId, OperationKind, OperationState};
+use tms_proto::{Identity, TerminalEvent, TerminalSession, report::Report};
+
+use super::*;
+use crate::{
+    service,
+    testing::{Estate, estate},
+};
+
+const TID: &str = "10000001";
+const IDLE: Duration = Duration::from_secs(300);
+
+thread_local! {
+    static NOW_S: Cell<i64> = const { Cell::new(1_800_000_000) };
+}
+
+fn clock() -> Timestamp {
+    Timestamp::from_second(NOW_S.get()).unwrap()
+}
+
+fn pass(seconds: i64) {
+    NOW_S.set(NOW_S.get() + seconds);
+}
+
+/// An estate with one terminal that lets the host push, and two attempts for each operation.
+async fn with_terminal() -> (Estate, TerminalId) {
+    let mut estate = estate().await;
+    let app = Arc::get_mut(&mut estate.app).unwrap();
+    app.clock = clock;
+    app.limits.operation_attempts = 2;
+    let id = estate.terminal_of(tms_core::Profile::iso87(), TID).await;
+    (estate, id)
+}
+
+async fn session(estate: &Estate) -> Session {
+    let profile = Arc::new(Profile::builtin("iso87").unwrap());
+    let endpoint = Endpoint { framing: profile.framing(), profile };
+    let peer = PeerIdentity {
+        common_name: TID.to_owned(),
+        sha256: hex::encode(tms_crypto::sha256(TID.as_bytes())),
+        address: ([127, 0, 0, 1], 1).into(),
+    };
+    let mut session = Session::start(Arc::clone(&estate.app), endpoint, peer).await.unwrap();
+    session.look_for_work().await.unwrap();
+    session
+}
+
+/// A session and the terminal at its other end, signed on.
+async fn signed_on(estate: &Estate) -> (Session, TerminalSession) {
+    let profile = Arc::new(Profile::builtin("iso87").unwrap());
+    let mut host = session(estate).await;
+    let mut terminal = TerminalSession::new(profile, Identity::new(TID, "102310060510002"));
+    terminal.sign_on(b"", clock()).unwrap();
+    for event in exchange(&mut host, &mut terminal).await {
+        if let TerminalEvent::ParameterPush { request, .. } = event {
+            terminal.answer(request, None, clock()).unwrap();
+        }
+    }
+    (host, terminal)
+}
+
+/// Carries frames until there are none; answers what the terminal learned.
+async fn exchange(host: &mut Session, terminal: &mut TerminalSession) -> Vec<TerminalEvent> {
+    let mut events = Vec::new();
+    loop {
+        let mut busy = false;
+        while let Some(frame) = terminal.poll_transmit() {
+            host.take_frame(&frame).await.unwrap();
+            busy = true;
+        }
+        while let Some(frame) = host.protocol.poll_transmit() {
+            terminal.receive(&frame, clock()).unwrap();
+            busy = true;
+        }
+        while let Some(event) = terminal.poll_event() {
+            events.push(event);
+        }
+        if !busy {
+            return events;
+        }
+    }
+}
+
+async fn enqueue(estate: &Estate, id: &TerminalId, kind: OperationKind) -> Operation {
+    let ticket = estate.app.ticket(clock());
+    let new = NewOperation { id: ticket.id, terminal: id.clone(), kind, expires_at: ticket.expires_at };
+    estate.app.store.enqueue(new, clock()).await.unwrap()
+}
+
+fn in_hand(session: &Session) -> Option<OperationId> {
+    session.work.as_ref().map(|work| work.operation.id)
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_not_asked_without_pause_to_end_an_operation() {
+    let (estate, id) = with_terminal().await;
+    enqueue(&estate, &id, OperationKind::Reboot).await;
+    let (mut host, _silent) = signed_on(&estate).await;
+    pass(61);
+    host.keep_time(IDLE).await.unwrap();
+    assert!(host.work.is_some(), "offered a second and last time");
+    pass(61);
+    estate.app.store.close().await;
+    host.keep_time(IDLE).await.unwrap();
+    assert!(host.next_deadline(IDLE) > Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn what_a_session_held_goes_to_the_next_one_however_it_ended() {
+    let (estate, id) = with_terminal().await;
+    let operation = enqueue(&estate, &id, OperationKind::Reboot).await;
+    let (mut old, _) = signed_on(&estate).await;
+    assert_eq!(in_hand(&old), Some(operation.id));
+    let (mut new, _) = signed_on(&estate).await;
+    assert_eq!(in_hand(&new), None);
+    old.end(&Ended::Closed).await;
+    let woken = new.subscription.as_ref().unwrap().woken();
+    tokio::time::timeout(Duration::from_secs(5), woken).await.unwrap();
+    new.take_wake_up().await.unwrap();
+    assert_eq!(in_hand(&new), Some(operation.id));
+}
+
+#[tokio::test]
+async fn an_operation_whose_wake_up_was_lost_is_found_by_looking_again() {
+    let (estate, id) = with_terminal().await;
+    let (mut host, _terminal) = signed_on(&estate).await;
+    let operation = enqueue(&estate, &id, OperationKind::Reboot).await;
+    assert!(host.next_deadline(IDLE) <= Duration::from_secs(60));
+    pass(61);
+    host.keep_time(IDLE).await.unwrap();
+    assert_eq!(in_hand(&host), Some(operation.id));
+}
+
+#[tokio::test]
+async fn work_that_was_cancelled_in_hand_makes_room_for_the_next_at_once() {
+    let (estate, id) = with_terminal().await;
+    let first = enqueue(&estate, &id, OperationKind::Reboot).await;
+    let (mut host, _terminal) = signed_on(&estate).await;
+    assert_eq!(in_hand(&host), Some(first.id));
+    estate.app.store.transition(first.id, OperationState::Cancelled, None, clock()).await.unwrap();
+    let second = enqueue(&estate, &id, OperationKind::Reboot).await;
+    host.take_wake_up().await.unwrap();
+    assert_eq!(in_hand(&host), Some(second.id));
+}
+
+#[tokio::test]
+async fn a_terminal_that_takes_parameters_and_keeps_its_own_is_not_sent_them_for_ever() {
+    let (estate, id) = with_terminal().await;
+    let set = [("timeout_s".to_owned(), "45".to_owned())].into();
+    service::set_parameters(&estate.app, &id, &set, &[]).await.unwrap();
+    let (mut host, mut terminal) = signed_on(&estate).await;
+    let report = Report {
+        model: "SIM-8".into(),
+        hardware_revision: "A1".into(),
+        version: "1.0.0".into(),
+        security_counter: 1,
+        slot: "A".into(),
+        boot_count: 1,
+        health: tms_proto::report::Health::default(),
+        credentials: [("99".to_owned(), 1)].into(),
+        parameters: [("timeout_s".to_owned(), "30".to_owned())].into(),
+    };
+    // Each taken push is followed by a report, as from a terminal whose values changed.
+    let mut events = Vec::new();
+    terminal.report(&report, clock()).unwrap();
+    for _ in 0..50 {
+        events.extend(exchange(&mut host, &mut terminal).await);
+        for event in std::mem::take(&mut events) {
+            if let TerminalEvent::ParameterPush { request, .. } = event {
+                terminal.answer(request, None, clock()).unwrap();
+                events.extend(exchange(&mut host, &mut terminal).await);
+                terminal.report(&report, clock()).unwrap();
+            }
+        }
+    }
+    let made = estate.app.store.operations(&id, None, 100).await.unwrap();
+    assert!(made.len() <= 3, "{} operations", made.len());
+}
