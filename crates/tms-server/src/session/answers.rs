@@ -146,9 +146,9 @@ impl Session {
             return self.refuse(exchange, refusal);
         }
         let reconciled = self.reconcile(id).await;
-        let agree = self.or_log(reconciled).unwrap_or(false);
+        let (agree, desired) = self.or_log(reconciled).unwrap_or((false, 0));
         if self.is_setting_parameters() {
-            self.parameters_reported(agree).await?;
+            self.parameters_reported(agree, desired).await?;
         } else {
             self.look_for_work().await?;
         }
@@ -156,21 +156,22 @@ impl Session {
     }
 
     /// Queues what is missing until desired and reported state agree. Answers whether the reported
-    /// parameters are the desired ones.
-    async fn reconcile(&self, id: &TerminalId) -> tms_store::Result<bool> {
+    /// parameters are the desired ones, and the revision of these.
+    async fn reconcile(&self, id: &TerminalId) -> tms_store::Result<(bool, u64)> {
         let store = &self.app.store;
-        let Some(terminal) = store.terminal(id).await? else { return Ok(false) };
+        let Some(terminal) = store.terminal(id).await? else { return Ok((false, 0)) };
         let (desired, reported) = (&terminal.desired, &terminal.reported);
         // What a terminal has no way to report does not speak against it.
         let differs = |(name, value)| reported.parameters.get(name).is_some_and(|have| have != value);
         let agree = !desired.parameters.iter().any(differs);
+        let parameters = (agree, desired.parameters_revision);
         let version = match &desired.firmware {
             Some(firmware) => store.firmware(firmware).await?.map(|f| f.version),
             None => None,
         };
         let firmware_agrees = version.is_none() || version == reported.firmware_version;
         if agree && firmware_agrees {
-            return Ok(agree);
+            return Ok(parameters);
         }
         let mut known = store.open_operations(id).await?;
         known.extend(store.operations(id, None, RECENT_OPERATIONS).await?);
@@ -196,7 +197,7 @@ impl Session {
             );
             store.enqueue(operation, now).await?;
         }
-        Ok(agree)
+        Ok(parameters)
     }
 
     async fn parameters(&mut self, id: &TerminalId, exchange: Exchange) -> Result<(), Ended> {

@@ -21,6 +21,10 @@ const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(60);
 /// How much longer than an answer a lease lasts.
 const LEASE_MARGIN: SignedDuration = SignedDuration::from_secs(30);
 
+/// Reports that may have been on their way when a terminal was given its parameters: one of each kind.
+/// What they tell is from before.
+const REPORTS_UNDER_WAY: u32 = 2;
+
 /// The operation in hand.
 #[derive(Debug)]
 pub(crate) struct Work {
@@ -35,13 +39,21 @@ pub(crate) struct Work {
 enum Stage {
     /// The terminal fetches its parameters, or is pushed them.
     Parameters {
-        /// The revision that the terminal has, so that its next report tells the outcome.
-        delivered: Option<u64>,
+        /// What the terminal has been given, so that a report tells the outcome.
+        delivered: Option<Delivered>,
     },
     /// One task.
     Task(Task),
     /// A rotation, step by step.
     Rotation(Box<Rotation>),
+}
+
+/// Parameters that the terminal fetched.
+#[derive(Debug, Clone, Copy)]
+struct Delivered {
+    revision: u64,
+    /// Reports of other values since then.
+    disagreeing: u32,
 }
 
 #[derive(Debug)]
@@ -157,7 +169,7 @@ impl Session {
     /// Notes that the terminal fetched its parameters.
     pub(super) async fn parameters_fetched(&mut self, revision: u64) {
         if let Some(Work { stage: Stage::Parameters { delivered }, .. }) = &mut self.work {
-            *delivered = Some(revision);
+            *delivered = Some(Delivered { revision, disagreeing: 0 });
             self.work_fetched().await;
         }
     }
@@ -188,15 +200,17 @@ impl Session {
     }
 
     /// After a report: a delivered change of parameters ends when the terminal reports the values.
-    pub(super) async fn parameters_reported(&mut self, agree: bool) -> Result<(), Ended> {
-        let delivered = match &self.work {
-            Some(Work { stage: Stage::Parameters { delivered }, .. }) => *delivered,
-            _ => None,
-        };
-        match delivered {
-            Some(revision) if agree => self.parameters_in_force(revision).await,
-            Some(_) => self.try_again("the terminal reports other values").await,
-            None => {}
+    /// `desired` is the revision that is wanted now.
+    pub(super) async fn parameters_reported(&mut self, agree: bool, desired: u64) -> Result<(), Ended> {
+        if let Some(Work { stage: Stage::Parameters { delivered: Some(delivered) }, .. }) = &mut self.work {
+            let Delivered { revision, disagreeing } = *delivered;
+            if agree {
+                self.parameters_in_force(revision).await;
+            } else if revision == desired && disagreeing < REPORTS_UNDER_WAY {
+                delivered.disagreeing = disagreeing.saturating_add(1);
+            } else {
+                self.try_again("the terminal reports other values").await;
+            }
         }
         self.look_for_work().await
     }
