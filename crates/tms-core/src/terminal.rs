@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{FirmwareId, MerchantId, Profile, Role, TerminalId};
 
+/// Most names of each kind that are kept of what a terminal has reported; one message holds no more.
+const MAX_REPORTED_NAMES: usize = 128;
+
 /// One enrolled terminal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Terminal {
@@ -89,8 +92,8 @@ pub struct Reported {
 impl Reported {
     /// Takes over everything that a newer report mentions and keeps the rest.
     pub fn merge(&mut self, newer: Reported) {
-        self.parameters.extend(newer.parameters);
-        self.credentials.extend(newer.credentials);
+        add(&mut self.parameters, newer.parameters);
+        add(&mut self.credentials, newer.credentials);
         replace(&mut self.parameters_revision, newer.parameters_revision);
         replace(&mut self.firmware_version, newer.firmware_version);
         replace(&mut self.boot_count, newer.boot_count);
@@ -152,6 +155,15 @@ pub enum DeviceState {
     Fault,
 }
 
+/// Adds what is newer. Names come from the terminal: when it has given too many, only the latest stay.
+fn add<K: Ord, V>(known: &mut BTreeMap<K, V>, newer: BTreeMap<K, V>) {
+    let unknown = newer.keys().filter(|name| !known.contains_key(*name)).count();
+    if known.len().saturating_add(unknown) > MAX_REPORTED_NAMES {
+        known.clear();
+    }
+    known.extend(newer);
+}
+
 fn replace<T>(slot: &mut Option<T>, newer: Option<T>) {
     if newer.is_some() {
         *slot = newer;
@@ -161,6 +173,18 @@ fn replace<T>(slot: &mut Option<T>, newer: Option<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_terminal_that_invents_names_in_every_report_is_not_remembered_without_end() {
+        let mut known = Reported::default();
+        for n in 0..1_000 {
+            let parameters = (0..10).map(|k| (format!("p{n}_{k}"), "1".to_owned())).collect();
+            let credentials = [(format!("r{n}").parse().unwrap(), n)].into();
+            known.merge(Reported { parameters, credentials, ..Reported::default() });
+        }
+        assert!(known.parameters.len() <= MAX_REPORTED_NAMES && known.parameters.contains_key("p999_0"));
+        assert!(known.credentials.len() <= MAX_REPORTED_NAMES);
+    }
 
     #[test]
     fn a_partial_report_keeps_what_it_does_not_mention() {
