@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::Cursor,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -99,6 +100,17 @@ impl Site {
         let text = fs::read_to_string(&file).unwrap();
         assert_eq!(text.matches(from).count(), 1, "{from} in {text}");
         fs::write(file, text.replace(from, to)).unwrap();
+    }
+
+    /// Writes the ports that a server found free into the configuration, so that the next one has them.
+    pub fn keep_ports(&self, listeners: &[SocketAddr], api: SocketAddr) {
+        let file = self.config_file();
+        let mut text = fs::read_to_string(&file).unwrap();
+        // In the order in which they stand there.
+        for address in listeners.iter().chain([&api]) {
+            text = text.replacen("\"127.0.0.1:0\"", &format!("\"{address}\""), 1);
+        }
+        fs::write(file, text).unwrap();
     }
 
     /// The authority that issues certificates for this estate.

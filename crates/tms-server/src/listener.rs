@@ -157,7 +157,12 @@ impl Listener {
             let (app, endpoint, acceptor, drain) =
                 (Arc::clone(&app), self.endpoint.clone(), acceptor.clone(), drain.clone());
             tasks.spawn(async move {
-                if let Some((stream, peer)) = handshake(&app, &acceptor, stream, address).await {
+                let shaken = tokio::select! {
+                    // Nobody waits for the answer of a handshake: the peer connects again later.
+                    () = drain.cancelled() => None,
+                    shaken = handshake(&app, &acceptor, stream, address) => shaken,
+                };
+                if let Some((stream, peer)) = shaken {
                     session::serve(app, endpoint, stream, peer, drain).await;
                 }
                 drop(pass);

@@ -14,10 +14,10 @@ struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// What to log: a level, or a filter such as `tms_server=debug`.
-    #[arg(long, global = true, env = "TMS_LOG", value_name = "FILTER")]
+    #[arg(long, global = true, display_order = 900, env = "TMS_LOG", value_name = "FILTER")]
     log: Option<String>,
     /// Log as JSON lines.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 901)]
     log_json: bool,
 }
 
