@@ -11,6 +11,8 @@ use crate::{
     testing::{Estate, estate},
 };
 
+mod rotation;
+
 const TID: &str = "10000001";
 const IDLE: Duration = Duration::from_secs(300);
 
