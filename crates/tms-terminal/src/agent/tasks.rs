@@ -50,7 +50,10 @@ impl Agent {
             Command::Reboot => {
                 {
                     let mut machine = self.machine();
-                    machine.state.reboot = Some(key);
+                    if let Some(old) = machine.state.reboot.replace(key).filter(|old| *old != key) {
+                        let result = TaskResult::new(old.operation, old.step, Outcome::WRONG_STATE);
+                        machine.state.journal.finish(result.because("replaced by a newer request"));
+                    }
                     machine.save()?;
                 }
                 self.reboot = true;

@@ -184,3 +184,21 @@ fn results_that_the_host_did_not_take_are_sent_again_after_a_break() {
     assert_eq!(world.outcome().0, Outcome::UNKNOWN_COMMAND);
     assert!(state_is_whole(&world));
 }
+
+#[test]
+fn a_second_order_to_restart_leaves_the_first_with_a_result() {
+    let mut world = World::new("iso87");
+    let (first, second) = (world.task(1, 1, Command::Reboot), world.task(2, 1, Command::Reboot));
+    let mut agent = world.agent();
+    for task in [&first, &second] {
+        assert!(agent.take_task(task, true, world.now).unwrap());
+    }
+    world.boot();
+    let machine = world.machine();
+    let outcomes: Vec<_> = machine.state.journal.unacknowledged().map(|r| (r.operation, r.outcome)).collect();
+    assert_eq!(
+        outcomes,
+        [(first.operation, Outcome::WRONG_STATE), (second.operation, Outcome::DONE)],
+        "an entry without a result would hold its place in the journal for ever"
+    );
+}

@@ -185,11 +185,16 @@ security_counter = 1
         task
     }
 
+    /// The terminal's end of a new connection.
+    pub(super) fn agent(&self) -> Agent {
+        let session = TerminalSession::new(Arc::clone(&self.profile), Identity::new(TID, "102310060510002"));
+        Agent::new(Arc::clone(&self.machine), Arc::clone(&self.status), session, self.now)
+    }
+
     /// Runs one connection until nothing is left to do, the terminal ends it, or the line breaks
     /// after `frames` frames.
     pub(super) fn connect(&mut self, frames: usize) -> End {
-        let session = TerminalSession::new(Arc::clone(&self.profile), Identity::new(TID, "102310060510002"));
-        let mut agent = Agent::new(Arc::clone(&self.machine), Arc::clone(&self.status), session, self.now);
+        let mut agent = self.agent();
         let mut host = HostSession::new(Arc::clone(&self.profile), Some(TID.to_owned()));
         let end = self.exchange(&mut agent, &mut host, frames);
         if !matches!(end, End::Exit(Exit::PowerCut)) {
