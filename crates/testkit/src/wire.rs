@@ -186,6 +186,20 @@ impl Wire {
         }
     }
 
+    /// The next message of the host; `None` when it closes the connection.
+    pub async fn next_reply(&mut self) -> Option<Reply> {
+        let frame = self.hear().await.ok()??;
+        Some(self.read(&frame))
+    }
+
+    /// The message type that answers the message of a frame.
+    #[must_use]
+    pub fn reply_type(&self, frame: &[u8]) -> String {
+        let (frame, _) = self.framing().split(frame, MAX_FRAME_BYTES).unwrap().unwrap();
+        let mti = Message::peek_mti(self.profile.dialect(), frame.body).unwrap();
+        mti.response().unwrap().to_string()
+    }
+
     /// Asks something and gives what comes of it. What the host announces or pushes meanwhile is
     /// passed over.
     pub async fn ask(

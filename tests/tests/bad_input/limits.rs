@@ -46,6 +46,23 @@ async fn connections_over_the_limit_are_closed_at_once_and_counted_and_harm_nobo
     bystander.is_undisturbed().await;
 }
 
+#[tokio::test]
+async fn a_session_in_which_nothing_is_said_ends_and_others_go_on() {
+    let estate = Estate::with(|config| config.limits.idle_timeout_s = 1).await;
+    let mut bystander = estate.bystander(Speaks::UnionPay).await;
+    let terminal = estate.enrol("10000001", Speaks::UnionPay).await;
+    let mut silent = estate.wire(&terminal).await;
+    silent.sign_on().await;
+    until("the silent session to end", async || {
+        bystander.is_undisturbed().await;
+        (!estate.app().wake.is_connected(&terminal.id)).then_some(())
+    })
+    .await;
+    assert!(silent.is_closed_by_the_host().await.is_empty());
+    assert_eq!(estate.counters().frames_broken.get(), 0, "silence is no error");
+    bystander.is_undisturbed().await;
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn one_address_cannot_take_the_connections_of_others() {

@@ -87,6 +87,42 @@ async fn a_message_without_any_one_of_its_mandatory_fields_is_refused_and_counte
 }
 
 #[tokio::test]
+async fn no_change_of_a_byte_of_a_good_message_disturbs_the_server_or_anybody_else() {
+    for speaks in Speaks::ALL {
+        let estate = Estate::start().await;
+        let mut bystander = estate.bystander(speaks).await;
+        let terminal = estate.enrol("10000001", speaks).await;
+        let mut wire = estate.wire(&terminal).await;
+        wire.sign_on().await;
+        let echo = wire.request(|session, now| session.echo(now));
+        for (_, frame) in requests(&mut wire) {
+            // The length stays: a wrong one is a matter of frames.
+            for at in (2..frame.len()).step_by(3) {
+                let mut changed = frame.clone();
+                changed[at] ^= 1 << (at % 8);
+                if wire.try_send(&changed).await.is_err() || wire.try_send(&echo).await.is_err() {
+                    wire = estate.wire(&terminal).await;
+                    continue;
+                }
+                // Whatever was said to that, the echo after it is answered, or the connection is over.
+                let mut answered = false;
+                while let Some(reply) = wire.next_reply().await {
+                    answered = reply.code() == "00" && reply.mti == wire.reply_type(&echo);
+                    if answered {
+                        break;
+                    }
+                }
+                if !answered {
+                    wire = estate.wire(&terminal).await;
+                }
+            }
+        }
+        assert_eq!(estate.counters().store_errors.get(), 0);
+        bystander.is_undisturbed().await;
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_message_type_is_refused_and_counted_and_the_session_goes_on() {
     for speaks in Speaks::ALL {
         let estate = Estate::start().await;

@@ -66,6 +66,32 @@ async fn is_resumed_after(stop: Stop, speaks: Speaks) {
 }
 
 #[tokio::test]
+async fn a_terminal_killed_in_the_middle_of_a_transfer_goes_on_where_it_was() {
+    for speaks in Speaks::ALL {
+        let estate = Estate::start().await;
+        let terminal = estate.enrol("10000001", speaks).await;
+        let mut scenario = terminal.scenario();
+        scenario.faults.delay_ms = 1;
+        let handle = estate.run_signed_on(scenario).await;
+        let firmware = estate.publish(&Release::new("2.0.0", IMAGE_BYTES)).await;
+        let operation = service::assign_firmware(estate.app(), &terminal.id, &firmware.id).await.unwrap();
+        until("half of the image to be sent", async || {
+            (estate.counters().block_bytes.get() > IMAGE_BYTES as u64 / 2).then_some(())
+        })
+        .await;
+        // Its process is gone without a word; what was saved is what there is.
+        drop(handle);
+        let handle = estate.run(terminal.scenario());
+        done(&estate, operation.id).await;
+        let now = handle.snapshot();
+        assert_eq!((now.firmware_version.as_str(), now.boot_count), ("2.0.0", 3));
+        assert_eq!(now.link.resumed_transfers, 1);
+        let sent = estate.counters().block_bytes.get();
+        assert!(sent < IMAGE_BYTES as u64 * 3 / 2, "{sent} bytes for an image of {IMAGE_BYTES}");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_breaks_again_and_again_only_delays_a_transfer() {
     for speaks in Speaks::ALL {
         let estate = Estate::start().await;

@@ -13,6 +13,7 @@ mod reboot;
 mod repeats;
 mod rotation;
 mod shutdown;
+mod soak;
 
 use testkit::{Estate, until};
 use tms_core::{Operation, OperationId, OperationState, Terminal, TerminalId};

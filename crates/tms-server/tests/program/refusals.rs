@@ -140,18 +140,21 @@ async fn a_damaged_vault_key_or_trust_root_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn folders_that_cannot_be_written_are_refused_with_what_to_do() {
-    let site = Site::new().await;
+async fn folders_that_cannot_be_written_are_refused_with_what_to_do_and_a_running_server_goes_on() {
+    let estate = Estate::start().await;
+    let mut bystander = estate.bystander(Speaks::UnionPay).await;
+    let site = estate.site();
     std::fs::write(site.path("server/file"), "").unwrap();
     site.edit("folder = \"data/objects\"", "folder = \"file/objects\"");
-    let sentence = refusal(&site).await;
+    let sentence = refusal(site).await;
     assert!(sentence.starts_with("the object folder DIR/file/objects cannot be written: "), "{sentence}");
     assert!(sentence.ends_with("give the user that runs the server write access to it"), "{sentence}");
 
     site.edit("folder = \"file/objects\"", "folder = \"data/objects\"");
     site.edit("sqlite:data/estate.db", "sqlite:file/estate.db");
-    let sentence = refusal(&site).await;
+    let sentence = refusal(site).await;
     assert!(sentence.starts_with("the database DIR/file/estate.db cannot be written: "), "{sentence}");
+    bystander.is_undisturbed().await;
 }
 
 #[tokio::test]
