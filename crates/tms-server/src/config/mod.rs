@@ -193,7 +193,8 @@ fn check_listener(listener: file::Listener, folder: &Path) -> Result<Listener, W
                 .parse()
                 .map_err(|error: iso8583::framing::FramingNameError| (text.span(), error.to_string()))?;
             if framing == Framing::None {
-                let reason = "framing `none` cannot tell where a message ends on a connection; use one with a length";
+                let reason =
+                    "framing `none` cannot tell where a message ends on a connection; use one with a length";
                 return Err((text.span(), reason.to_owned()));
             }
             Some(framing)

@@ -1,6 +1,6 @@
 //! One terminal's connection: a thin driver around [`HostSession`], and what the estate answers.
 //!
-//! Modules: [`stream`] reads and writes, [`work`] is the operation being carried out, `answers`
+//! Modules: [`stream`] reads and writes, `work` is the operation being carried out, `answers`
 //! turns requests into store calls and replies, `images` and `logs` serve and take files.
 
 mod answers;

@@ -1,0 +1,312 @@
+//! The one operation that a session carries out at a time: leased from the store, offered to the
+//! terminal (pushed, or announced for the terminal to ask), and moved on by its results.
+
+mod ending;
+mod results;
+mod rotation;
+
+use jiff::{SignedDuration, Timestamp};
+use tms_core::{Operation, OperationKind, OperationState, TerminalId};
+use tms_proto::{
+    PendingWork,
+    parameters::Push,
+    task::{Command, Task},
+};
+use tracing::info;
+
+use super::{Ended, Session};
+use crate::session::images::image_file;
+
+use rotation::Rotation;
+
+/// How long a session without work waits before it asks the store again. A wake-up is faster, but
+/// may come while the store fails, or while another session still holds the operation.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(60);
+/// How much longer than an answer a lease lasts.
+const LEASE_MARGIN: SignedDuration = SignedDuration::from_secs(30);
+
+/// Reports that may have been on their way when a terminal was given its parameters: one of each kind.
+/// What they tell is from before.
+const REPORTS_UNDER_WAY: u32 = 2;
+
+/// The operation in hand.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(super) operation: Operation,
+    stage: Stage,
+    /// When the terminal's silence counts as a failed attempt; `None` until the terminal has the task.
+    deadline: Option<Timestamp>,
+    lease_end: Timestamp,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The terminal fetches its parameters, or is pushed them.
+    Parameters {
+        /// What the terminal has been given, so that a report tells the outcome.
+        delivered: Option<Delivered>,
+    },
+    /// One task.
+    Task(Task),
+    /// A rotation, step by step.
+    Rotation(Box<Rotation>),
+}
+
+/// Parameters that the terminal fetched.
+#[derive(Debug, Clone, Copy)]
+struct Delivered {
+    revision: u64,
+    /// Reports of other values since then.
+    disagreeing: u32,
+}
+
+/// Why an operation cannot even begin.
+#[derive(Debug, thiserror::Error)]
+enum Impossible {
+    #[error(transparent)]
+    Store(#[from] tms_store::StoreError),
+    #[error("{0}")]
+    Reason(String),
+    /// Its effect is there already: only its last state was not written.
+    #[error("already done")]
+    Done,
+}
+
+impl Work {
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        self.deadline
+    }
+
+    pub(super) fn task(&self) -> Option<Task> {
+        match &self.stage {
+            Stage::Parameters { .. } => None,
+            Stage::Task(task) => Some(task.clone()),
+            Stage::Rotation(r) => r.machine.task(&r.sealed, r.challenge),
+        }
+    }
+
+    /// The firmware package that the terminal may read because of this operation.
+    pub(super) fn firmware(&self) -> Option<&tms_core::FirmwareId> {
+        match &self.operation.kind {
+            OperationKind::InstallFirmware { firmware } => Some(firmware),
+            _ => None,
+        }
+    }
+
+    fn pending(&self) -> Option<PendingWork> {
+        // What the terminal has taken and works on is not announced again.
+        if self.operation.state == OperationState::Accepted {
+            return None;
+        }
+        match &self.stage {
+            Stage::Parameters { delivered: Some(_) } => None,
+            Stage::Parameters { delivered: None } => Some(PendingWork::Parameters),
+            Stage::Task(_) | Stage::Rotation(_) => Some(PendingWork::Task),
+        }
+    }
+}
+
+impl Session {
+    /// Takes up the next operation if none is in hand, and offers it.
+    pub(super) async fn look_for_work(&mut self) -> Result<(), Ended> {
+        let Some(terminal) = self.terminal.clone() else { return Ok(()) };
+        self.look_due = self.app.now().saturating_add(LOOK_AGAIN).unwrap_or(Timestamp::MAX);
+        while self.work.is_none() && (self.protocol.is_signed_on() || !self.protocol.profile().pushes()) {
+            let now = self.app.now();
+            let lease_end = self.lease_end(now);
+            let leased = self.app.store.lease_next(&terminal, &self.holder, lease_end, now).await;
+            let Some(operation) = self.or_log(leased).flatten() else { break };
+            match self.stage(&terminal, &operation).await {
+                Ok(stage) => {
+                    self.work = Some(Work { operation, stage, deadline: None, lease_end });
+                    self.offer().await?;
+                }
+                Err(Impossible::Store(error)) => {
+                    self.store_failed(&error);
+                    let released = self.app.store.release_lease(operation.id, &self.holder).await;
+                    self.or_log(released);
+                    break;
+                }
+                Err(Impossible::Reason(reason)) => self.fail(&operation, reason).await,
+                Err(Impossible::Done) => {
+                    let done = self.app.store.transition(operation.id, OperationState::Done, None, now).await;
+                    if self.or_log(done).is_none() {
+                        break;
+                    }
+                    self.count_end(OperationState::Done);
+                }
+            }
+        }
+        self.announce();
+        Ok(())
+    }
+
+    /// Something changed for the terminal: work in hand that ended meanwhile, for example cancelled
+    /// in favour of a newer operation, makes room for what is next.
+    pub(super) async fn take_wake_up(&mut self) -> Result<(), Ended> {
+        if let Some(id) = self.work.as_ref().map(|w| w.operation.id) {
+            let stored = self.app.store.operation(id).await;
+            if self.or_log(stored).flatten().is_some_and(|operation| !operation.is_open()) {
+                info!(operation = %id, "operation ended meanwhile");
+                self.work = None;
+            }
+        }
+        self.look_for_work().await
+    }
+
+    /// Says in every reply what waits.
+    pub(super) fn announce(&mut self) {
+        let pending = self.work.as_ref().and_then(Work::pending);
+        self.protocol.set_pending(pending);
+    }
+
+    /// Notes that the terminal fetched its parameters.
+    pub(super) async fn parameters_fetched(&mut self, revision: u64) {
+        if let Some(Work { stage: Stage::Parameters { delivered }, .. }) = &mut self.work {
+            *delivered = Some(Delivered { revision, disagreeing: 0 });
+            self.work_fetched().await;
+        }
+    }
+
+    /// Notes that the terminal fetched its task.
+    pub(super) async fn work_fetched(&mut self) {
+        let deadline = self.answer_deadline();
+        let Some(work) = &mut self.work else { return };
+        work.deadline = Some(deadline);
+        if work.operation.state == OperationState::Queued {
+            // If this write fails the deadline offers it again.
+            let _ = self.move_to(OperationState::Sent, None).await;
+        }
+        self.announce();
+    }
+
+    /// Whether the operation in hand is a change of parameters.
+    pub(super) fn is_setting_parameters(&self) -> bool {
+        matches!(&self.work, Some(Work { stage: Stage::Parameters { .. }, .. }))
+    }
+
+    /// Extends the time that a long operation has, because it visibly goes on.
+    pub(super) fn work_goes_on(&mut self) {
+        let deadline = self.answer_deadline();
+        if let Some(work) = &mut self.work {
+            work.deadline = Some(deadline);
+        }
+    }
+
+    /// Renews the lease of the work in hand before it ends; work whose lease was lost is dropped.
+    pub(super) async fn keep_lease(&mut self) {
+        let now = self.app.now();
+        let renewed = self.lease_end(now);
+        let Some(work) = &self.work else { return };
+        let length = renewed.duration_since(now);
+        if work.lease_end.duration_since(now) > length.checked_div(2).unwrap_or(length) {
+            return;
+        }
+        match self.app.store.extend_lease(work.operation.id, &self.holder, renewed).await {
+            Ok(()) => {
+                if let Some(work) = &mut self.work {
+                    work.lease_end = renewed;
+                }
+            }
+            Err(tms_store::StoreError::Conflict { .. } | tms_store::StoreError::NotFound { .. }) => {
+                info!(terminal = self.name(), "lease lost; another session has the operation");
+                self.work = None;
+            }
+            Err(error) => self.store_failed(&error),
+        }
+    }
+
+    /// Offers the work again, or gives it up, when the terminal stayed silent.
+    pub(super) async fn work_timeout(&mut self, now: Timestamp) -> Result<(), Ended> {
+        if self.work.as_ref().and_then(Work::deadline).is_some_and(|at| at <= now) {
+            self.try_again("the terminal did not answer in time").await;
+            self.look_for_work().await?;
+        }
+        Ok(())
+    }
+
+    /// At the end of a session: what was told may be told again by the next one.
+    pub(super) async fn put_work_back(&mut self) -> tms_store::Result<()> {
+        if let Some(work) = self.work.take().filter(|w| w.operation.state != OperationState::Queued) {
+            let queued = OperationState::Queued;
+            match self.app.store.transition(work.operation.id, queued, None, self.app.now()).await {
+                // Ended meanwhile, for example cancelled: nothing to put back.
+                Ok(_) | Err(tms_store::StoreError::IllegalTransition { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.app.store.release_leases(&self.holder).await?;
+        Ok(())
+    }
+
+    async fn stage(&self, terminal: &TerminalId, operation: &Operation) -> Result<Stage, Impossible> {
+        let task = |command| Stage::Task(Task { operation: *operation.id.as_uuid(), step: 1, command });
+        Ok(match &operation.kind {
+            OperationKind::SetParameters { .. } => Stage::Parameters { delivered: None },
+            OperationKind::Reboot => task(Command::Reboot),
+            OperationKind::CollectLogs { max_bytes } => {
+                task(Command::CollectLogs { max_bytes: (*max_bytes).min(self.app.limits.log_bundle_bytes) })
+            }
+            OperationKind::InstallFirmware { firmware } => {
+                let record = self.app.store.firmware(firmware).await?;
+                let record =
+                    record.ok_or_else(|| Impossible::Reason(format!("package {firmware} is gone")))?;
+                let mut sha256 = [0; 32];
+                hex::decode_to_slice(&record.sha256, &mut sha256)
+                    .map_err(|_| Impossible::Reason(format!("package {firmware} has a damaged hash")))?;
+                task(Command::InstallFirmware {
+                    file: image_file(firmware),
+                    size_bytes: record.size_bytes,
+                    sha256,
+                })
+            }
+            OperationKind::RotateCredential { role, generation } => {
+                Stage::Rotation(Box::new(self.rotation(terminal, operation, role, *generation).await?))
+            }
+        })
+    }
+
+    /// Sends the work where the host may speak first.
+    async fn offer(&mut self) -> Result<(), Ended> {
+        if !self.protocol.profile().pushes() {
+            return Ok(());
+        }
+        let now = self.app.now();
+        let deadline = self.answer_deadline();
+        let Some(work) = &mut self.work else { return Ok(()) };
+        work.deadline = Some(deadline);
+        if !self.protocol.can_push() {
+            // Too much is unanswered: the deadline offers it again.
+            return Ok(());
+        }
+        match work.task() {
+            Some(task) => self.protocol.push_command(task, now)?,
+            None => {
+                let (id, terminal) = (*work.operation.id.as_uuid(), work.operation.terminal.clone());
+                let stored = self.app.store.terminal(&terminal).await;
+                let Some(desired) = self.or_log(stored).flatten().map(|t| t.desired) else { return Ok(()) };
+                let (revision, values) = (desired.parameters_revision, desired.parameters);
+                let push = Push { operation: id, revision, values };
+                self.protocol.push_parameters(push, now)?;
+            }
+        }
+        if self.work.as_ref().is_some_and(|w| w.operation.state == OperationState::Queued) {
+            // If this write fails the deadline offers it again.
+            let _ = self.move_to(OperationState::Sent, None).await;
+        }
+        Ok(())
+    }
+
+    fn answer_deadline(&self) -> Timestamp {
+        let wait = i64::try_from(self.app.limits.operation_timeout_s).unwrap_or(i64::MAX);
+        self.app.now().saturating_add(SignedDuration::from_secs(wait)).unwrap_or(Timestamp::MAX)
+    }
+
+    /// A lease outlives every deadline of the session that holds it: it ends with the session, or
+    /// by itself when the node died.
+    fn lease_end(&self, now: Timestamp) -> Timestamp {
+        let idle = i64::try_from(self.app.limits.idle_timeout_s).unwrap_or(i64::MAX);
+        now.saturating_add(SignedDuration::from_secs(idle).saturating_add(LEASE_MARGIN))
+            .unwrap_or(Timestamp::MAX)
+    }
+}

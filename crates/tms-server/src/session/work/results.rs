@@ -1,0 +1,147 @@
+//! What the terminal says to the work it was given.
+
+use tms_core::{OperationKind, OperationState, Reported, TerminalId};
+use tms_proto::{
+    Refusal,
+    parameters::Push,
+    task::{Outcome, Task, TaskResult},
+};
+
+use super::{Delivered, REPORTS_UNDER_WAY, Stage, Work};
+use crate::session::{Ended, Session};
+
+impl Session {
+    /// After a report: a delivered change of parameters ends when the terminal reports the values.
+    /// `desired` is the revision that is wanted now.
+    pub(in crate::session) async fn parameters_reported(
+        &mut self,
+        agree: bool,
+        desired: u64,
+    ) -> Result<(), Ended> {
+        if let Some(Work { stage: Stage::Parameters { delivered: Some(delivered) }, .. }) = &mut self.work {
+            let Delivered { revision, disagreeing } = *delivered;
+            if agree {
+                self.parameters_in_force(revision).await;
+            } else if revision == desired && disagreeing < REPORTS_UNDER_WAY {
+                delivered.disagreeing = disagreeing.saturating_add(1);
+            } else {
+                self.try_again("the terminal reports other values").await;
+            }
+        }
+        self.look_for_work().await
+    }
+
+    /// Ends a change of parameters. What a terminal cannot report is known by the revision.
+    pub(in crate::session) async fn parameters_in_force(&mut self, revision: u64) {
+        let Some(terminal) = self.terminal.clone() else { return };
+        let known = Reported { parameters_revision: Some(revision), ..Reported::default() };
+        let recorded = self.app.store.record_report(&terminal, known, self.app.now()).await;
+        if self.or_log(recorded).is_some() {
+            let _ = self.finish(OperationState::Done, None).await;
+        }
+    }
+
+    /// The terminal answered a pushed command.
+    pub(in crate::session) async fn command_answered(
+        &mut self,
+        task: &Task,
+        refusal: Option<Refusal>,
+    ) -> Result<(), Ended> {
+        let current = self.work.as_ref().and_then(Work::task);
+        let same = current.is_some_and(|c| c.operation == task.operation && c.step == task.step);
+        match refusal {
+            None if same => drop(self.move_to(OperationState::Accepted, None).await),
+            Some(refusal) if same && !refusal.may_retry() => {
+                let _ = self.give_up(format!("the terminal refused the command: {refusal}")).await;
+            }
+            // Busy: the deadline offers it again. Another task's answer: its result tells.
+            _ => {}
+        }
+        self.look_for_work().await
+    }
+
+    /// The terminal answered pushed parameters: they are in force, or refused.
+    pub(in crate::session) async fn push_answered(
+        &mut self,
+        push: &Push,
+        refusal: Option<Refusal>,
+    ) -> Result<(), Ended> {
+        let current = self.work.as_ref().map(|w| *w.operation.id.as_uuid());
+        if current == Some(push.operation) {
+            match refusal {
+                None => self.parameters_in_force(push.revision).await,
+                Some(refusal) if refusal.may_retry() => {}
+                Some(refusal) => {
+                    let _ = self.give_up(format!("the terminal refused the parameters: {refusal}")).await;
+                }
+            }
+        }
+        self.look_for_work().await
+    }
+
+    /// Takes a result. `Ok` is what to answer once everything is durable.
+    pub(in crate::session) async fn take_result(
+        &mut self,
+        terminal: &TerminalId,
+        result: &TaskResult,
+    ) -> Result<(), Refusal> {
+        let id = tms_core::OperationId::from_uuid(result.operation);
+        let in_hand = self.work.as_ref().is_some_and(|w| w.operation.id == id);
+        if !in_hand {
+            return self.take_late_result(terminal, id, result).await;
+        }
+        if result.outcome == Outcome::ACCEPTED {
+            self.move_to(OperationState::Accepted, None).await?;
+            self.work_goes_on();
+            return Ok(());
+        }
+        if matches!(&self.work, Some(Work { stage: Stage::Rotation(_), .. })) {
+            return self.take_rotation_result(terminal, result).await;
+        }
+        if result.outcome.is_done() {
+            self.finish(OperationState::Done, some_text(&result.reason)).await
+        } else {
+            self.give_up(sentence(result)).await
+        }
+    }
+
+    /// A result of an operation that this session does not hold: from before a break, or repeated.
+    pub(in crate::session) async fn take_late_result(
+        &mut self,
+        terminal: &TerminalId,
+        id: tms_core::OperationId,
+        result: &TaskResult,
+    ) -> Result<(), Refusal> {
+        let stored = self.app.store.operation(id).await.map_err(|e| self.store_refusal(&e))?;
+        let operation = stored.filter(|o| o.terminal == *terminal).ok_or(Refusal::NotFound)?;
+        if !operation.is_open() || result.outcome == Outcome::ACCEPTED {
+            return Ok(());
+        }
+        if matches!(operation.kind, OperationKind::RotateCredential { .. }) {
+            // Its turn comes in this session; the step is then asked again and answered again.
+            return Ok(());
+        }
+        let (to, detail) = match result.outcome.is_done() {
+            true => (OperationState::Done, some_text(&result.reason)),
+            false => (OperationState::Failed, Some(sentence(result))),
+        };
+        self.app
+            .store
+            .transition(id, to, detail, self.app.now())
+            .await
+            .map_err(|e| self.store_refusal(&e))?;
+        self.count_end(to);
+        Ok(())
+    }
+}
+
+fn some_text(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn sentence(result: &TaskResult) -> String {
+    match result.reason.as_str() {
+        "" => result.outcome.to_string(),
+        reason => format!("{}: {reason}", result.outcome),
+    }
+}
