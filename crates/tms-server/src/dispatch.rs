@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 /// The connected terminals of this node.
 #[derive(Debug, Default)]
 pub struct Wake {
+    connections: AtomicU64,
     sessions: Mutex<HashMap<TerminalId, Vec<Arc<Place>>>>,
 }
 
@@ -28,14 +29,21 @@ impl Wake {
         }
     }
 
-    /// Registers a session until the subscription is dropped. Sessions that the terminal had
-    /// before are told that they are over: it has one connection, and the newest is the live one.
+    /// The number of a connection that was accepted now; later ones have higher numbers.
+    pub fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Registers the session of a connection until the subscription is dropped. A terminal has one
+    /// connection, and the newest is the live one: sessions of the others are told that they are
+    /// over. Handshakes take their time, so the newest session need not be of the newest connection.
     #[must_use]
-    pub fn subscribe(self: &Arc<Self>, terminal: TerminalId) -> Subscription {
-        let place = Arc::new(Place::default());
+    pub fn subscribe(self: &Arc<Self>, terminal: TerminalId, connection: u64) -> Subscription {
+        let place = Arc::new(Place { connection, ..Place::default() });
         let mut sessions = self.lock();
         let places = sessions.entry(terminal.clone()).or_default();
-        for older in places.iter() {
+        for other in places.iter() {
+            let older = if other.connection > connection { &place } else { other };
             older.superseded.notify_one();
         }
         places.push(Arc::clone(&place));
@@ -70,6 +78,7 @@ impl Wake {
 
 #[derive(Debug, Default)]
 struct Place {
+    connection: u64,
     notify: Notify,
     superseded: Notify,
     signed_on: AtomicBool,
@@ -120,7 +129,7 @@ mod tests {
     async fn a_wake_up_reaches_the_session_that_subscribed() {
         let wake = Arc::new(Wake::default());
         let id: TerminalId = "10000001".parse().unwrap();
-        let session = wake.subscribe(id.clone());
+        let session = wake.subscribe(id.clone(), wake.next_connection());
         wake.terminal(&id);
         session.woken().await;
         assert_eq!(wake.connected(), 1);
@@ -130,17 +139,29 @@ mod tests {
     async fn an_older_session_learns_that_it_is_over() {
         let wake = Arc::new(Wake::default());
         let id: TerminalId = "10000001".parse().unwrap();
-        let old = wake.subscribe(id.clone());
-        let _new = wake.subscribe(id.clone());
+        let old = wake.subscribe(id.clone(), 1);
+        let _new = wake.subscribe(id.clone(), 2);
         old.superseded().await;
+    }
+
+    #[tokio::test]
+    async fn a_session_that_began_late_does_not_end_the_one_of_a_newer_connection() {
+        let wake = Arc::new(Wake::default());
+        let id: TerminalId = "10000001".parse().unwrap();
+        let (first, second) = (wake.next_connection(), wake.next_connection());
+        let new = wake.subscribe(id.clone(), second);
+        let old = wake.subscribe(id.clone(), first);
+        old.superseded().await;
+        let ended = tokio::time::timeout(std::time::Duration::from_millis(10), new.superseded()).await;
+        assert!(ended.is_err());
     }
 
     #[test]
     fn a_dropped_session_is_forgotten_and_its_successor_is_not() {
         let wake = Arc::new(Wake::default());
         let id: TerminalId = "10000001".parse().unwrap();
-        let old = wake.subscribe(id.clone());
-        let new = wake.subscribe(id.clone());
+        let old = wake.subscribe(id.clone(), 1);
+        let new = wake.subscribe(id.clone(), 2);
         drop(old);
         assert!(wake.is_connected(&id));
         drop(new);

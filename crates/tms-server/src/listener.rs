@@ -154,13 +154,14 @@ impl Listener {
                 continue;
             };
             app.counters.connections.increment();
+            let number = app.wake.next_connection();
             let (app, endpoint, acceptor, drain) =
                 (Arc::clone(&app), self.endpoint.clone(), acceptor.clone(), drain.clone());
             tasks.spawn(async move {
                 let shaken = tokio::select! {
                     // Nobody waits for the answer of a handshake: the peer connects again later.
                     () = drain.cancelled() => None,
-                    shaken = handshake(&app, &acceptor, stream, address) => shaken,
+                    shaken = handshake(&app, &acceptor, stream, address, number) => shaken,
                 };
                 if let Some((stream, peer)) = shaken {
                     session::serve(app, endpoint, stream, peer, drain).await;
@@ -214,13 +215,14 @@ async fn handshake(
     acceptor: &TlsAcceptor,
     stream: TcpStream,
     address: SocketAddr,
+    number: u64,
 ) -> Option<(TlsStream<TcpStream>, PeerIdentity)> {
     // Small messages, each waited for: Nagle's delay would be added to every one.
     let _ = stream.set_nodelay(true);
     let limit = Duration::from_secs(app.limits.handshake_timeout_s);
     let outcome = timeout(limit, acceptor.accept(stream)).await;
     let reason = match outcome {
-        Ok(Ok(stream)) => match peer_identity(&stream, address) {
+        Ok(Ok(stream)) => match peer_identity(&stream, address, number) {
             Some(peer) => return Some((stream, peer)),
             None => {
                 app.counters.handshakes_certificate.increment();
@@ -251,12 +253,13 @@ fn count_handshake(app: &App, error: &std::io::Error) {
     }
 }
 
-fn peer_identity(stream: &TlsStream<TcpStream>, address: SocketAddr) -> Option<PeerIdentity> {
+fn peer_identity(stream: &TlsStream<TcpStream>, address: SocketAddr, number: u64) -> Option<PeerIdentity> {
     let (_, connection) = stream.get_ref();
     let certificate = connection.peer_certificates()?.first()?;
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     let common_name = parsed.subject().iter_common_name().next()?.as_str().ok()?.to_owned();
-    Some(PeerIdentity { common_name, sha256: hex::encode(tms_crypto::sha256(certificate)), address })
+    let sha256 = hex::encode(tms_crypto::sha256(certificate));
+    Some(PeerIdentity { common_name, sha256, address, connection: number })
 }
 
 fn certificates(path: &std::path::Path) -> Result<Vec<CertificateDer<'static>>, ListenError> {

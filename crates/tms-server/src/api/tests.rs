@@ -237,7 +237,7 @@ async fn a_terminal_that_cannot_be_is_refused_with_its_reason() {
 async fn a_parameter_change_is_accepted_with_its_revision_and_operation() {
     let client = client().await;
     let tid = client.estate.terminal("10000001").await;
-    let session = client.estate.app.wake.subscribe(tid.clone());
+    let session = client.estate.app.wake.subscribe(tid.clone(), 1);
     let path = "/api/v1/terminals/10000001/parameters";
     let (status, body) =
         client.call("PATCH", path, Some(json!({"set": {"timeout_s": "045", "tip_allowed": "yes"}}))).await;

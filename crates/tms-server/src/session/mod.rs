@@ -45,6 +45,8 @@ pub struct PeerIdentity {
     pub sha256: String,
     /// For the log.
     pub address: std::net::SocketAddr,
+    /// Number of the connection, which tells older from newer.
+    pub connection: u64,
 }
 
 /// Why a session ended.
@@ -124,7 +126,7 @@ impl Session {
         Ok(Self {
             protocol,
             holder: holder_name(),
-            subscription: terminal.as_ref().map(|id| app.wake.subscribe(id.clone())),
+            subscription: terminal.as_ref().map(|id| app.wake.subscribe(id.clone(), peer.connection)),
             last_heard: app.now(),
             look_due: app.now(),
             terminal,

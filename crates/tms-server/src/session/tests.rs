@@ -45,6 +45,7 @@ async fn session(estate: &Estate) -> Session {
         common_name: TID.to_owned(),
         sha256: hex::encode(tms_crypto::sha256(TID.as_bytes())),
         address: ([127, 0, 0, 1], 1).into(),
+        connection: estate.app.wake.next_connection(),
     };
     let mut session = Session::start(Arc::clone(&estate.app), endpoint, peer).await.unwrap();
     session.look_for_work().await.unwrap();

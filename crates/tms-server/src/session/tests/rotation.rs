@@ -117,6 +117,7 @@ impl Scene {
             common_name: TID.to_owned(),
             sha256: hex::encode(tms_crypto::sha256(TID.as_bytes())),
             address: ([127, 0, 0, 1], 1).into(),
+            connection: self.estate.app.wake.next_connection(),
         };
         let mut host = Session::start(Arc::clone(&self.estate.app), endpoint, peer).await.unwrap();
         host.look_for_work().await.unwrap();
