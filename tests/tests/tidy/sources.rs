@@ -15,7 +15,6 @@ const LONGER: &[(&str, &str)] = &[
         "both machines of a rotation and the properties that hold between them",
     ),
     ("crates/tms-server/src/api/tests.rs", "one test for each answer of the interface"),
-    ("crates/tms-server/src/session/work.rs", "the one operation in hand, from its lease to its end"),
 ];
 
 /// The code of a file without comments and without its tests.
