@@ -64,6 +64,30 @@ async fn a_package_with_any_part_changed_is_refused_at_publishing_and_counted() 
     bystander.is_undisturbed().await;
 }
 
+#[tokio::test]
+async fn a_package_larger_than_the_limit_is_refused_while_it_comes_and_counted_and_leaves_nothing() {
+    let estate = Estate::with(|config| config.limits.firmware_bytes = 10_000).await;
+    let mut bystander = estate.bystander(Speaks::UnionPay).await;
+    let rest = estate.rest().await;
+    // The first is over the limit for an image, the second for whatever comes.
+    for (refused, size_bytes) in (1..).zip([10_001, 1_000_000]) {
+        let package = estate.site().package(&Release::new("2.0.0", size_bytes));
+        let (status, problem) = rest.upload("/api/v1/firmware", package).await;
+        assert_eq!((status, problem["code"].as_str()), (413, Some("body_too_large")), "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        let expected = "more than 10000 bytes, which is the limit (limits.firmware_bytes)";
+        assert!(detail.contains(expected), "{detail}");
+        assert_counted!(estate, firmware_refused, refused);
+    }
+    let incoming = estate.app().objects.path("incoming");
+    until("nothing to be left", async || (std::fs::read_dir(&incoming).unwrap().count() == 0).then_some(()))
+        .await;
+    let (status, _) =
+        rest.upload("/api/v1/firmware", estate.site().package(&Release::new("2.0.0", 10_000))).await;
+    assert_eq!(status, 201, "exactly as large as allowed");
+    bystander.is_undisturbed().await;
+}
+
 /// A terminal that has been assigned an image, and the image was changed before it could fetch it.
 async fn assigned(
     estate: &Estate,

@@ -29,7 +29,7 @@ pub(super) async fn publish(State(app): State<Arc<App>>, body: Body) -> Result<R
         let piece = piece.map_err(|error| {
             Problem::new(400, "body_incomplete", format!("the upload broke off: {error}; send it again"))
         })?;
-        upload.write(&piece).await?;
+        upload.write(&app, &piece).await?;
     }
     let record = upload.finish(&app).await?;
     Ok((StatusCode::CREATED, Json(FirmwareView::from(record))).into_response())

@@ -55,10 +55,11 @@ impl Upload {
     ///
     /// # Errors
     /// `TooLarge` as soon as the limit is passed; `Objects` if the disk is full or fails.
-    pub async fn write(&mut self, piece: &[u8]) -> Result<(), ServiceError> {
+    pub async fn write(&mut self, app: &App, piece: &[u8]) -> Result<(), ServiceError> {
         self.written = self.written.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
         if self.written > self.max_bytes {
-            return Err(ServiceError::TooLarge { max_bytes: self.max_bytes });
+            app.counters.firmware_refused.increment();
+            return Err(ServiceError::TooLarge { max_bytes: app.limits.firmware_bytes });
         }
         Ok(self.file.write_all(piece).await?)
     }
