@@ -130,3 +130,59 @@ impl Line {
         Some(usize::try_from(cut_at.saturating_sub(before)).unwrap_or(0).min(bytes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A host that says everything back.
+    async fn echoing() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (mut from, mut to) = stream.into_split();
+                tokio::spawn(async move { tokio::io::copy(&mut from, &mut to).await });
+            }
+        });
+        address
+    }
+
+    /// What comes back of some bytes before the connection ends.
+    async fn comes_back(proxy: &Proxy, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut back = Vec::new();
+        let _ = crate::soon("the end", stream.read_to_end(&mut back)).await;
+        back
+    }
+
+    #[tokio::test]
+    async fn a_line_carries_everything_until_it_is_cut_and_then_exactly_so_much() {
+        let proxy = Proxy::to(echoing().await).await;
+        let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+        let mut back = [0; 5];
+        stream.write_all(b"hello").await.unwrap();
+        stream.read_exact(&mut back).await.unwrap();
+        assert_eq!((&back, proxy.passed(), proxy.cuts()), (b"hello", 10, 0));
+        // Ten bytes there, and of those that come back only two.
+        proxy.cut_after(12);
+        stream.write_all(b"0123456789").await.unwrap();
+        let mut rest = Vec::new();
+        let _ = crate::soon("the cut", stream.read_to_end(&mut rest)).await;
+        assert_eq!((rest.as_slice(), proxy.cuts()), (b"01".as_slice(), 1));
+    }
+
+    #[tokio::test]
+    async fn a_line_that_was_cut_carries_the_next_connection() {
+        let proxy = Proxy::to(echoing().await).await;
+        proxy.cut_after(0);
+        assert_eq!(comes_back(&proxy, b"lost").await, b"");
+        let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+        stream.write_all(b"again").await.unwrap();
+        let mut back = [0; 5];
+        stream.read_exact(&mut back).await.unwrap();
+        assert_eq!((&back, proxy.cuts()), (b"again", 1));
+    }
+}

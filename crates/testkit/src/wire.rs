@@ -8,7 +8,7 @@ use iso8583::{
 };
 use jiff::Timestamp;
 use rustls::{
-    AlertDescription, ClientConfig, RootCertStore,
+    AlertDescription, ClientConfig, RootCertStore, SupportedProtocolVersion,
     client::Resumption,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
@@ -80,7 +80,32 @@ impl Wire {
         tid: &str,
         certificate: Option<&Certificate>,
     ) -> io::Result<Self> {
-        let connector = TlsConnector::from(client_config(site, certificate));
+        Self::handshake(tcp, site, speaks, tid, certificate, rustls::DEFAULT_VERSIONS).await
+    }
+
+    /// The same as a client that knows TLS 1.2 only, as many terminals do.
+    ///
+    /// # Errors
+    /// When the handshake fails; a bad certificate already fails there.
+    pub async fn over_tls_1_2(
+        tcp: TcpStream,
+        site: &Site,
+        speaks: Speaks,
+        tid: &str,
+        certificate: Option<&Certificate>,
+    ) -> io::Result<Self> {
+        Self::handshake(tcp, site, speaks, tid, certificate, &[&rustls::version::TLS12]).await
+    }
+
+    async fn handshake(
+        tcp: TcpStream,
+        site: &Site,
+        speaks: Speaks,
+        tid: &str,
+        certificate: Option<&Certificate>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> io::Result<Self> {
+        let connector = TlsConnector::from(client_config(site, certificate, versions));
         tcp.set_nodelay(true)?;
         let name = ServerName::try_from("127.0.0.1").unwrap();
         let stream = soon("the TLS handshake", connector.connect(name, tcp)).await?;
@@ -302,13 +327,17 @@ impl Wire {
     }
 }
 
-fn client_config(site: &Site, certificate: Option<&Certificate>) -> Arc<ClientConfig> {
+fn client_config(
+    site: &Site,
+    certificate: Option<&Certificate>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     let authority = crate::site::read(&site.authority_file());
     roots.add(CertificateDer::from_pem_slice(&authority).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(roots);
     let mut config = match certificate {

@@ -3,6 +3,7 @@
 use rustls::AlertDescription;
 use testkit::{Certificate, Estate, Speaks, Terminal, Wire, until};
 use tms_terminal::{Failure, FailureKind};
+use tokio::net::TcpStream;
 
 use crate::assert_counted;
 
@@ -71,6 +72,22 @@ async fn a_certificate_that_is_not_valid_yet_or_not_for_clients_is_refused_and_c
         assert!(format!("{alert:?}").contains("Certificate"), "{alert:?}");
         assert_counted!(estate, handshakes_certificate, shown);
     }
+    bystander.is_undisturbed().await;
+}
+
+#[tokio::test]
+async fn a_terminal_with_tls_1_2_only_is_served_with_a_good_certificate_and_refused_with_a_bad_one() {
+    let estate = Estate::start().await;
+    let mut bystander = estate.bystander(Speaks::UnionPay).await;
+    let terminal = estate.enrol("10000001", Speaks::UnionPay).await;
+    let connect = async |certificate: &Certificate| {
+        let tcp = TcpStream::connect(estate.address(Speaks::UnionPay)).await.unwrap();
+        Wire::over_tls_1_2(tcp, estate.site(), Speaks::UnionPay, "10000001", Some(certificate)).await
+    };
+    connect(&terminal.certificate()).await.unwrap().sign_on().await;
+    let error = connect(&Certificate::expired(estate.site(), "10000001")).await.unwrap_err();
+    assert!(error.to_string().contains("CertificateExpired"), "{error}");
+    assert_counted!(estate, handshakes_certificate, 1);
     bystander.is_undisturbed().await;
 }
 

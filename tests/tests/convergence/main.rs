@@ -7,6 +7,7 @@
     reason = "helpers of tests are tests too"
 )]
 
+mod expiry;
 mod firmware;
 mod parameters;
 mod reboot;

@@ -188,6 +188,11 @@ async fn a_new_estate_overwrites_nothing_and_says_so() {
         format!("{} is not empty; `init` overwrites nothing, so name a new folder", folder.path().display())
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    let below_a_file = folder.path().join("thesis.txt/estate");
+    let refused = ended(program().arg("init").arg(&below_a_file)).await;
+    let sentence = refused.refusal();
+    assert!(sentence.starts_with(&below_a_file.display().to_string()), "{sentence}");
+    assert!(sentence.ends_with("choose a folder that you may write to"), "{sentence}");
 }
 
 #[tokio::test]
