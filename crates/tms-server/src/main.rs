@@ -14,7 +14,7 @@ struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// What to log: a level, or a filter such as `tms_server=debug`.
-    #[arg(long, global = true, display_order = 900, env = "TMS_LOG", value_name = "FILTER")]
+    #[arg(long, global = true, display_order = 900, env = "TMS_LOG", value_name = "FILTER", value_parser = log_filter)]
     log: Option<String>,
     /// Log as JSON lines.
     #[arg(long, global = true, display_order = 901)]
@@ -118,6 +118,14 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Checks a log filter, so that a wrong one is not silently another.
+fn log_filter(text: &str) -> Result<String, String> {
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error}; use a level (error, warn, info, debug, trace) or TARGET=LEVEL")),
+    }
+}
+
 /// A server tells what it does; a demo has its own display and shows only what goes wrong.
 fn start_log(arguments: &Arguments) {
     let standard = match arguments.command {
@@ -127,8 +135,7 @@ fn start_log(arguments: &Arguments) {
         Command::Demo(_) | Command::DemoFleet { .. } => "error",
         _ => "warn",
     };
-    let filter = EnvFilter::try_new(arguments.log.as_deref().unwrap_or(standard))
-        .unwrap_or_else(|_| EnvFilter::new(standard));
+    let filter = EnvFilter::new(arguments.log.as_deref().unwrap_or(standard));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
