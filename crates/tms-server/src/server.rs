@@ -206,3 +206,15 @@ async fn housekeeping(app: Arc<App>, drain: CancellationToken) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An embedding program starts the server on a task of its own.
+    #[test]
+    fn starting_is_a_future_that_can_be_spawned() {
+        fn spawnable<F: Future + Send>(_: impl FnOnce(&'static Config) -> F) {}
+        spawnable(start);
+    }
+}

@@ -86,7 +86,10 @@ impl SqliteStore {
 
 async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
     let supported = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-    MIGRATIONS.run(connection).await.map_err(|error| fault::from_migration(&error, path, supported))
+    // Not `run`: its bound on `Acquire` keeps the compiler from seeing that the future may move
+    // between threads, and then no caller's could. This is the way around that sqlx itself has.
+    let run = MIGRATIONS.run_direct(None, connection, false);
+    run.await.map_err(|error| fault::from_migration(&error, path, supported))
 }
 
 /// Makes the file if need be, before SQLite would with everybody's permissions.
