@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -13,6 +13,9 @@ use super::problem::Problem;
 use super::view::{FirmwareView, Page};
 use crate::app::App;
 use crate::service::Upload;
+
+/// What is read, and thrown away, of an upload that has been refused.
+const DISCARDED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Newest first.
 pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Page<FirmwareView>>, Problem> {
@@ -29,8 +32,23 @@ pub(super) async fn publish(State(app): State<Arc<App>>, body: Body) -> Result<R
         let piece = piece.map_err(|error| {
             Problem::new(400, "body_incomplete", format!("the upload broke off: {error}; send it again"))
         })?;
-        upload.write(&app, &piece).await?;
+        if let Err(refused) = upload.write(&app, &piece).await {
+            discard(pieces).await;
+            return Err(refused.into());
+        }
     }
     let record = upload.finish(&app).await?;
     Ok((StatusCode::CREATED, Json(FirmwareView::from(record))).into_response())
+}
+
+/// Reads on for a while without keeping anything: a client that still sends when the connection
+/// closes sees a broken pipe instead of the answer.
+async fn discard(mut pieces: BodyDataStream) {
+    let mut left = DISCARDED_BYTES;
+    while let Some(Ok(piece)) = pieces.next().await {
+        match left.checked_sub(piece.len()) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
 }
