@@ -13,6 +13,12 @@ pub enum Class {
     /// `an` and `anp`: letters, digits and space. (`an` proper has no space, but fixed fields are
     /// filled with spaces by nearly every sender.)
     Alphanumeric,
+    /// `s`: printable characters that are neither letters nor digits, and bytes from 0x80 on.
+    Special,
+    /// `as`: letters and special characters.
+    AlphabeticSpecial,
+    /// `ns`: digits and special characters.
+    NumericSpecial,
     /// `ans`: any text without control characters. Bytes from 0x80 on are allowed, because names
     /// and addresses travel in the national character set (GBK on UnionPay links).
     Text,
@@ -33,6 +39,9 @@ impl Class {
             Self::Numeric => "n",
             Self::Alphabetic => "a",
             Self::Alphanumeric => "an",
+            Self::Special => "s",
+            Self::AlphabeticSpecial => "as",
+            Self::NumericSpecial => "ns",
             Self::Text => "ans",
             Self::Track => "z",
             Self::SignedNumeric => "x+n",
@@ -45,6 +54,9 @@ impl Class {
             "n" => Self::Numeric,
             "a" => Self::Alphabetic,
             "an" | "anp" => Self::Alphanumeric,
+            "s" => Self::Special,
+            "as" => Self::AlphabeticSpecial,
+            "ns" => Self::NumericSpecial,
             "ans" => Self::Text,
             "z" => Self::Track,
             "x+n" => Self::SignedNumeric,
@@ -65,7 +77,10 @@ impl Class {
             Self::Numeric | Self::SignedNumeric => byte.is_ascii_digit(),
             Self::Alphabetic => byte.is_ascii_alphabetic() || byte == b' ',
             Self::Alphanumeric => byte.is_ascii_alphanumeric() || byte == b' ',
-            Self::Text => byte >= 0x20 && byte != 0x7F,
+            Self::Special => is_text(byte) && !byte.is_ascii_alphanumeric(),
+            Self::AlphabeticSpecial => is_text(byte) && !byte.is_ascii_digit(),
+            Self::NumericSpecial => is_text(byte) && !byte.is_ascii_alphabetic(),
+            Self::Text => is_text(byte),
             Self::Track => matches!(byte, b'0'..=b'?' | b'D'),
             Self::Binary => true,
         }
@@ -75,6 +90,11 @@ impl Class {
     pub(crate) const fn allows_nibble(self, nibble: u8) -> bool {
         nibble <= 9 || matches!(self, Self::Track)
     }
+}
+
+/// No control character.
+const fn is_text(byte: u8) -> bool {
+    byte >= 0x20 && byte != 0x7F
 }
 
 /// The sign of an `x+n` value.

@@ -1,34 +1,9 @@
 //! What can be wrong with a message, and where.
 
-use std::fmt;
-
 use crate::class::Class;
 use crate::mti::Mti;
-
-/// The place in a message that an error is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Path {
-    /// The message type indicator.
-    Mti,
-    /// The bitmap (field 1 and its continuation).
-    Bitmap,
-    /// A field by its number.
-    Field(u8),
-    /// The end of the message, after the last field.
-    End,
-}
-
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Mti => f.write_str("message type"),
-            Self::Bitmap => f.write_str("bitmap"),
-            Self::Field(number) => write!(f, "field {number}"),
-            Self::End => f.write_str("end of message"),
-        }
-    }
-}
+use crate::path::{MAX_DEPTH, Path, Tag};
+use crate::tlv::TlvReason;
 
 /// Why bytes are not a message of the dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,15 +89,91 @@ pub enum ParseReason {
     /// The bitmap announces a field the dialect does not have.
     #[error("the dialect has no such field")]
     Undefined,
-    /// A second bitmap that announces nothing, which building would leave out.
-    #[error("the second bitmap announces no field")]
+    /// A further bitmap that announces nothing, which building would leave out.
+    #[error("a further bitmap announces no field")]
     EmptySecondary,
+    /// The first bit of the bitmap, in dialects whose bitmap always has the same size.
+    #[error("the first bit of the bitmap is {} where the dialect has it {}", set(*.found), set(!.found))]
+    FirstBit {
+        /// Whether the bit is set in the message.
+        found: bool,
+    },
+    /// A tag that the dialect does not know, in a place where nothing tells how long its value is
+    /// or where the dialect refuses what it does not know.
+    #[error("tag {0} is not in the dialect's table")]
+    UnknownTag(Tag),
+    /// Bytes that are not BER-TLV data objects.
+    #[error("{0}")]
+    Tlv(TlvReason),
+    /// Structures inside structures, deeper than is read.
+    #[error("structures are nested more than {MAX_DEPTH} deep")]
+    TooDeep,
+    /// Content that the dialect's own structure refuses.
+    #[error("{0}")]
+    Own(&'static str),
     /// Bytes after the last field.
     #[error("{0} bytes follow the last field")]
     Trailing(usize),
     /// A message larger than [`MAX_MESSAGE_BYTES`](crate::MAX_MESSAGE_BYTES).
     #[error("the message has {0} bytes, more than any framing can carry")]
     TooLong(usize),
+}
+
+fn set(bit: bool) -> &'static str {
+    if bit { "set" } else { "clear" }
+}
+
+/// Why the value of a field is not of the type that was asked for. The value itself is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path} {kind}")]
+pub struct AccessError {
+    path: Path,
+    kind: AccessKind,
+}
+
+impl AccessError {
+    pub(crate) fn new(path: Path, kind: AccessKind) -> Self {
+        Self { path, kind }
+    }
+
+    /// The field or subfield that was asked for.
+    #[must_use]
+    pub fn path(&self) -> Path {
+        self.path
+    }
+
+    /// What the value is not.
+    #[must_use]
+    pub fn kind(&self) -> AccessKind {
+        self.kind
+    }
+}
+
+/// What a value is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccessKind {
+    /// Something other than decimal digits.
+    #[error("holds something other than decimal digits")]
+    NotDigits,
+    /// A number above what the type holds.
+    #[error("holds a number too large for the type asked for")]
+    TooLarge,
+    /// An amount that does not begin with `C` or `D`, in a field of class `x+n`.
+    #[error("does not begin with C or D, the sign of an amount")]
+    Sign,
+    /// Bytes that are not UTF-8 text.
+    #[error("holds text in another character set than UTF-8")]
+    NotUtf8,
+    /// Bytes where characters are asked for.
+    #[error("holds bytes, not characters")]
+    NotText,
+    /// No date, or none where the dialect says that the field has one.
+    #[error("holds no date or time of its form")]
+    NotADate,
+    /// The dialect names no `date` for the field.
+    #[error("has no date or time in the dialect")]
+    NoDatePattern,
 }
 
 /// Why a message cannot be built.
@@ -140,6 +191,30 @@ pub enum BuildError {
     /// A field that the dialect does not have; field 1 is the bitmap and is set by building.
     #[error("field {0}: the dialect has no such field that can be set")]
     Undefined(u8),
+    /// Parts for a field whose structure does not have them.
+    #[error("field {field}: the dialect has no subfield {step} there")]
+    NoPart {
+        /// The field's number.
+        field: u8,
+        /// The subfield asked for, at most 40 characters of it.
+        step: String,
+    },
+    /// A positional subfield given out of order: each begins where the one before it ends.
+    #[error("field {field}: subfields are given in order and without gaps, so .{expected} is next")]
+    PartOrder {
+        /// The field's number.
+        field: u8,
+        /// The subfield that would be next.
+        expected: usize,
+    },
+    /// A field that would stand after the message authentication code, or that code itself.
+    #[error("field {field} is set, and the MAC in field {mac} is the last field of a message")]
+    AfterMac {
+        /// The field that is set.
+        field: u8,
+        /// The field of the code.
+        mac: u8,
+    },
     /// A reply to something that has none.
     #[error("message type {0} has no response")]
     NoResponse(Mti),
@@ -175,6 +250,10 @@ pub enum ValueError {
     /// An odd number of digits in a field whose length counts bytes.
     #[error("needs an even number of digits, because its length counts bytes")]
     OddDigits,
+    /// An even number of digits that ends in (or begins with) the nibble by which readers know that
+    /// the number is odd.
+    #[error("has a digit that would be read as filler, because its length counts bytes")]
+    LikeFiller,
     /// A character that the class of the field does not have.
     #[error("character {at} is not allowed in a value of class {class}")]
     Character {

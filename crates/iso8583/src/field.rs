@@ -4,26 +4,46 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::class::Class;
-use crate::format::{Align, Binary, Digits, FieldFormat};
-use crate::mask::Sensitivity;
-use crate::text::escape;
+use crate::error::{AccessError, AccessKind, ParseError};
+use crate::format::{DateTime, FieldFormat};
+use crate::mask::{Sensitivity, hex_scrubbed, scrub_text};
+use crate::path::{Path, Step};
+use crate::structure::{Structure, Subfields};
+use crate::view::View;
 
-/// A field of a message, borrowed from the message's bytes.
+/// A field of a message or one of its subfields, borrowed from the message's bytes.
 ///
 /// `Display` and `Debug` mask what the dialect calls sensitive; [`Field::text`] does not.
 #[derive(Clone, Copy)]
 pub struct Field<'a> {
+    /// How the field itself is written; for a positional subfield see `view`, which has the
+    /// encoding of the field around it.
     pub(crate) format: &'a FieldFormat,
-    pub(crate) content: &'a [u8],
-    pub(crate) units: usize,
+    pub(crate) structure: &'a Structure,
+    pub(crate) view: View<'a>,
     pub(crate) sensitivity: Sensitivity,
+    pub(crate) path: Path,
+    /// Where the content begins in the message.
+    pub(crate) offset: usize,
 }
 
 impl<'a> Field<'a> {
-    /// The field's number, 2 to 128.
+    /// The number of the field, 2 to 192; for a subfield that of the field it is in.
     #[must_use]
     pub fn number(&self) -> u8 {
-        self.format.number
+        self.path.field().unwrap_or(self.format.number)
+    }
+
+    /// Where the field is in the message.
+    #[must_use]
+    pub fn path(&self) -> Path {
+        self.path
+    }
+
+    /// The last step to a subfield; `None` for a field.
+    #[must_use]
+    pub fn step(&self) -> Option<Step> {
+        self.path.steps().last().copied()
     }
 
     /// How the dialect writes the field.
@@ -32,22 +52,36 @@ impl<'a> Field<'a> {
         self.format
     }
 
-    /// The content on the wire, without a length prefix.
+    /// What is inside the field, in this message.
     #[must_use]
+    pub fn structure(&self) -> &'a Structure {
+        self.structure
+    }
+
+    /// The content on the wire, without a length prefix. For a subfield of packed digits these are
+    /// the bytes that hold it, possibly with half a byte of a neighbour.
+    #[must_use]
+    #[inline]
     pub fn bytes(&self) -> &'a [u8] {
-        self.content
+        if self.view.units == self.view.total { self.view.content } else { self.view.wire() }
+    }
+
+    /// Bytes from the beginning of the message (of the type indicator) to the content.
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.offset
     }
 
     /// Characters in the value: digits for packed numbers, bytes for class `b`.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.units
+        self.view.units
     }
 
     /// Whether the value has no character.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.units == 0
+        self.view.units == 0
     }
 
     /// Why the value must not be shown, in this message.
@@ -60,24 +94,123 @@ impl<'a> Field<'a> {
     ///
     /// Class `b` is lower-case hexadecimal. Other classes are the characters of the value: packed
     /// digits are unpacked and their filler is gone; packed track data uses the ISO/IEC 7811
-    /// characters, so the separator is `=`. Bytes that are not UTF-8 appear as `\xB2`; a value that
-    /// contains `\x` has it written `\x5Cx`. [`Builder::set`](crate::Builder::set) takes every
-    /// such text back to the same bytes.
+    /// characters, so the separator is `=`; EBCDIC is decoded. Bytes that are not UTF-8 appear as
+    /// `\xB2`; a value that contains `\x` has it written `\x5Cx`.
+    /// [`Builder::set`](crate::Builder::set) takes every such text back to the same bytes.
     #[must_use]
     pub fn text(&self) -> Cow<'a, str> {
-        self.part_text(0, self.units).unwrap_or_default()
+        self.view.text()
+    }
+
+    /// The value, **unmasked**: the bytes of class `b`, and one byte for each character otherwise
+    /// (digits in ASCII, text as it is on the wire or Latin-1 where that is EBCDIC).
+    /// [`Builder::set_bytes`](crate::Builder::set_bytes) takes it back.
+    #[must_use]
+    pub fn value(&self) -> Cow<'a, [u8]> {
+        self.view.value()
+    }
+
+    /// The value as UTF-8 text, **unmasked** and unescaped.
+    ///
+    /// # Errors
+    ///
+    /// For class `b`, and for text in another character set.
+    pub fn str(&self) -> Result<Cow<'a, str>, AccessError> {
+        if self.view.format.class == Class::Binary {
+            return Err(self.error(AccessKind::NotText));
+        }
+        match self.view.plain() {
+            Some(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => Ok(Cow::Borrowed(text)),
+                Err(_) => Err(self.error(AccessKind::NotUtf8)),
+            },
+            None => Ok(Cow::Owned(self.view.units().map(char::from).collect())),
+        }
+    }
+
+    /// The value as decimal digits, **unmasked**.
+    ///
+    /// # Errors
+    ///
+    /// When there is anything else in it.
+    pub fn digits(&self) -> Result<Cow<'a, str>, AccessError> {
+        if !self.view.units().all(|unit| unit.is_ascii_digit()) {
+            return Err(self.error(AccessKind::NotDigits));
+        }
+        self.str()
+    }
+
+    /// The value as a number.
+    ///
+    /// # Errors
+    ///
+    /// When it is not all digits, has none, or is larger than 64 bits hold.
+    pub fn u64(&self) -> Result<u64, AccessError> {
+        self.number_from(0)
+    }
+
+    /// The value as an amount in the smallest unit of its currency; negative for `x+n` with a `D`
+    /// (debit).
+    ///
+    /// # Errors
+    ///
+    /// When it is no number, begins with no sign where it should, or is too large.
+    pub fn amount(&self) -> Result<i64, AccessError> {
+        let signed = self.view.format.class == Class::SignedNumeric;
+        let amount = i64::try_from(self.number_from(usize::from(signed))?)
+            .map_err(|_| self.error(AccessKind::TooLarge))?;
+        match self.view.unit(0) {
+            Some(b'D') if signed => Ok(-amount),
+            Some(b'C') if signed => Ok(amount),
+            _ if signed => Err(self.error(AccessKind::Sign)),
+            _ => Ok(amount),
+        }
+    }
+
+    /// The value as the date or time that the dialect says it is.
+    ///
+    /// # Errors
+    ///
+    /// When the dialect does not say so, or the value is no such date.
+    pub fn date(&self) -> Result<DateTime, AccessError> {
+        let pattern = self.format.date().ok_or_else(|| self.error(AccessKind::NoDatePattern))?;
+        pattern.read(&self.view.value()).ok_or_else(|| self.error(AccessKind::NotADate))
     }
 
     /// The text of the positional subfield `part`, from 1; `None` when the dialect has no such
     /// subfield or the value ends before it.
     #[must_use]
     pub fn part(&self, part: u8) -> Option<Cow<'a, str>> {
-        let part = self.format.parts.get(usize::from(part).checked_sub(1)?)?;
+        self.positional(part).map(|view| view.text())
+    }
+
+    pub(crate) fn positional(&self, part: u8) -> Option<View<'a>> {
+        let Structure::Positional(parts) = self.structure else {
+            return None;
+        };
+        let part = parts.get(usize::from(part).checked_sub(1)?)?;
         let length = match part.length {
             Some(length) => length,
-            None => self.units.checked_sub(part.start).filter(|length| *length > 0)?,
+            None => self.view.units.checked_sub(part.start).filter(|length| *length > 0)?,
         };
-        self.part_text(part.start, length)
+        self.view.part(part.start, length)
+    }
+
+    /// The subfields one after the other. After an error nothing follows. Empty when the dialect
+    /// knows of no structure.
+    pub fn subfields(&self) -> impl Iterator<Item = Result<Field<'a>, ParseError>> + use<'a> {
+        Subfields::new(*self)
+    }
+
+    /// The first subfield that `step` names: a part number such as `3`, or a tag such as `9F06`.
+    #[must_use]
+    pub fn sub(&self, step: &str) -> Option<Field<'a>> {
+        self.subfields().map_while(Result::ok).find(|field| {
+            field.step().is_some_and(|found| match found {
+                Step::Part(number) => step.parse() == Ok(number),
+                Step::Tag(tag) => tag.is_named(step),
+            })
+        })
     }
 
     /// The text with what may not be shown replaced by `*`.
@@ -85,52 +218,35 @@ impl<'a> Field<'a> {
     pub fn masked(&self) -> Cow<'a, str> {
         if self.sensitivity.is_sensitive() {
             Cow::Owned(self.sensitivity.mask(&self.text()))
+        } else if self.view.format.class == Class::Binary {
+            Cow::Owned(hex_scrubbed(&self.view.value()))
         } else {
-            self.text()
+            match self.text() {
+                Cow::Borrowed(text) => scrub_text(text),
+                Cow::Owned(text) => Cow::Owned(scrub_text(&text).into_owned()),
+            }
         }
     }
 
-    fn part_text(&self, start: usize, length: usize) -> Option<Cow<'a, str>> {
-        let end = start.checked_add(length).filter(|end| *end <= self.units)?;
-        match (self.format.class, self.format.digits, self.format.binary) {
-            (Class::Binary, _, Binary::Raw) => Some(Cow::Owned(lower_hex(self.content.get(start..end)?))),
-            (Class::Binary, _, Binary::Hex) => {
-                let hex = self.content.get(start * 2..end * 2)?;
-                Some(Cow::Owned(hex.iter().map(|byte| char::from(byte.to_ascii_lowercase())).collect()))
-            }
-            (class, Digits::Bcd { align, .. }, _) if class.is_packable() => {
-                let (sign, packed) = self.content.split_at_checked(self.format.sign_len())?;
-                let digits = self.units.checked_sub(sign.len())?;
-                // The filler of an odd number of digits stands first when they are aligned right.
-                let filler = if align == Align::Right { digits % 2 } else { 0 };
-                let mut text = String::with_capacity(length);
-                for at in start..end {
-                    text.push(char::from(match at.checked_sub(sign.len()) {
-                        None => *sign.get(at)?,
-                        Some(digit) => b'0' + nibble(packed, filler + digit)?,
-                    }));
-                }
-                Some(Cow::Owned(text))
-            }
-            _ => Some(escape(self.content.get(start..end)?)),
+    fn number_from(&self, first: usize) -> Result<u64, AccessError> {
+        if self.view.units <= first {
+            return Err(self.error(AccessKind::NotDigits));
         }
+        self.view.units().skip(first).try_fold(0u64, |number, unit| {
+            let digit = unit.wrapping_sub(b'0');
+            if digit > 9 {
+                return Err(self.error(AccessKind::NotDigits));
+            }
+            number
+                .checked_mul(10)
+                .and_then(|number| number.checked_add(u64::from(digit)))
+                .ok_or_else(|| self.error(AccessKind::TooLarge))
+        })
     }
-}
 
-/// The packed digit at a place; the high half of a byte comes first.
-fn nibble(packed: &[u8], place: usize) -> Option<u8> {
-    let byte = packed.get(place / 2)?;
-    Some(if place.is_multiple_of(2) { byte >> 4 } else { byte & 0x0F })
-}
-
-fn lower_hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 0x0F));
+    fn error(&self, kind: AccessKind) -> AccessError {
+        AccessError::new(self.path, kind)
     }
-    text
 }
 
 impl fmt::Display for Field<'_> {
@@ -141,6 +257,6 @@ impl fmt::Display for Field<'_> {
 
 impl fmt::Debug for Field<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Field({}: {:?})", self.number(), self.masked())
+        write!(f, "Field({}: {:?})", self.path, self.masked())
     }
 }

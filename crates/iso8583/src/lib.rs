@@ -32,24 +32,35 @@ mod bitmap;
 mod builder;
 mod class;
 mod dialect;
+mod ebcdic;
 mod error;
 mod field;
 mod format;
 pub mod framing;
-mod mask;
+pub mod mask;
 mod message;
 mod mti;
+mod path;
+mod plan;
 mod read;
+mod scan;
+mod structure;
 mod text;
 pub mod tlv;
+mod view;
 mod write;
 
-pub use builder::Builder;
+pub use builder::{Builder, Content};
 pub use class::Class;
 pub use dialect::{BitmapEncoding, Dialect, DialectError, MtiEncoding};
-pub use error::{BuildError, ParseError, ParseReason, Path, ValueError};
+pub use error::{AccessError, AccessKind, BuildError, ParseError, ParseReason, ValueError};
 pub use field::Field;
-pub use format::{Align, Binary, Digits, FieldFormat, Length, LengthEncoding, Part, Unit};
+pub use format::{
+    Align, Binary, Charset, DatePattern, DateTime, Digits, FieldFormat, Fill, Length, LengthEncoding, Part,
+    Unit,
+};
 pub use mask::{MASK, Sensitivity};
-pub use message::{MAX_MESSAGE_BYTES, Message};
+pub use message::{Lenient, MAX_MESSAGE_BYTES, Message, Partial};
 pub use mti::{Mti, MtiError};
+pub use path::{MAX_DEPTH, Path, Step, SubPath, Tag};
+pub use structure::{Own, OwnStructure, Structure, Tags};

@@ -1,8 +1,7 @@
 //! What may not be shown, and what is shown in its place.
 
+use std::borrow::Cow;
 use std::fmt;
-
-use crate::mti::Mti;
 
 /// Why the value of a field must not be printed in full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +36,16 @@ impl Sensitivity {
             "private" => Self::Private,
             _ => return None,
         })
+    }
+
+    /// How a subfield marked `self` prints inside a field marked `around`. Where a structure names
+    /// its subfields one by one, a field that is only `private` as a whole opens up.
+    pub(crate) fn inside(self, around: Self, named: bool) -> Self {
+        match (self, around) {
+            (Self::None, Self::Private) if named => Self::None,
+            (Self::None, around) => around,
+            (own, _) => own,
+        }
     }
 
     /// Whether a value is masked at all.
@@ -83,42 +92,16 @@ impl fmt::Display for Sensitivity {
     }
 }
 
-/// A field that is sensitive in some messages only.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Rule {
-    pub(crate) field: u8,
-    /// Message types the rule is for; empty means all.
-    pub(crate) mtis: Vec<Mti>,
-    pub(crate) when: Option<When>,
-    pub(crate) kind: Sensitivity,
+/// A text without the card numbers that stand in it.
+#[must_use]
+pub fn scrub_text(text: &str) -> Cow<'_, str> {
+    Cow::Borrowed(text)
 }
 
-/// A further condition: the text at a path is one of these.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct When {
-    pub(crate) path: String,
-    pub(crate) values: Vec<String>,
-}
-
-impl Rule {
-    /// Whether the rule holds for a message of type `mti` that has `text` at the rule's path.
-    ///
-    /// Where the path is missing the rule holds: what cannot be told apart is not shown.
-    pub(crate) fn applies<'t, T: AsRef<str> + 't>(
-        &self,
-        mti: Mti,
-        text: impl FnOnce(&str) -> Option<T>,
-    ) -> bool {
-        if !self.mtis.is_empty() && !self.mtis.contains(&mti) {
-            return false;
-        }
-        match &self.when {
-            None => true,
-            Some(when) => {
-                text(&when.path).is_none_or(|found| when.values.iter().any(|value| value == found.as_ref()))
-            }
-        }
-    }
+/// Bytes in lower-case hexadecimal, without the card numbers that stand in them.
+#[must_use]
+pub fn hex_scrubbed(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -3,21 +3,27 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::bitmap::Bitmap;
+use crate::bitmap::{Bitmap, THIRD_FIELD, ThirdBitmap};
 use crate::dialect::Dialect;
-use crate::error::{ParseError, ParseReason, Path};
+use crate::error::{AccessError, ParseError, ParseReason};
 use crate::field::Field;
-use crate::format::FieldFormat;
+use crate::format::{DateTime, FieldFormat};
+use crate::mask::Sensitivity;
 use crate::mti::Mti;
-use crate::read::{self, Failure};
+use crate::path::Path;
+use crate::plan::{Extent, Plan};
+use crate::read::{self, Notes, Strict};
+use crate::structure::{self, Structure};
+use crate::view::View;
 
 /// The largest message body, in bytes: what a two-byte length can announce.
 pub const MAX_MESSAGE_BYTES: usize = 0xFFFF;
 
 /// A message that borrows the bytes it was read from.
 ///
-/// Reading is strict: whatever the dialect would not write in the same way is refused, so building
-/// the fields of an accepted message gives the same bytes again.
+/// Reading does not allocate. It is strict unless asked otherwise: whatever the dialect would not
+/// write in the same way is refused, so building the fields of an accepted message gives the same
+/// bytes again.
 ///
 /// `Debug` prints the fields with sensitive values masked.
 #[derive(Clone)]
@@ -26,17 +32,55 @@ pub struct Message<'a> {
     mti: Mti,
     bitmap: Bitmap,
     body: &'a [u8],
-    /// One for each field, in ascending order of field number.
-    spans: Vec<Span>,
+    /// Where the first field begins.
+    start: u16,
+    ends: Ends,
 }
 
-/// Where the content of a field is in the body, and how many characters it has. Bodies are at most
-/// [`MAX_MESSAGE_BYTES`] long, so 16 bits are enough.
-#[derive(Clone, Copy)]
-struct Span {
-    start: u16,
-    end: u16,
-    units: u16,
+/// Where each of the first fields ends, in the order of field numbers. Few messages have more;
+/// what comes after is found by walking on from the last.
+#[derive(Clone)]
+pub(crate) struct Ends([u16; Ends::KEPT]);
+
+impl Ends {
+    const KEPT: usize = 64;
+
+    #[inline]
+    pub(crate) fn set(&mut self, place: usize, end: usize) {
+        if let Some(kept) = self.0.get_mut(place) {
+            *kept = narrow(end);
+        }
+    }
+}
+
+/// What strict reading made of a message up to the first deviation.
+#[derive(Clone, Debug)]
+pub struct Partial<'a> {
+    /// The fields before the deviation; `None` when not even the bitmap could be read.
+    pub message: Option<Message<'a>>,
+    /// The deviation; `None` for a message that strict reading accepts.
+    pub error: Option<ParseError>,
+}
+
+/// What lenient reading made of a message.
+#[derive(Clone)]
+pub struct Lenient<'a> {
+    /// The fields that could be read, some perhaps with content that the dialect forbids.
+    pub message: Message<'a>,
+    /// All that strict reading would have refused, in the order of the bytes.
+    pub deviations: Vec<ParseError>,
+    /// What is left where reading had to stop, or what follows the last field.
+    pub rest: &'a [u8],
+}
+
+impl fmt::Debug for Lenient<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lenient")
+            .field("message", &self.message)
+            .field("deviations", &self.deviations)
+            .field("rest_bytes", &self.rest.len())
+            .finish()
+    }
 }
 
 impl<'a> Message<'a> {
@@ -46,40 +90,84 @@ impl<'a> Message<'a> {
     ///
     /// The first thing that `dialect` would not have written, with field and byte offset: a
     /// truncated field, a bad digit, a length above the maximum, an undefined field, a filler
-    /// nibble other than the dialect's, bytes after the last field.
+    /// nibble other than the dialect's, a structure that does not hold, bytes after the last
+    /// field. [`Message::parse_partial`] keeps the fields before it.
+    #[inline]
     pub fn parse(dialect: &'a Dialect, body: &'a [u8]) -> Result<Self, ParseError> {
-        if body.len() > MAX_MESSAGE_BYTES {
-            return Err(ParseError::new(Path::End, MAX_MESSAGE_BYTES, ParseReason::TooLong(body.len())));
-        }
-        let at = |path| move |error| error_at(body, path, error);
-        let (rest, mti) = read::mti(dialect.mti, body).map_err(at(Path::Mti))?;
-        let (mut rest, bitmap) = read::bitmap(dialect.bitmap, rest).map_err(at(Path::Bitmap))?;
-        let mut spans = Vec::with_capacity(bitmap.len());
-        for number in bitmap.iter() {
-            let path = Path::Field(number);
-            let Some(format) = dialect.field(number) else {
-                return Err(ParseError::new(path, body.len() - rest.len(), ParseReason::Undefined));
-            };
-            let (after, (content, units)) = read::field(format, rest).map_err(at(path))?;
-            let end = body.len() - after.len();
-            spans.push(Span { start: narrow(end - content.len()), end: narrow(end), units: narrow(units) });
-            rest = after;
-        }
-        if !rest.is_empty() {
-            return Err(ParseError::new(
-                Path::End,
-                body.len() - rest.len(),
-                ParseReason::Trailing(rest.len()),
-            ));
-        }
-        Ok(Self { dialect, mti, bitmap, body, spans })
+        check_size(body)?;
+        let (mti, bitmap, start) = read::head(dialect, body, &mut Strict)?;
+        let mut message = Self::empty(dialect, body, mti, bitmap, start);
+        read::fields(dialect, body, start, &mut message.bitmap, &mut message.ends, &mut Strict)?;
+        message.check_structures(&mut Strict)?;
+        Ok(message)
+    }
+
+    /// Reads as [`Message::parse`] does and keeps what was read before the first deviation.
+    #[must_use]
+    pub fn parse_partial(dialect: &'a Dialect, body: &'a [u8]) -> Partial<'a> {
+        let head = check_size(body).and_then(|()| read::head(dialect, body, &mut Strict));
+        let (mti, bitmap, start) = match head {
+            Ok(head) => head,
+            Err(error) => return Partial { message: None, error: Some(error) },
+        };
+        let mut message = Self::empty(dialect, body, mti, bitmap, start);
+        let error = read::fields(dialect, body, start, &mut message.bitmap, &mut message.ends, &mut Strict)
+            .and_then(|_| message.check_structures(&mut Strict))
+            .err();
+        Partial { message: Some(message), error }
+    }
+
+    /// Reads what can be read and lists every deviation from the dialect.
+    ///
+    /// Content of the wrong class or length, another filler nibble and structures that do not hold
+    /// are kept as they are. Where the place of the next field is not known any more, reading
+    /// stops.
+    ///
+    /// # Errors
+    ///
+    /// When message type or bitmap cannot be read.
+    pub fn parse_lenient(dialect: &'a Dialect, body: &'a [u8]) -> Result<Lenient<'a>, ParseError> {
+        check_size(body)?;
+        let mut deviations = Vec::new();
+        let (mti, bitmap, start) = read::head(dialect, body, &mut deviations)?;
+        let mut message = Self::empty(dialect, body, mti, bitmap, start);
+        let read =
+            read::fields(dialect, body, start, &mut message.bitmap, &mut message.ends, &mut deviations);
+        let end = match read {
+            Ok(end) => end,
+            Err(error) => {
+                deviations.push(error);
+                message.end()
+            }
+        };
+        // Notes of a list never stop the reading.
+        let _ = message.check_structures(&mut deviations);
+        deviations.sort_by_key(ParseError::offset);
+        Ok(Lenient { message, deviations, rest: body.get(end..).unwrap_or_default() })
     }
 
     /// The type of a message that need not be readable any further: what a format error is
     /// answered with. `None` when not even the type is.
     #[must_use]
     pub fn peek_mti(dialect: &Dialect, body: &[u8]) -> Option<Mti> {
-        read::mti(dialect.mti, body).ok().map(|(_, mti)| mti)
+        read::mti(dialect.mti, body).ok().map(|(mti, _)| mti)
+    }
+
+    #[inline]
+    fn empty(dialect: &'a Dialect, body: &'a [u8], mti: Mti, bitmap: Bitmap, start: usize) -> Self {
+        Self { dialect, mti, bitmap, body, start: narrow(start), ends: Ends([0; Ends::KEPT]) }
+    }
+
+    #[inline]
+    fn check_structures(&self, notes: &mut impl Notes) -> Result<(), ParseError> {
+        for number in self.bitmap.and(self.dialect.structured).iter() {
+            if let Some(field) = self.field(number)
+                && let Err(error) = structure::check(&field)
+            {
+                notes.note(error)?;
+            }
+        }
+        Ok(())
     }
 
     /// The message type.
@@ -102,74 +190,219 @@ impl<'a> Message<'a> {
 
     /// Whether the message carries field `number`.
     #[must_use]
+    #[inline]
     pub fn has(&self, number: u8) -> bool {
-        number > 1 && self.bitmap.contains(number)
+        self.bitmap.contains(number) && !self.is_bitmap(number)
+    }
+
+    /// Whether field `number` is not a field but the third bitmap.
+    fn is_bitmap(&self, number: u8) -> bool {
+        number == THIRD_FIELD && self.dialect.bitmap.third == ThirdBitmap::Field65
     }
 
     /// Field `number`, or `None` when the message does not carry it.
     #[must_use]
+    #[inline]
     pub fn field(&self, number: u8) -> Option<Field<'a>> {
-        let (format, content, units) = self.content(number)?;
-        let sensitivity = self.dialect.sensitivity(format, self.mti, |path| self.text(path));
-        Some(Field { format, content, units, sensitivity })
+        let (format, extent) = self.content(number)?;
+        self.make_field(number, format, extent)
     }
 
     /// All fields in ascending order of their numbers.
     pub fn fields(&self) -> impl Iterator<Item = Field<'a>> {
-        self.bitmap.iter().filter_map(|number| self.field(number))
+        let mut at = usize::from(self.start);
+        self.bitmap.iter().filter_map(move |number| {
+            let extent = self.plan(number).extent(self.body, at).ok()?;
+            at = extent.end;
+            self.make_field(number, self.dialect.field(number)?, extent)
+        })
     }
 
-    /// The unmasked text at a path: a field such as `"41"`, or a positional subfield such as
-    /// `"60.3"`. `None` when the message does not carry it or the path is not one.
-    ///
-    /// See [`Field::text`] for the form.
+    /// The field or subfield at a path: `"41"`, `"60.3"`, `"55/9F06"`, `"127.25.3"`. `None` when
+    /// the message does not carry it or the path is not one.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<Field<'a>> {
+        let end = path.find(['.', '/']).unwrap_or(path.len());
+        let (number, mut rest) = path.split_at_checked(end)?;
+        let mut field = self.field(number.parse().ok()?)?;
+        while !rest.is_empty() {
+            let step = rest.get(1..)?;
+            let end = step.find(['.', '/']).unwrap_or(step.len());
+            let (step, after) = step.split_at_checked(end)?;
+            field = field.sub(step)?;
+            rest = after;
+        }
+        Some(field)
+    }
+
+    /// The unmasked text at a path, in the form of [`Field::text`].
     #[must_use]
     pub fn text(&self, path: &str) -> Option<Cow<'a, str>> {
-        let (number, part) = match path.split_once('.') {
-            Some((number, part)) => (number, Some(part.parse().ok()?)),
-            None => (path, None),
-        };
-        let (format, content, units) = self.content(number.parse().ok()?)?;
-        // Sensitivity does not matter to unmasked text, and working it out may need this function.
-        let field = Field { format, content, units, sensitivity: format.sensitivity };
-        match part {
-            Some(part) => field.part(part),
-            None => Some(field.text()),
-        }
+        self.get(path).map(|field| field.text())
     }
 
     /// The content of field `number` as it is on the wire, after its length prefix.
     #[must_use]
+    #[inline]
     pub fn bytes(&self, number: u8) -> Option<&'a [u8]> {
-        self.content(number).map(|(_, content, _)| content)
+        self.content(number).and_then(|(_, extent)| self.body.get(extent.start..extent.end))
     }
 
-    fn content(&self, number: u8) -> Option<(&'a FieldFormat, &'a [u8], usize)> {
+    /// The number at a path: [`Field::u64`].
+    ///
+    /// # Errors
+    ///
+    /// When there is something else than a number.
+    pub fn u64(&self, path: &str) -> Result<Option<u64>, AccessError> {
+        self.get(path).map(|field| field.u64()).transpose()
+    }
+
+    /// The amount at a path: [`Field::amount`].
+    ///
+    /// # Errors
+    ///
+    /// When there is something else than an amount.
+    pub fn amount(&self, path: &str) -> Result<Option<i64>, AccessError> {
+        self.get(path).map(|field| field.amount()).transpose()
+    }
+
+    /// The digits at a path: [`Field::digits`].
+    ///
+    /// # Errors
+    ///
+    /// When there is something else than digits.
+    pub fn digits(&self, path: &str) -> Result<Option<Cow<'a, str>>, AccessError> {
+        self.get(path).map(|field| field.digits()).transpose()
+    }
+
+    /// The UTF-8 text at a path: [`Field::str`].
+    ///
+    /// # Errors
+    ///
+    /// When there are bytes, or text in another character set.
+    pub fn str(&self, path: &str) -> Result<Option<Cow<'a, str>>, AccessError> {
+        self.get(path).map(|field| field.str()).transpose()
+    }
+
+    /// The date or time at a path: [`Field::date`].
+    ///
+    /// # Errors
+    ///
+    /// When there is no date.
+    pub fn date(&self, path: &str) -> Result<Option<DateTime>, AccessError> {
+        self.get(path).map(|field| field.date()).transpose()
+    }
+
+    #[inline]
+    fn make_field(&self, number: u8, format: &'a FieldFormat, extent: Extent) -> Option<Field<'a>> {
+        Some(Field {
+            format,
+            structure: self.structure_of(number, format),
+            view: View::new(format, self.body.get(extent.start..extent.end)?, extent.units),
+            sensitivity: self.sensitivity_of(number, format),
+            path: Path::Field(number),
+            offset: extent.start,
+        })
+    }
+
+    #[inline]
+    fn sensitivity_of(&self, number: u8, format: &FieldFormat) -> Sensitivity {
+        if !self.dialect.ruled.contains(number) {
+            return format.sensitivity;
+        }
+        let mut rules = self.dialect.rules.iter().filter(|rule| rule.field == number);
+        // What cannot be told apart is not shown.
+        rules
+            .find(|rule| rule.applies(self.mti, true, |when, value| self.is(when, value)))
+            .map_or(format.sensitivity, |rule| rule.then)
+    }
+
+    #[inline]
+    fn structure_of(&self, number: u8, format: &'a FieldFormat) -> &'a Structure {
+        if !self.dialect.structured.contains(number) {
+            return &format.structure;
+        }
+        let mut rules = self.dialect.structure_rules.iter().filter(|rule| rule.field == number);
+        rules
+            .find(|rule| rule.applies(self.mti, false, |when, value| self.is(when, value)))
+            .map_or(&format.structure, |rule| &rule.then)
+    }
+
+    /// Whether the text at the path of a condition is `value`; `None` without such a path.
+    fn is(&self, when: &crate::dialect::When, value: &str) -> Option<bool> {
+        let (format, extent) = self.content(when.field)?;
+        let view = View::new(format, self.body.get(extent.start..extent.end)?, extent.units);
+        let view = match when.part {
+            None => view,
+            Some(part) => {
+                // The structure that a rule gives the field is not asked for: it may be this rule's.
+                let field = Field {
+                    format,
+                    structure: &format.structure,
+                    view,
+                    sensitivity: Sensitivity::None,
+                    path: Path::Field(when.field),
+                    offset: extent.start,
+                };
+                field.positional(part)?
+            }
+        };
+        Some(view.is_text(value))
+    }
+
+    #[inline]
+    fn plan(&self, number: u8) -> &'a Plan {
+        self.dialect.plans.get(usize::from(number)).unwrap_or(&Plan::UNDEFINED)
+    }
+
+    #[inline]
+    fn content(&self, number: u8) -> Option<(&'a FieldFormat, Extent)> {
         if !self.has(number) {
             return None;
         }
-        let span = self.spans.get(self.bitmap.rank(number))?;
-        let content = self.body.get(usize::from(span.start)..usize::from(span.end))?;
-        Some((self.dialect.field(number)?, content, usize::from(span.units)))
+        let rank = self.bitmap.rank(number);
+        let at = match rank.checked_sub(1) {
+            None => usize::from(self.start),
+            Some(before) => {
+                self.ends.0.get(before).map_or_else(|| self.walk_to(rank), |end| usize::from(*end))
+            }
+        };
+        Some((self.dialect.field(number)?, self.plan(number).extent(self.body, at).ok()?))
+    }
+
+    /// Where the field of a rank begins whose predecessor's end was not kept.
+    #[cold]
+    fn walk_to(&self, rank: usize) -> usize {
+        let kept = Ends::KEPT;
+        let mut at = self.ends.0.last().map_or(0, |end| usize::from(*end));
+        for number in self.bitmap.iter().skip(kept).take(rank - kept) {
+            at = self.plan(number).extent(self.body, at).map_or(at, |extent| extent.end);
+        }
+        at
+    }
+
+    /// Where the last field that was read ends.
+    fn end(&self) -> usize {
+        match self.bitmap.rank(u8::MAX).checked_sub(1) {
+            None => usize::from(self.start),
+            Some(last) if last < Ends::KEPT => self.ends.0.get(last).map_or(0, |end| usize::from(*end)),
+            Some(last) => self.walk_to(last + 1),
+        }
     }
 }
 
+#[inline]
+fn check_size(body: &[u8]) -> Result<(), ParseError> {
+    if body.len() > MAX_MESSAGE_BYTES {
+        return Err(ParseError::new(Path::End, MAX_MESSAGE_BYTES, ParseReason::TooLong(body.len())));
+    }
+    Ok(())
+}
+
+#[inline]
 fn narrow(within_body: usize) -> u16 {
-    // The body's length was checked, and no field has more characters than twice its bytes; a
-    // dialect limits a field to 65,535 characters.
+    // The body's length was checked.
     u16::try_from(within_body).unwrap_or(u16::MAX)
-}
-
-fn error_at(body: &[u8], path: Path, error: nom::Err<Failure<'_>>) -> ParseError {
-    match error {
-        nom::Err::Error(failure) | nom::Err::Failure(failure) => {
-            ParseError::new(path, body.len() - failure.rest.len(), failure.reason)
-        }
-        // Only streaming parsers ask for more, and none is used.
-        nom::Err::Incomplete(_) => {
-            ParseError::new(path, body.len(), ParseReason::Truncated { needed: 1, left: 0 })
-        }
-    }
 }
 
 impl fmt::Debug for Message<'_> {

@@ -1,25 +1,28 @@
-//! The grammar of a message as nom parsers over borrowed bytes.
+//! The grammar of a message: type, bitmaps, fields.
 //!
-//! Every parser accepts only what building writes, so that whatever is accepted can be built again
-//! to the same bytes.
+//! Strict reading accepts only what building writes, so that whatever is accepted can be built
+//! again to the same bytes. Lenient reading follows the same grammar and notes what it does not
+//! like.
 
 use nom::IResult;
 use nom::bytes::complete::take;
 use nom::error::ErrorKind;
 
-use crate::bitmap::Bitmap;
-use crate::class::{Class, is_sign};
-use crate::dialect::{BitmapEncoding, MtiEncoding};
-use crate::error::ParseReason;
-use crate::format::{Align, Binary, Digits, FieldFormat, Length, LengthEncoding, Unit};
+use crate::bitmap::{Bitmap, BitmapLayout, SecondBitmap, THIRD_FIELD, ThirdBitmap, split_announcement};
+use crate::dialect::{BitmapEncoding, Dialect, MtiEncoding};
+use crate::ebcdic;
+use crate::error::{ParseError, ParseReason};
+use crate::message::Ends;
 use crate::mti::Mti;
+use crate::path::Path;
+use crate::plan::{Fault, upper_hex};
 
 /// Where a parser stopped and why. The place is kept as the rest of the input, from which the
 /// offset follows.
 #[derive(Debug)]
-pub(crate) struct Failure<'a> {
-    pub(crate) rest: &'a [u8],
-    pub(crate) reason: ParseReason,
+struct Failure<'a> {
+    rest: &'a [u8],
+    reason: ParseReason,
 }
 
 impl<'a> nom::error::ParseError<&'a [u8]> for Failure<'a> {
@@ -34,265 +37,266 @@ impl<'a> nom::error::ParseError<&'a [u8]> for Failure<'a> {
 
 type Parsed<'a, T> = IResult<&'a [u8], T, Failure<'a>>;
 
+#[cold]
 fn fail<T>(rest: &[u8], reason: ParseReason) -> Parsed<'_, T> {
     Err(nom::Err::Failure(Failure { rest, reason }))
 }
 
-/// Exactly `needed` bytes.
-fn bytes(needed: usize, input: &[u8]) -> Parsed<'_, &[u8]> {
-    take(needed)(input).map_err(|_: nom::Err<Failure<'_>>| truncated(needed, input))
-}
-
 /// Exactly `N` bytes as an array.
+#[inline]
 fn array<const N: usize>(input: &[u8]) -> Parsed<'_, [u8; N]> {
-    match input.split_first_chunk::<N>() {
-        Some((array, rest)) => Ok((rest, *array)),
-        None => Err(truncated(N, input)),
+    match take::<_, _, Failure<'_>>(N)(input) {
+        Ok((rest, bytes)) => match bytes.first_chunk() {
+            Some(array) => Ok((rest, *array)),
+            None => fail(input, ParseReason::Truncated { needed: N, left: bytes.len() }),
+        },
+        Err(_) => fail(input, ParseReason::Truncated { needed: N, left: input.len() }),
     }
 }
 
-fn truncated(needed: usize, rest: &[u8]) -> nom::Err<Failure<'_>> {
-    nom::Err::Failure(Failure { rest, reason: ParseReason::Truncated { needed, left: rest.len() } })
-}
-
-pub(crate) fn mti(encoding: MtiEncoding, input: &[u8]) -> Parsed<'_, Mti> {
-    match encoding {
-        MtiEncoding::Ascii => {
-            let (rest, ascii) = array::<4>(input)?;
-            match Mti::from_digits(ascii.map(|byte| byte.wrapping_sub(b'0'))) {
-                Some(mti) => Ok((rest, mti)),
-                None => not_a_digit(input, &ascii),
-            }
+fn offset(whole: &[u8], error: nom::Err<Failure<'_>>) -> Fault {
+    match error {
+        nom::Err::Error(failure) | nom::Err::Failure(failure) => {
+            (whole.len().saturating_sub(failure.rest.len()), failure.reason)
         }
-        MtiEncoding::Bcd => {
-            let (rest, [high, low]) = array::<2>(input)?;
-            match Mti::from_digits([high >> 4, high & 0x0F, low >> 4, low & 0x0F]) {
-                Some(mti) => Ok((rest, mti)),
-                None => not_packed(input, &[high, low]),
-            }
-        }
+        // Only streaming parsers ask for more, and none is used.
+        nom::Err::Incomplete(_) => (whole.len(), ParseReason::Truncated { needed: 1, left: 0 }),
     }
 }
 
-fn not_a_digit<'a, T>(input: &'a [u8], ascii: &[u8]) -> Parsed<'a, T> {
-    let (at, byte) = find(ascii, |byte| !byte.is_ascii_digit());
-    fail(input.get(at..).unwrap_or_default(), ParseReason::NotADigit(byte))
-}
-
-fn not_packed<'a, T>(input: &'a [u8], packed: &[u8]) -> Parsed<'a, T> {
-    let (at, byte) = find(packed, |byte| !is_packed_decimal(byte));
-    fail(input.get(at..).unwrap_or_default(), ParseReason::NotPackedDigits(byte))
-}
-
-fn find(bytes: &[u8], wrong: impl Fn(u8) -> bool) -> (usize, u8) {
-    bytes.iter().copied().enumerate().find(|(_, byte)| wrong(*byte)).unwrap_or_default()
-}
-
-fn is_packed_decimal(byte: u8) -> bool {
-    byte >> 4 <= 9 && byte & 0x0F <= 9
-}
-
-pub(crate) fn bitmap(encoding: BitmapEncoding, input: &[u8]) -> Parsed<'_, Bitmap> {
-    let (rest, primary) = half_bitmap(encoding, input)?;
-    let bitmap = Bitmap::from_primary(primary);
-    if !bitmap.announces_secondary() {
-        return Ok((rest, bitmap));
-    }
-    let (end, secondary) = half_bitmap(encoding, rest)?;
-    let bitmap = bitmap.with_secondary(secondary);
-    if !bitmap.has_second_half() {
-        return fail(rest, ParseReason::EmptySecondary);
-    }
-    Ok((end, bitmap))
-}
-
-fn half_bitmap(encoding: BitmapEncoding, input: &[u8]) -> Parsed<'_, [u8; 8]> {
-    match encoding {
-        BitmapEncoding::Binary => array::<8>(input),
-        BitmapEncoding::Hex => {
-            let (rest, hex) = array::<16>(input)?;
-            let mut half = 0u64;
-            for (at, byte) in hex.into_iter().enumerate() {
-                let Some(nibble) = upper_hex(byte) else {
-                    return fail(input.get(at..).unwrap_or_default(), ParseReason::NotHex(byte));
-                };
-                half = half << 4 | u64::from(nibble);
-            }
-            Ok((rest, half.to_be_bytes()))
+/// The message type and the bytes it takes.
+#[inline]
+pub(crate) fn mti(encoding: MtiEncoding, body: &[u8]) -> Result<(Mti, usize), ParseError> {
+    match mti_parser(encoding, body) {
+        Ok((rest, mti)) => Ok((mti, body.len() - rest.len())),
+        Err(error) => {
+            let (at, reason) = offset(body, error);
+            Err(ParseError::new(Path::Mti, at, reason))
         }
     }
 }
 
-/// The value of one upper-case hexadecimal digit. Lower case would be built as upper case and is
-/// therefore not read.
-pub(crate) fn upper_hex(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
+#[inline]
+fn mti_parser(encoding: MtiEncoding, input: &[u8]) -> Parsed<'_, Mti> {
+    let zero = if encoding == MtiEncoding::Ebcdic { 0xF0 } else { b'0' };
+    if encoding == MtiEncoding::Bcd {
+        let (rest, [high, low]) = array::<2>(input)?;
+        return match Mti::from_digits([high >> 4, high & 0x0F, low >> 4, low & 0x0F]) {
+            Some(mti) => Ok((rest, mti)),
+            None => {
+                let first_is_fine = high >> 4 <= 9 && high & 0x0F <= 9;
+                let (at, byte) = if first_is_fine { (1, low) } else { (0, high) };
+                fail(input.get(at..).unwrap_or_default(), ParseReason::NotPackedDigits(byte))
+            }
+        };
+    }
+    let (rest, digits) = array::<4>(input)?;
+    match Mti::from_digits(digits.map(|byte| byte.wrapping_sub(zero))) {
+        Some(mti) => Ok((rest, mti)),
+        None => {
+            let at = digits.iter().position(|byte| byte.wrapping_sub(zero) > 9).unwrap_or_default();
+            let byte = digits.get(at).copied().unwrap_or_default();
+            fail(input.get(at..).unwrap_or_default(), ParseReason::NotADigit(byte))
+        }
     }
 }
 
-/// One field: its content on the wire and the number of characters in it.
-pub(crate) fn field<'a>(format: &FieldFormat, input: &'a [u8]) -> Parsed<'a, (&'a [u8], usize)> {
-    let (rest, units) = match format.length {
-        Length::Fixed(_) => (input, format.max_units()),
-        Length::Variable { prefix_digits, .. } => {
-            let (rest, said) = length(format.length_encoding, prefix_digits, input)?;
-            match units_of(format, said) {
-                Some(units) => (rest, units),
-                None => {
-                    let max = said_of(format, format.max_units());
-                    return fail(input, ParseReason::Length { length: said, max });
+/// Eight bytes of bitmap that begin at `at`, and where they end.
+#[inline]
+fn word(encoding: BitmapEncoding, body: &[u8], at: usize) -> Result<(u64, usize), Fault> {
+    let input = body.get(at..).unwrap_or_default();
+    match word_parser(encoding, input) {
+        Ok((rest, word)) => Ok((word, body.len() - rest.len())),
+        Err(error) => {
+            let (within, reason) = offset(input, error);
+            Err((at + within, reason))
+        }
+    }
+}
+
+#[inline]
+fn word_parser(encoding: BitmapEncoding, input: &[u8]) -> Parsed<'_, u64> {
+    if encoding == BitmapEncoding::Binary {
+        let (rest, bytes) = array::<8>(input)?;
+        return Ok((rest, u64::from_be_bytes(bytes)));
+    }
+    let (rest, hex) = array::<16>(input)?;
+    if encoding == BitmapEncoding::Hex
+        && let Some(word) = crate::scan::hex_word(hex)
+    {
+        return Ok((rest, word));
+    }
+    let mut word = 0u64;
+    for (at, byte) in hex.into_iter().enumerate() {
+        let digit =
+            if encoding == BitmapEncoding::EbcdicHex { ebcdic::hex_digit(byte) } else { upper_hex(byte) };
+        let Some(digit) = digit else {
+            return fail(input.get(at..).unwrap_or_default(), ParseReason::NotHex(byte));
+        };
+        word = word << 4 | u64::from(digit);
+    }
+    Ok((rest, word))
+}
+
+/// The bitmaps at the beginning of a message, and where they end.
+#[inline]
+fn bitmaps(
+    layout: BitmapLayout,
+    body: &[u8],
+    at: usize,
+    notes: &mut impl Notes,
+) -> Result<(Bitmap, usize), ParseError> {
+    let error = |(at, reason): Fault| ParseError::new(Path::Bitmap, at, reason);
+    let read = |at| word(layout.encoding, body, at).map_err(error);
+    let (first, mut end) = read(at)?;
+    let (first, announced) = split_announcement(first);
+    let mut words = [first, 0, 0];
+    let follows = match layout.second {
+        SecondBitmap::Chained => announced,
+        SecondBitmap::AlwaysClear | SecondBitmap::AlwaysSet => true,
+        SecondBitmap::Never => false,
+    };
+    let expected = match layout.second {
+        SecondBitmap::Chained => announced,
+        SecondBitmap::AlwaysSet => true,
+        SecondBitmap::AlwaysClear | SecondBitmap::Never => false,
+    };
+    if announced != expected {
+        notes.note(error((at, ParseReason::FirstBit { found: announced })))?;
+    }
+    if follows {
+        let start = end;
+        (words[1], end) = read(start)?;
+        if words[1] == 0 && layout.second == SecondBitmap::Chained {
+            notes.note(error((start, ParseReason::EmptySecondary)))?;
+        }
+        if layout.third == ThirdBitmap::Leading {
+            let (second, announced) = split_announcement(words[1]);
+            words[1] = second;
+            if announced {
+                let start = end;
+                (words[2], end) = read(start)?;
+                if words[2] == 0 {
+                    notes.note(error((start, ParseReason::EmptySecondary)))?;
                 }
             }
         }
-    };
-    let (end, content) = bytes(format.content_len(units), rest)?;
-    match check(format, content, units) {
-        Ok(()) => Ok((end, (content, units))),
-        Err((at, reason)) => fail(rest.get(at..).unwrap_or_default(), reason),
+    }
+    Ok((Bitmap::from_words(words), end))
+}
+
+/// The bitmap inside of a field, and where it ends. A second one follows when bit 1 says so.
+pub(crate) fn nested_bitmap(encoding: BitmapEncoding, content: &[u8]) -> Result<(Bitmap, usize), Fault> {
+    let layout = BitmapLayout { encoding, second: SecondBitmap::Chained, third: ThirdBitmap::None };
+    bitmaps(layout, content, 0, &mut Strict).map_err(|error| (error.offset(), error.reason()))
+}
+
+/// What becomes of something that the dialect would not have written.
+pub(crate) trait Notes {
+    /// Keeps the deviation and goes on, or gives it back to stop at it.
+    fn note(&mut self, deviation: ParseError) -> Result<(), ParseError>;
+}
+
+/// Stops at the first deviation.
+pub(crate) struct Strict;
+
+impl Notes for Strict {
+    #[inline]
+    fn note(&mut self, deviation: ParseError) -> Result<(), ParseError> {
+        Err(deviation)
     }
 }
 
-/// What the length prefix says, whatever it counts.
-fn length(encoding: LengthEncoding, prefix_digits: u8, input: &[u8]) -> Parsed<'_, usize> {
-    let width = prefix_width(encoding, prefix_digits);
-    let (rest, prefix) = bytes(width, input)?;
-    let mut said = 0usize;
-    for &byte in prefix {
-        // At most six digits or three bytes, so this stays far below overflow.
-        said = match encoding {
-            LengthEncoding::Ascii if byte.is_ascii_digit() => said * 10 + usize::from(byte - b'0'),
-            LengthEncoding::Ascii => return not_a_digit(input, prefix),
-            LengthEncoding::Bcd if is_packed_decimal(byte) => {
-                said * 100 + usize::from((byte >> 4) * 10 + (byte & 0x0F))
+/// Notes every deviation that need not end the reading.
+impl Notes for Vec<ParseError> {
+    fn note(&mut self, deviation: ParseError) -> Result<(), ParseError> {
+        self.push(deviation);
+        Ok(())
+    }
+}
+
+/// Type and bitmaps of a message, and where its fields begin.
+#[inline]
+pub(crate) fn head(
+    dialect: &Dialect,
+    body: &[u8],
+    notes: &mut impl Notes,
+) -> Result<(Mti, Bitmap, usize), ParseError> {
+    let (mti, at) = mti(dialect.mti, body)?;
+    let (bitmap, start) = bitmaps(dialect.bitmap, body, at, notes)?;
+    Ok((mti, bitmap, start))
+}
+
+/// The fields that `bitmap` announces, from byte `start` on. What was read stands in `bitmap` and
+/// `ends` also after an error.
+#[inline]
+pub(crate) fn fields(
+    dialect: &Dialect,
+    body: &[u8],
+    start: usize,
+    bitmap: &mut Bitmap,
+    ends: &mut Ends,
+    notes: &mut impl Notes,
+) -> Result<usize, ParseError> {
+    let mut at = start;
+    let mut numbers = bitmap.iter();
+    let mut count = 0;
+    while let Some(number) = numbers.next() {
+        let read = field(dialect, body, at, number, notes);
+        let end = match read {
+            Ok(end) => end,
+            Err(error) => {
+                *bitmap = bitmap.below(number);
+                return Err(error);
             }
-            LengthEncoding::Bcd => return not_packed(input, prefix),
-            LengthEncoding::Binary => said << 8 | usize::from(byte),
         };
-    }
-    Ok((rest, said))
-}
-
-/// Bytes of a length prefix.
-pub(crate) fn prefix_width(encoding: LengthEncoding, prefix_digits: u8) -> usize {
-    let digits = usize::from(prefix_digits);
-    match encoding {
-        LengthEncoding::Ascii => digits,
-        LengthEncoding::Bcd | LengthEncoding::Binary => digits.div_ceil(2),
-    }
-}
-
-/// Characters of a value whose length prefix says `said`; `None` when no value of the field has
-/// that length.
-fn units_of(format: &FieldFormat, said: usize) -> Option<usize> {
-    let per_unit = unit_len(format);
-    let sign = format.sign_len();
-    let units = match per_unit {
-        PerByte::One => said,
-        PerByte::Two => said.checked_sub(sign)? * 2 + sign,
-        PerByte::Half => said.is_multiple_of(2).then_some(said / 2)?,
-    };
-    (units >= sign && units <= format.max_units()).then_some(units)
-}
-
-/// What the length prefix says for a value of `units` characters.
-pub(crate) fn said_of(format: &FieldFormat, units: usize) -> usize {
-    match format.unit {
-        Unit::Characters => units,
-        Unit::Bytes => format.content_len(units),
-    }
-}
-
-/// Characters for each counted unit of a length.
-enum PerByte {
-    One,
-    Two,
-    Half,
-}
-
-fn unit_len(format: &FieldFormat) -> PerByte {
-    match (format.unit, format.class, format.digits, format.binary) {
-        (Unit::Bytes, Class::Binary, _, Binary::Hex) => PerByte::Half,
-        (Unit::Bytes, class, Digits::Bcd { .. }, _) if class.is_packable() => PerByte::Two,
-        _ => PerByte::One,
-    }
-}
-
-/// Checks the content of a field; an error carries the offset in the content.
-fn check(format: &FieldFormat, content: &[u8], units: usize) -> Result<(), (usize, ParseReason)> {
-    match (format.class, format.digits, format.binary) {
-        (Class::Binary, _, Binary::Raw) => Ok(()),
-        (Class::Binary, _, Binary::Hex) => {
-            all(content, 0, |byte| upper_hex(byte).is_some(), ParseReason::NotHex)
-        }
-        (Class::SignedNumeric, digits, _) => {
-            let (&sign, amount) =
-                content.split_first().ok_or((0, ParseReason::Truncated { needed: 1, left: 0 }))?;
-            if !is_sign(sign) {
-                return Err((0, ParseReason::Sign(sign)));
+        if number == THIRD_FIELD && dialect.bitmap.third == ThirdBitmap::Field65 {
+            let third = word(dialect.bitmap.encoding, body, at).and_then(|(word, _)| {
+                if word == 0 { Err((at, ParseReason::EmptySecondary)) } else { Ok(word) }
+            });
+            match third {
+                Ok(word) => {
+                    bitmap.set_third(word);
+                    numbers.add_third(word);
+                }
+                Err((at, reason)) => {
+                    *bitmap = bitmap.below(number);
+                    return Err(ParseError::new(Path::Field(number), at, reason));
+                }
             }
-            check_digits(Class::Numeric, digits, amount, units.saturating_sub(1))
-                .map_err(|(at, reason)| (at + 1, reason))
         }
-        (class, digits, _) if class.is_packable() => check_digits(class, digits, content, units),
-        (class, ..) => {
-            all(content, 0, |byte| class.allows(byte), |byte| ParseReason::Character { byte, class })
-        }
+        ends.set(count, end);
+        count += 1;
+        at = end;
     }
+    if at < body.len() {
+        notes.note(ParseError::new(Path::End, at, ParseReason::Trailing(body.len() - at)))?;
+    }
+    Ok(at)
 }
 
-fn check_digits(
-    class: Class,
-    digits: Digits,
-    content: &[u8],
-    units: usize,
-) -> Result<(), (usize, ParseReason)> {
-    let Digits::Bcd { align, pad } = digits else {
-        return all(content, 0, |byte| class.allows(byte), |byte| ParseReason::Character { byte, class });
+/// Where field `number` ends that begins at byte `at`.
+#[inline]
+fn field(
+    dialect: &Dialect,
+    body: &[u8],
+    at: usize,
+    number: u8,
+    notes: &mut impl Notes,
+) -> Result<usize, ParseError> {
+    let error = |at, reason| ParseError::new(Path::Field(number), at, reason);
+    let Some(plan) = dialect.plans.get(usize::from(number)) else {
+        return Err(error(at, ParseReason::Undefined));
     };
-    let whole = |bytes, from| {
-        all(
-            bytes,
-            from,
-            |byte| class.allows_nibble(byte >> 4) && class.allows_nibble(byte & 0x0F),
-            ParseReason::NotPackedDigits,
-        )
-    };
-    if units.is_multiple_of(2) {
-        return whole(content, 0);
+    let extent = plan.extent(body, at).map_err(|(at, reason)| error(at, reason))?;
+    if extent.units > plan.max_units() {
+        notes.note(error(at, plan.longer_than_allowed(extent.units)))?;
     }
-    // An odd number of digits: one nibble of the first or last byte is filler.
-    let (at, odd, bytes, from) = match align {
-        Align::Left => match content.split_last() {
-            Some((&last, bytes)) => (bytes.len(), last.rotate_left(4), bytes, 0),
-            None => return Ok(()),
-        },
-        Align::Right => match content.split_first() {
-            Some((&first, bytes)) => (0, first, bytes, 1),
-            None => return Ok(()),
-        },
-    };
-    whole(bytes, from)?;
-    let (found, digit) = (odd >> 4, odd & 0x0F);
-    if !class.allows_nibble(digit) {
-        return Err((at, ParseReason::NotPackedDigits(content.get(at).copied().unwrap_or_default())));
+    if let Some(content) = body.get(extent.start..extent.end)
+        && let Some(format) = dialect.field(number)
+        && let Err((within, reason)) = plan.check(format, content, extent.units)
+    {
+        notes.note(error(extent.start + within, reason))?;
     }
-    if found != pad {
-        return Err((at, ParseReason::Pad { found, expected: pad }));
-    }
-    Ok(())
-}
-
-fn all(
-    bytes: &[u8],
-    from: usize,
-    allowed: impl Fn(u8) -> bool,
-    reason: impl Fn(u8) -> ParseReason,
-) -> Result<(), (usize, ParseReason)> {
-    match bytes.iter().position(|byte| !allowed(*byte)) {
-        None => Ok(()),
-        Some(at) => Err((from + at, reason(bytes.get(at).copied().unwrap_or_default()))),
-    }
+    Ok(extent.end)
 }

@@ -73,9 +73,17 @@ pub fn read(input: &[u8]) -> impl Iterator<Item = Result<Tlv<'_>, TlvError>> {
     })
 }
 
-fn read_one(input: &[u8]) -> Result<(Tlv<'_>, &[u8]), TlvReason> {
+/// Tag, length of the value, and the bytes that both take, of the data object that `input` begins
+/// with. Nine bytes are always enough.
+pub(crate) fn read_head(input: &[u8]) -> Result<(u32, usize, usize), TlvReason> {
     let (tag, rest) = read_tag(input)?;
     let (length, rest) = read_length(rest)?;
+    Ok((tag, length, input.len() - rest.len()))
+}
+
+fn read_one(input: &[u8]) -> Result<(Tlv<'_>, &[u8]), TlvReason> {
+    let (tag, length, head_len) = read_head(input)?;
+    let (_, rest) = input.split_at_checked(head_len).ok_or(TlvReason::Truncated)?;
     let (value, rest) =
         rest.split_at_checked(length).ok_or(TlvReason::ValueTruncated { length, left: rest.len() })?;
     Ok((Tlv { tag, value }, rest))

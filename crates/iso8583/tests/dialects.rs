@@ -62,7 +62,7 @@ fn own_rules_decide_before_inherited_ones() {
 fn errors_name_line_field_and_reason() {
     assert_eq!(
         extending("[field]\n11 = { format = \"n6\" }\n60 = { format = \"q6\" }"),
-        "line 5, field 60: `q6` begins with no known class; use one of n a an ans z b x+n"
+        "line 5, field 60: `q6` begins with no known class; use one of n a an as ns anp ans s z x+n b"
     );
     assert_eq!(
         extending("[field.60]\nformat = \"n...17\"\ndigits = \"packed\""),

@@ -3,16 +3,21 @@
 mod error;
 mod file;
 mod resolve;
+mod rule;
 
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 pub use error::DialectError;
+pub(crate) use rule::{Rule, When};
 
+use crate::bitmap::{Bitmap, BitmapLayout, THIRD_FIELD, ThirdBitmap};
 use crate::format::FieldFormat;
 use crate::framing::Framing;
-use crate::mask::{Rule, Sensitivity};
+use crate::mask::Sensitivity;
 use crate::mti::Mti;
+use crate::plan::Plan;
+use crate::structure::{Own, OwnStructure, Structure, StructureRule};
 
 /// How one family of peers writes ISO 8583: the encodings of type and bitmap, the format of every
 /// field, and what may not be shown.
@@ -23,29 +28,42 @@ use crate::mti::Mti;
 pub struct Dialect {
     pub(crate) name: String,
     pub(crate) mti: MtiEncoding,
-    pub(crate) bitmap: BitmapEncoding,
+    pub(crate) bitmap: BitmapLayout,
     pub(crate) framing: Framing,
-    /// Formats of fields 2 to 128; the format of field `n` stands at `n - 2`.
+    /// Formats of fields 2 to 192; the format of field `n` stands at `n - 2`.
     pub(crate) fields: Vec<Option<FieldFormat>>,
-    pub(crate) rules: Vec<Rule>,
+    pub(crate) rules: Vec<Rule<Sensitivity>>,
+    pub(crate) structure_rules: Vec<StructureRule>,
+    /// What reading needs of each format; that of field `n` stands at `n`.
+    pub(crate) plans: Vec<Plan>,
+    /// The fields that a rule may call sensitive.
+    pub(crate) ruled: Bitmap,
+    /// The fields whose inside strict reading looks at.
+    pub(crate) structured: Bitmap,
 }
 
 /// How the message type is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MtiEncoding {
     /// Four ASCII digits.
     Ascii,
+    /// Four EBCDIC digits.
+    Ebcdic,
     /// Two bytes of two digits each.
     Bcd,
 }
 
-/// How each half of the bitmap is written.
+/// How each eight bytes of a bitmap are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BitmapEncoding {
     /// Eight bytes.
     Binary,
-    /// Sixteen upper-case hexadecimal characters.
+    /// Sixteen upper-case hexadecimal ASCII characters.
     Hex,
+    /// Sixteen upper-case hexadecimal EBCDIC characters.
+    EbcdicHex,
 }
 
 const BUILTIN_NAMES: &[&str] = &["unionpay", "iso87-ascii", "iso87-binary"];
@@ -110,6 +128,64 @@ impl Dialect {
         resolve::resolve(file::read(text)?)
     }
 
+    /// What a dialect file says, ready for use.
+    pub(crate) fn assemble(parts: DialectParts) -> Self {
+        let DialectParts { name, mti, bitmap, framing, fields, rules, structure_rules } = parts;
+        let mut dialect = Self {
+            name,
+            mti,
+            bitmap,
+            framing,
+            fields,
+            rules,
+            structure_rules,
+            plans: Vec::new(),
+            ruled: Bitmap::default(),
+            structured: Bitmap::default(),
+        };
+        dialect.prepare();
+        dialect
+    }
+
+    /// Works out what reading looks up.
+    fn prepare(&mut self) {
+        self.plans = vec![Plan::UNDEFINED; usize::from(u8::MAX) + 1];
+        for format in self.fields.iter().flatten() {
+            if let Some(plan) = self.plans.get_mut(usize::from(format.number)) {
+                *plan = Plan::of(format);
+            }
+            if format.structure.is_checked(format) {
+                self.structured.insert(format.number);
+            }
+        }
+        if let Some(plan) = self.plans.get_mut(usize::from(THIRD_FIELD))
+            && self.bitmap.third == ThirdBitmap::Field65
+        {
+            *plan = Plan::third_bitmap(self.bitmap.encoding);
+        }
+        self.rules.iter().for_each(|rule| self.ruled.insert(rule.field));
+        self.structure_rules.iter().for_each(|rule| self.structured.insert(rule.field));
+    }
+
+    /// The same dialect with field `number` divided in a way that no dialect file can describe.
+    /// Its values are written as `value` says, which is usually another field's format.
+    #[must_use]
+    pub fn with_structure(
+        mut self,
+        number: u8,
+        structure: Arc<dyn OwnStructure>,
+        value: FieldFormat,
+    ) -> Self {
+        let own = Structure::Own(Own { structure, value: Box::new(value) });
+        let format = usize::from(number).checked_sub(2).and_then(|at| self.fields.get_mut(at));
+        if let Some(Some(format)) = format {
+            format.structure = own;
+        }
+        self.structure_rules.retain(|rule| rule.field != number);
+        self.prepare();
+        self
+    }
+
     /// The dialect's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -146,7 +222,7 @@ impl Dialect {
         self.field(number).map_or(Sensitivity::None, |format| self.sensitivity(format, mti, text))
     }
 
-    pub(crate) fn sensitivity<T: AsRef<str>>(
+    fn sensitivity<T: AsRef<str>>(
         &self,
         format: &FieldFormat,
         mti: Mti,
@@ -155,9 +231,22 @@ impl Dialect {
         self.rules
             .iter()
             .filter(|rule| rule.field == format.number)
-            .find(|rule| rule.applies(mti, &text))
-            .map_or(format.sensitivity, |rule| rule.kind)
+            // What cannot be told apart is not shown.
+            .find(|rule| rule.applies(mti, true, |when, value| Some(text(&when.path())?.as_ref() == value)))
+            .map_or(format.sensitivity, |rule| rule.then)
     }
+}
+
+/// What a dialect is assembled from.
+pub(crate) struct DialectParts {
+    pub(crate) name: String,
+    pub(crate) mti: MtiEncoding,
+    pub(crate) bitmap: BitmapLayout,
+    pub(crate) framing: Framing,
+    /// As in [`Dialect`].
+    pub(crate) fields: Vec<Option<FieldFormat>>,
+    pub(crate) rules: Vec<Rule<Sensitivity>>,
+    pub(crate) structure_rules: Vec<StructureRule>,
 }
 
 impl fmt::Debug for Dialect {

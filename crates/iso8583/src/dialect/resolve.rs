@@ -2,12 +2,15 @@
 
 use super::error::DialectError;
 use super::file::{self, At, DialectFile, FieldKeys, PartKeys, RuleKeys};
-use super::{BitmapEncoding, Dialect, MtiEncoding, builtin_text};
+use super::{BitmapEncoding, Dialect, DialectParts, MtiEncoding, Rule, When, builtin_text};
+use crate::bitmap::{BitmapLayout, SecondBitmap, ThirdBitmap};
 use crate::class::Class;
-use crate::format::{Align, Binary, Digits, FieldFormat, Length, LengthEncoding, Notation, Part, Unit};
+use crate::format::{
+    Align, Binary, Charset, Digits, FieldFormat, Fill, Length, LengthEncoding, Notation, Part, Unit,
+};
 use crate::framing::Framing;
-use crate::mask::{Rule, Sensitivity, When};
-use crate::read::said_of;
+use crate::mask::Sensitivity;
+use crate::structure::Structure;
 
 /// Dialects may extend dialects that extend dialects; built-in ones do so at most once.
 const DEEPEST_EXTENDS: usize = 4;
@@ -30,7 +33,7 @@ pub(super) fn resolve(file: DialectFile) -> Result<Dialect, DialectError> {
         variable_digits: word(encoding("variable_digits")?, None, "variable_digits", DIGITS)?,
         binary: word(encoding("binary")?, None, "binary", BINARIES)?,
     };
-    let mut fields = vec![None; 127];
+    let mut fields = vec![None; 191];
     for (number, keys) in &file.fields {
         let place = number
             .parse::<usize>()
@@ -39,24 +42,33 @@ pub(super) fn resolve(file: DialectFile) -> Result<Dialect, DialectError> {
             .and_then(|number| number.checked_sub(2))
             .and_then(|index| fields.get_mut(index));
         let Some(place) = place else {
-            return Err(DialectError::new(keys.line, Some(number.clone()), "fields are numbered 2 to 128"));
+            return Err(DialectError::new(keys.line, Some(number.clone()), "fields are numbered 2 to 192"));
         };
         *place = Some(field(number, keys, &defaults)?);
     }
-    let mut dialect = Dialect {
+    let rules = file.rules.iter().map(|keys| rule(keys, &fields)).collect::<Result<_, _>>()?;
+    Ok(Dialect::assemble(DialectParts {
         name: name.value,
         mti: word(
             encoding("mti")?,
             None,
             "mti",
-            &[("ascii", MtiEncoding::Ascii), ("bcd", MtiEncoding::Bcd)],
+            &[("ascii", MtiEncoding::Ascii), ("bcd", MtiEncoding::Bcd), ("ebcdic", MtiEncoding::Ebcdic)],
         )?,
-        bitmap: word(
-            encoding("bitmap")?,
-            None,
-            "bitmap",
-            &[("binary", BitmapEncoding::Binary), ("hex", BitmapEncoding::Hex)],
-        )?,
+        bitmap: BitmapLayout {
+            encoding: word(
+                encoding("bitmap")?,
+                None,
+                "bitmap",
+                &[
+                    ("binary", BitmapEncoding::Binary),
+                    ("hex", BitmapEncoding::Hex),
+                    ("ebcdic-hex", BitmapEncoding::EbcdicHex),
+                ],
+            )?,
+            second: SecondBitmap::Chained,
+            third: ThirdBitmap::None,
+        },
         framing: match &file.framing {
             None => Framing::None,
             Some(framing) => framing
@@ -65,10 +77,9 @@ pub(super) fn resolve(file: DialectFile) -> Result<Dialect, DialectError> {
                 .map_err(|error| DialectError::new(framing.line, None, format!("framing: {error}")))?,
         },
         fields,
-        rules: Vec::new(),
-    };
-    dialect.rules = file.rules.iter().map(|keys| rule(keys, &dialect)).collect::<Result<_, _>>()?;
-    Ok(dialect)
+        rules,
+        structure_rules: Vec::new(),
+    }))
 }
 
 fn extend(file: DialectFile, depth: usize) -> Result<DialectFile, DialectError> {
@@ -140,7 +151,7 @@ fn field(number: &str, keys: &FieldKeys, defaults: &Defaults) -> Result<FieldFor
             (Digits::Bcd { .. }, None) => {
                 return Err(error(at.line, "`pad` is one hexadecimal digit".to_owned()));
             }
-            (Digits::Ascii, _) => {
+            (Digits::Ascii | Digits::Ebcdic, _) => {
                 return Err(error(at.line, "`pad` has no meaning for ASCII digits".to_owned()));
             }
         }
@@ -150,9 +161,9 @@ fn field(number: &str, keys: &FieldKeys, defaults: &Defaults) -> Result<FieldFor
         Some(at) => sensitivity(at, number)?,
     };
     let optional = |key: &'static str| keys.words.get(key);
-    let made = FieldFormat {
+    let mut made = FieldFormat {
         // The caller has checked the number.
-        number: number.parse().map_err(|_| error(None, "fields are numbered 2 to 128".to_owned()))?,
+        number: number.parse().map_err(|_| error(None, "fields are numbered 2 to 192".to_owned()))?,
         name: name.value.clone(),
         class,
         length,
@@ -162,19 +173,26 @@ fn field(number: &str, keys: &FieldKeys, defaults: &Defaults) -> Result<FieldFor
         digits,
         binary: optional("binary")
             .map_or(Ok(defaults.binary), |at| word(at, Some(number), "binary", BINARIES))?,
+        charset: Charset::Ascii,
+        fill: Fill::None,
+        date: None,
         sensitivity,
-        parts: parts(number, keys, length)?,
+        structure: Structure::None,
     };
+    let parts = parts(number, keys, &made)?;
+    if !parts.is_empty() {
+        made.structure = Structure::Positional(parts);
+    }
     if let Length::Variable { prefix_digits, max } = length {
         let packed = class.is_packable() && digits != Digits::Ascii;
-        if made.unit == Unit::Bytes && packed && !max.is_multiple_of(2) {
+        if made.unit == Unit::Bytes && packed && !max.is_multiple_of(2) && !made.pad_tells_odd() {
             return Err(error(
                 format.line,
                 "needs an even maximum, because its length counts bytes".to_owned(),
             ));
         }
-        let longest = said_of(&made, made.max_units());
-        if longest >= 10usize.pow(u32::from(prefix_digits)) {
+        let longest = made.said_of(made.max_units());
+        if longest > made.length_encoding.longest(prefix_digits) {
             let reason = format!("can be {longest} long, more than {prefix_digits} digits of length can say");
             return Err(error(format.line, reason));
         }
@@ -190,7 +208,7 @@ fn sensitivity(at: &At<String>, field: &str) -> Result<Sensitivity, DialectError
     })
 }
 
-fn parts(number: &str, keys: &FieldKeys, whole: Length) -> Result<Vec<Part>, DialectError> {
+fn parts(number: &str, keys: &FieldKeys, whole: &FieldFormat) -> Result<Vec<Part>, DialectError> {
     let keys = keys.parts.as_deref().unwrap_or_default();
     let mut made = Vec::with_capacity(keys.len());
     let mut start = 0;
@@ -208,24 +226,31 @@ fn parts(number: &str, keys: &FieldKeys, whole: Length) -> Result<Vec<Part>, Dia
         if notation.class == Class::SignedNumeric {
             return Err(error("parts cannot be of class x+n".to_owned()));
         }
-        made.push(Part { name: name.clone(), class: notation.class, start, length });
+        let format = FieldFormat {
+            number: u8::try_from(at + 1).map_err(|_| error("a field has at most 255 parts".to_owned()))?,
+            name: name.clone(),
+            class: notation.class,
+            length: notation.length,
+            ..whole.clone()
+        };
+        made.push(Part { format, start, length });
         start += notation.length.max();
-        if start > whole.max() {
+        if start > whole.length.max() {
             return Err(error(format!(
                 "the parts so far take {start} characters and the field has {}",
-                whole.max()
+                whole.length.max()
             )));
         }
     }
     Ok(made)
 }
 
-fn rule(keys: &RuleKeys, dialect: &Dialect) -> Result<Rule, DialectError> {
+fn rule(keys: &RuleKeys, fields: &[Option<FieldFormat>]) -> Result<Rule<Sensitivity>, DialectError> {
     let field = keys.field.to_string();
     let error = |line: Option<usize>, reason: String| {
         DialectError::new(line.or(keys.line), Some(field.clone()), reason)
     };
-    if dialect.field(keys.field).is_none() {
+    if format_of(keys.field, fields).is_none() {
         return Err(error(None, "the dialect has no such field to call sensitive".to_owned()));
     }
     let mtis = keys
@@ -237,20 +262,30 @@ fn rule(keys: &RuleKeys, dialect: &Dialect) -> Result<Rule, DialectError> {
         None => None,
         // An inherited rule outlives the part it asks about: without the part it always holds, so the
         // field is masked.
-        Some((path, values)) if path.line.is_none() || is_path(&path.value, dialect) => {
-            Some(When { path: path.value.clone(), values: values.clone() })
+        Some((path, values)) if path.line.is_none() || is_path(&path.value, fields) => {
+            let (field, part) = path.value.split_once('.').unwrap_or((&path.value, ""));
+            Some(When {
+                field: field.parse().map_err(|_| error(path.line, format!("`{}` is no path", path.value)))?,
+                part: part.parse().ok(),
+                values: values.clone(),
+            })
         }
         Some((path, _)) => {
             return Err(error(path.line, format!("`{}` is no field or part of the dialect", path.value)));
         }
     };
-    Ok(Rule { field: keys.field, mtis, when, kind: sensitivity(&keys.kind, &field)? })
+    Ok(Rule { field: keys.field, mtis, when, then: sensitivity(&keys.kind, &field)? })
 }
 
-fn is_path(path: &str, dialect: &Dialect) -> bool {
+fn is_path(path: &str, fields: &[Option<FieldFormat>]) -> bool {
     let (number, part) = path.split_once('.').unwrap_or((path, "0"));
     let (Ok(number), Ok(part)) = (number.parse(), part.parse::<usize>()) else {
         return false;
     };
-    dialect.field(number).is_some_and(|field| part <= field.parts.len() && (part > 0 || !path.contains('.')))
+    format_of(number, fields)
+        .is_some_and(|field| part <= field.parts().len() && (part > 0 || !path.contains('.')))
+}
+
+fn format_of(number: u8, fields: &[Option<FieldFormat>]) -> Option<&FieldFormat> {
+    fields.get(usize::from(number).checked_sub(2)?)?.as_ref()
 }

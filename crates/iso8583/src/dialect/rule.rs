@@ -1,0 +1,50 @@
+//! What holds for a field in some messages only.
+
+use crate::mti::Mti;
+
+/// Something about a field that holds in messages of certain types, or with a certain text at
+/// another place.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Rule<T> {
+    pub(crate) field: u8,
+    /// Message types the rule is for; empty means all.
+    pub(crate) mtis: Vec<Mti>,
+    pub(crate) when: Option<When>,
+    pub(crate) then: T,
+}
+
+/// A further condition: the text at a path is one of these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct When {
+    pub(crate) field: u8,
+    /// The positional subfield, from 1; `None` for the whole field.
+    pub(crate) part: Option<u8>,
+    pub(crate) values: Vec<String>,
+}
+
+impl When {
+    /// The path as it is written in dialect files, such as `60.3`.
+    pub(crate) fn path(&self) -> String {
+        match self.part {
+            Some(part) => format!("{}.{part}", self.field),
+            None => self.field.to_string(),
+        }
+    }
+}
+
+impl<T> Rule<T> {
+    /// Whether the rule holds in a message of type `mti`, where `is` tells whether the text at the
+    /// path of a condition is a certain one; `missing` decides where the message has no such path.
+    pub(crate) fn applies(&self, mti: Mti, missing: bool, is: impl Fn(&When, &str) -> Option<bool>) -> bool {
+        if !self.mtis.is_empty() && !self.mtis.contains(&mti) {
+            return false;
+        }
+        self.when.as_ref().is_none_or(|when| {
+            when.values
+                .iter()
+                .map(|value| is(when, value))
+                .find(|found| *found != Some(false))
+                .is_some_and(|found| found.unwrap_or(missing))
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! Whether all bytes of a value belong to a class, eight at a time.
+//!
+//! Each test looks at a 64-bit word as eight bytes side by side. No byte carries into its
+//! neighbour: before anything is added, the bits that could overflow are masked away.
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x80 * ONES;
+const LOW7: u64 = 0x7F * ONES;
+const LOW4: u64 = 0x0F * ONES;
+
+/// ASCII digits.
+#[inline]
+pub(crate) fn digits(bytes: &[u8]) -> bool {
+    every(bytes, |word| (word & (0xF0 * ONES)) ^ (0x30 * ONES) | ((word & LOW4) + 6 * ONES) & (0x10 * ONES))
+}
+
+/// Two decimal digits to the byte.
+#[inline]
+pub(crate) fn packed_digits(bytes: &[u8]) -> bool {
+    every(bytes, |word| (((word & LOW4) + 6 * ONES) | ((word >> 4 & LOW4) + 6 * ONES)) & (0x10 * ONES))
+}
+
+/// No control characters.
+#[inline]
+pub(crate) fn text(bytes: &[u8]) -> bool {
+    every(bytes, |word| {
+        let low = word & LOW7;
+        // Bit 7 of a byte: below 0x20, or 0x7F; both only where the byte itself is below 0x80.
+        (!(low + 0x60 * ONES) | (low + ONES)) & !word & HIGH
+    })
+}
+
+/// ASCII letters, digits and space.
+#[inline]
+pub(crate) fn alphanumeric(bytes: &[u8]) -> bool {
+    every(bytes, |word| {
+        let letter = (word | 0x20 * ONES) & LOW7;
+        let is_letter = between(letter, b'a', b'z') & !is_equal(word & LOW7, 0x00);
+        let low = word & LOW7;
+        let allowed = is_letter | between(low, b'0', b'9') | is_equal(low, b' ');
+        !(allowed & !word) & HIGH
+    })
+}
+
+/// Upper-case hexadecimal ASCII digits.
+#[inline]
+pub(crate) fn upper_hex(bytes: &[u8]) -> bool {
+    every(bytes, |word| {
+        let low = word & LOW7;
+        let allowed = between(low, b'0', b'9') | between(low, b'A', b'F');
+        !(allowed & !word) & HIGH
+    })
+}
+
+/// The number that sixteen upper-case hexadecimal digits write; `None` when one is no such digit.
+#[inline]
+pub(crate) fn hex_word(hex: [u8; 16]) -> Option<u64> {
+    if !upper_hex(&hex) {
+        return None;
+    }
+    let ([high, low], _) = hex.as_chunks::<8>() else { return None };
+    Some(hex_half(u64::from_be_bytes(*high)) << 32 | hex_half(u64::from_be_bytes(*low)))
+}
+
+/// The 32 bits of eight hexadecimal digits, the first in the highest byte.
+#[inline]
+fn hex_half(digits: u64) -> u64 {
+    // Letters have bit 6 set and their low nibble counts from 1.
+    let nibbles = (digits & LOW4) + 9 * (digits >> 6 & ONES);
+    let bytes = (nibbles | nibbles >> 4) & 0x00FF_00FF_00FF_00FF;
+    let pairs = (bytes | bytes >> 8) & 0x0000_FFFF_0000_FFFF;
+    (pairs | pairs >> 16) & 0xFFFF_FFFF
+}
+
+/// Bit 7 of each byte of `low` (all below 0x80) that is from `first` to `last`.
+#[inline]
+fn between(low: u64, first: u8, last: u8) -> u64 {
+    let at_least = low + (0x80 - u64::from(first)) * ONES;
+    let above = low + (0x7F - u64::from(last)) * ONES;
+    at_least & !above & HIGH
+}
+
+/// Bit 7 of each byte of `low` (all below 0x80) that is `byte`.
+#[inline]
+fn is_equal(low: u64, byte: u8) -> u64 {
+    between(low, byte, byte)
+}
+
+/// Whether `wrong` is zero for all bytes, which it sees in words that may overlap.
+#[inline]
+fn every(bytes: &[u8], wrong: impl Fn(u64) -> u64) -> bool {
+    if let Some(last) = bytes.last_chunk::<8>() {
+        let mut found = wrong(u64::from_le_bytes(*last));
+        let (words, _) = bytes.as_chunks::<8>();
+        for word in words {
+            found |= wrong(u64::from_le_bytes(*word));
+        }
+        return found == 0;
+    }
+    let (low, high) = match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (Some(first), Some(last)) => (*first, *last),
+        _ => match *bytes {
+            [] => return true,
+            [a] => ([a; 4], [a; 4]),
+            [a, b] => ([a, b, a, b], [a, b, a, b]),
+            [a, b, c] => ([a, b, c, a], [a, b, c, a]),
+            // Four bytes and more were dealt with above.
+            _ => return false,
+        },
+    };
+    wrong(u64::from(u32::from_le_bytes(low)) | u64::from(u32::from_le_bytes(high)) << 32) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Test = (fn(&[u8]) -> bool, fn(u8) -> bool);
+
+    const TESTS: [Test; 5] = [
+        (digits, |byte| byte.is_ascii_digit()),
+        (packed_digits, |byte| byte >> 4 <= 9 && byte & 0x0F <= 9),
+        (text, |byte| byte >= 0x20 && byte != 0x7F),
+        (alphanumeric, |byte| byte.is_ascii_alphanumeric() || byte == b' '),
+        (upper_hex, |byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F')),
+    ];
+
+    #[test]
+    fn sixteen_hexadecimal_digits_are_one_number() {
+        assert_eq!(hex_word(*b"0123456789ABCDEF"), Some(0x0123_4567_89AB_CDEF));
+        assert_eq!(hex_word(*b"FEDCBA9876543210"), Some(0xFEDC_BA98_7654_3210));
+        assert_eq!(hex_word(*b"0123456789abcdef"), None);
+        assert_eq!(hex_word(*b"0123456789ABCDE:"), None);
+    }
+
+    #[test]
+    fn every_byte_at_every_place_is_judged_as_alone() {
+        for (all, one) in TESTS {
+            let good = (0..=255).find(|byte| one(*byte)).unwrap();
+            for len in 0..=33 {
+                assert!(all(&vec![good; len]), "{len}");
+                for at in 0..len {
+                    for byte in 0..=255 {
+                        let mut bytes = vec![good; len];
+                        bytes[at] = byte;
+                        assert_eq!(all(&bytes), one(byte), "byte {byte:02x} at {at} of {len}");
+                    }
+                }
+            }
+        }
+    }
+}
