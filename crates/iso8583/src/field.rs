@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::class::Class;
 use crate::format::{Align, Binary, Digits, FieldFormat};
-use crate::mask::Sensitivity;
+use crate::mask::{Sensitivity, hex_scrubbed, scrub_text};
 use crate::text::escape;
 
 /// A field of a message, borrowed from the message's bytes.
@@ -80,13 +80,17 @@ impl<'a> Field<'a> {
         self.part_text(part.start, length)
     }
 
-    /// The text with what may not be shown replaced by `*`.
+    /// The text with what may not be shown replaced by `*`: all of a sensitive value, and card
+    /// numbers that stand in any other.
     #[must_use]
     pub fn masked(&self) -> Cow<'a, str> {
-        if self.sensitivity.is_sensitive() {
-            Cow::Owned(self.sensitivity.mask(&self.text()))
-        } else {
-            self.text()
+        match (self.sensitivity, self.format.class, self.format.binary) {
+            (Sensitivity::None, Class::Binary, Binary::Raw) => Cow::Owned(hex_scrubbed(self.content)),
+            (Sensitivity::None, ..) => match self.text() {
+                Cow::Borrowed(text) => scrub_text(text),
+                Cow::Owned(text) => Cow::Owned(scrub_text(&text).into_owned()),
+            },
+            (sensitivity, ..) => Cow::Owned(sensitivity.mask(&self.text())),
         }
     }
 

@@ -1,6 +1,15 @@
 //! What may not be shown, and what is shown in its place.
+//!
+//! Two lines of defence: a dialect says which fields are sensitive ([`Sensitivity`]), and in
+//! everything else card numbers are looked for by their form ([`scrub_text`], [`hex_scrubbed`]).
+
+mod find;
+mod scrub;
+mod units;
 
 use std::fmt;
+
+pub use scrub::{hex_scrubbed, scrub_text};
 
 use crate::mti::Mti;
 
@@ -47,12 +56,13 @@ impl Sensitivity {
 
     /// The text with what may not be shown replaced by `*`.
     ///
+    /// Without sensitivity, card numbers that stand in the text are ([`scrub_text`]).
     /// A card number of 13 digits or more keeps its first six and last four; shorter ones and all
     /// other kinds become [`MASK`].
     #[must_use]
     pub fn mask(self, text: &str) -> String {
         match self {
-            Self::None => text.to_owned(),
+            Self::None => scrub_text(text).into_owned(),
             Self::Pan if text.len() >= 13 && text.is_ascii() => text
                 .chars()
                 .enumerate()
