@@ -213,7 +213,8 @@ impl<'a> Field<'a> {
         })
     }
 
-    /// The text with what may not be shown replaced by `*`.
+    /// The text with what may not be shown replaced by `*`: all of a sensitive value, and card
+    /// numbers that stand in any other.
     #[must_use]
     pub fn masked(&self) -> Cow<'a, str> {
         if self.sensitivity.is_sensitive() {

@@ -26,7 +26,7 @@
 //! - [`Builder`]: writing; every value is checked when it is set
 //! - [`framing`]: lengths, transport addresses, the UnionPay header
 //! - [`tlv`]: data objects inside fields
-//! - [`Sensitivity`]: what is not shown
+//! - [`mask`]: what is not shown, and how card numbers are found in text and bytes
 
 mod bitmap;
 mod builder;

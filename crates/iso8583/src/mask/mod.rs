@@ -1,7 +1,15 @@
 //! What may not be shown, and what is shown in its place.
+//!
+//! Two lines of defence: a dialect says which fields are sensitive ([`Sensitivity`]), and in
+//! everything else card numbers are looked for by their form ([`scrub_text`], [`hex_scrubbed`]).
 
-use std::borrow::Cow;
+mod find;
+mod scrub;
+mod units;
+
 use std::fmt;
+
+pub use scrub::{hex_scrubbed, scrub_text};
 
 /// Why the value of a field must not be printed in full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,12 +64,13 @@ impl Sensitivity {
 
     /// The text with what may not be shown replaced by `*`.
     ///
+    /// Without sensitivity, card numbers that stand in the text are ([`scrub_text`]).
     /// A card number of 13 digits or more keeps its first six and last four; shorter ones and all
     /// other kinds become [`MASK`].
     #[must_use]
     pub fn mask(self, text: &str) -> String {
         match self {
-            Self::None => text.to_owned(),
+            Self::None => scrub_text(text).into_owned(),
             Self::Pan if text.len() >= 13 && text.is_ascii() => text
                 .chars()
                 .enumerate()
@@ -90,18 +99,6 @@ impl fmt::Display for Sensitivity {
             Self::Private => "private",
         })
     }
-}
-
-/// A text without the card numbers that stand in it.
-#[must_use]
-pub fn scrub_text(text: &str) -> Cow<'_, str> {
-    Cow::Borrowed(text)
-}
-
-/// Bytes in lower-case hexadecimal, without the card numbers that stand in them.
-#[must_use]
-pub fn hex_scrubbed(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

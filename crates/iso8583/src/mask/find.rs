@@ -1,0 +1,279 @@
+//! Which characters belong to a card number or to track data.
+
+use std::ops::Range;
+
+use super::units::{Kind, Unit};
+
+/// Lengths of card numbers (ISO/IEC 7812: at most 19; below 13 none is in use).
+const SHORTEST: usize = 13;
+const LONGEST: usize = 19;
+
+/// Characters after a track separator that are hidden: track 3 has no more.
+const LONGEST_TAIL: usize = 107;
+
+/// Digits that may stay at the beginning and at the end of a card number.
+const FIRST: usize = 6;
+const LAST: usize = 4;
+
+/// Which units must be hidden.
+///
+/// `packed` is given for nibbles of bytes, where a number is often joined to its length or its
+/// neighbours; it says whether the nibbles of a range may be packed digits at all.
+///
+/// The time is linear: each run is looked at once, with seven lengths of window.
+pub(super) fn hidden(units: &[Unit], packed: Option<&dyn Fn(Range<usize>) -> bool>) -> Vec<bool> {
+    let mut finder = Finder { units, hidden: vec![false; units.len()], packed };
+    let mut cluster: Vec<Range<usize>> = Vec::new();
+    let mut at = 0;
+    while at < units.len() {
+        let end = at + units.iter().skip(at).take_while(|unit| digit(unit).is_some()).count();
+        if end > at {
+            finder.run(at..end);
+            cluster.push(at..end);
+            at = end;
+        }
+        // One separator, with a digit after it, goes on with the cluster.
+        let joined = finder.kind(at) == Some(Kind::Separator)
+            && matches!(finder.kind(at + 1), Some(Kind::Digit(_)))
+            && !cluster.is_empty();
+        if !joined {
+            finder.groups(&cluster);
+            cluster.clear();
+        }
+        at += 1;
+    }
+    finder.groups(&cluster);
+    finder.hidden
+}
+
+struct Finder<'u> {
+    units: &'u [Unit],
+    hidden: Vec<bool>,
+    packed: Option<&'u dyn Fn(Range<usize>) -> bool>,
+}
+
+impl Finder<'_> {
+    fn kind(&self, at: usize) -> Option<Kind> {
+        self.units.get(at).map(|unit| unit.kind)
+    }
+
+    /// A run of digits without separators.
+    fn run(&mut self, run: Range<usize>) {
+        if run.len() < SHORTEST {
+            return;
+        }
+        let digits: Vec<u8> = self.digits(run.clone()).collect();
+        let sums = Sums::new(&digits);
+        let found = match self.packed {
+            None => sums.in_text(&digits),
+            Some(packed) => {
+                let first_is_high =
+                    self.units.get(run.start).is_some_and(|unit| unit.source.start.is_multiple_of(2));
+                sums.in_packed(&digits, first_is_high, |window| {
+                    packed(run.start + window.start..run.start + window.end)
+                })
+            }
+        };
+        if found || self.is_track(run.end) {
+            self.hide_middle(run.clone());
+            self.hide_tail(run.end);
+        }
+    }
+
+    /// Runs with one separator between each, as card numbers are printed.
+    ///
+    /// Amounts and reference numbers have more digits than a printed group, dates have their own
+    /// shape, and smaller groups are lists of numbers, unless there is nothing else beside them.
+    fn groups(&mut self, groups: &[Range<usize>]) {
+        let evenly_small = groups.first().map_or(0, Range::len) < 3
+            && groups.iter().zip(groups.iter().skip(1)).all(|(one, next)| one.len() == next.len());
+        if groups.len() < 2 || evenly_small {
+            return self.group_sequence(groups, 1);
+        }
+        for first in 0..groups.len() {
+            self.group_sequence(groups.get(first..).unwrap_or_default(), 3);
+        }
+    }
+
+    /// The card numbers that begin with the first of these groups and end with a later one.
+    fn group_sequence(&mut self, groups: &[Range<usize>], smallest: usize) {
+        let (mut places, mut digits) = (Vec::new(), Vec::new());
+        for (at, group) in groups.iter().enumerate() {
+            if digits.len() + group.len() > LONGEST {
+                return;
+            }
+            places.extend(group.clone());
+            digits.extend(self.digits(group.clone()));
+            let ends_here = smallest > 1 || at + 1 == groups.len();
+            if at > 0
+                && ends_here
+                && digits.first() != Some(&0)
+                && Sums::new(&digits).is_card(0..digits.len())
+            {
+                for place in places.iter().take(places.len().saturating_sub(LAST)).skip(FIRST) {
+                    self.hide(*place);
+                }
+                self.hide_tail(group.end);
+            }
+            if !(smallest..=8).contains(&group.len()) || self.is_date(group) {
+                return;
+            }
+        }
+    }
+
+    fn digits(&self, places: Range<usize>) -> impl Iterator<Item = u8> {
+        self.units.get(places).unwrap_or_default().iter().filter_map(digit)
+    }
+
+    /// `20YYMMDD` or `19YYMMDD`.
+    fn is_date(&self, group: &Range<usize>) -> bool {
+        let digits: Vec<u8> = self.digits(group.clone()).collect();
+        let &[c1, c2, _, _, m1, m2, d1, d2] = digits.as_slice() else {
+            return false;
+        };
+        matches!((c1, c2), (1, 9) | (2, 0))
+            && (1..=12).contains(&(m1 * 10 + m2))
+            && (1..=31).contains(&(d1 * 10 + d2))
+    }
+
+    /// Whether a track separator and what may be an expiry date follow.
+    fn is_track(&self, at: usize) -> bool {
+        let next = |ahead: usize| self.units.get(at + ahead).and_then(digit);
+        match self.kind(at) {
+            Some(Kind::Caret) => true,
+            Some(Kind::Equals) => match (next(1), next(2), next(3), next(4)) {
+                (Some(_), Some(_), Some(m1), Some(m2)) => (1..=12).contains(&(m1 * 10 + m2)),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    fn hide_middle(&mut self, run: Range<usize>) {
+        for place in run.start + FIRST..run.end.saturating_sub(LAST) {
+            self.hide(place);
+        }
+    }
+
+    /// What stands after the separator of a track: expiry date, service code and the issuer's data.
+    fn hide_tail(&mut self, at: usize) {
+        let name = match self.kind(at) {
+            Some(Kind::Caret) => true,
+            Some(Kind::Equals) if matches!(self.kind(at + 1), Some(Kind::Digit(_) | Kind::Equals)) => false,
+            _ => return,
+        };
+        for place in at + 1..(at + 1 + LONGEST_TAIL).min(self.units.len()) {
+            match self.kind(place) {
+                Some(Kind::Digit(_) | Kind::Equals) => self.hide(place),
+                Some(Kind::Separator | Kind::Caret | Kind::Other) if name => self.hide(place),
+                _ => break,
+            }
+        }
+    }
+
+    fn hide(&mut self, place: usize) {
+        if let Some(hidden) = self.hidden.get_mut(place) {
+            *hidden = true;
+        }
+    }
+}
+
+fn digit(unit: &Unit) -> Option<u8> {
+    match unit.kind {
+        Kind::Digit(digit) => Some(digit),
+        _ => None,
+    }
+}
+
+/// Running sums over a run, so that the check digit of any window takes one subtraction.
+struct Sums {
+    /// Before each place and at the end.
+    at: Vec<Sum>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    /// With the digits at odd places doubled, as ISO/IEC 7812-1 annex B does.
+    odd_doubled: u32,
+    even_doubled: u32,
+    /// Digits other than 0.
+    others: u32,
+}
+
+impl Sums {
+    fn new(digits: &[u8]) -> Self {
+        let mut sum = Sum::default();
+        let mut at = Vec::with_capacity(digits.len() + 1);
+        at.push(sum);
+        for (place, &digit) in digits.iter().enumerate() {
+            let plain = u32::from(digit);
+            let doubled = if digit > 4 { plain * 2 - 9 } else { plain * 2 };
+            let odd = place % 2 == 1;
+            sum.odd_doubled += if odd { doubled } else { plain };
+            sum.even_doubled += if odd { plain } else { doubled };
+            sum.others += u32::from(digit != 0);
+            at.push(sum);
+        }
+        Self { at }
+    }
+
+    /// Whether a window has the length and the check digit of a card number, and an account behind
+    /// the six digits of its issuer: `2600000000000000` says how PINs are protected.
+    fn is_card(&self, window: Range<usize>) -> bool {
+        let after_issuer = self.at.get(window.start + FIRST);
+        let (Some(start), Some(after_issuer), Some(end)) =
+            (self.at.get(window.start), after_issuer, self.at.get(window.end))
+        else {
+            return false;
+        };
+        // The last digit is not doubled.
+        let sum = if window.end.is_multiple_of(2) {
+            end.even_doubled - start.even_doubled
+        } else {
+            end.odd_doubled - start.odd_doubled
+        };
+        (SHORTEST..=LONGEST).contains(&window.len())
+            && sum.is_multiple_of(10)
+            && end.others > after_issuer.others
+    }
+
+    fn len(&self) -> usize {
+        self.at.len() - 1
+    }
+
+    /// All windows that have the length of a card number.
+    fn windows(&self) -> impl Iterator<Item = Range<usize>> {
+        let len = self.len();
+        (0..len).flat_map(move |start| {
+            (SHORTEST..=LONGEST)
+                .map(move |length| start..start + length)
+                .take_while(move |window| window.end <= len)
+        })
+    }
+
+    /// Whether a run of digits in a text holds a card number: is one, announces one by its length
+    /// (`16` and sixteen digits, as in a variable field) or, when it is longer, has one inside.
+    fn in_text(&self, digits: &[u8]) -> bool {
+        let announced = |window: &Range<usize>| {
+            let before = window.start.checked_sub(2).and_then(|before| digits.get(before..window.start));
+            matches!(before, Some([tens, ones]) if usize::from(tens * 10 + ones) == window.len())
+        };
+        if self.len() <= LONGEST && self.is_card(0..self.len()) {
+            return true;
+        }
+        self.windows().any(|window| (self.len() > LONGEST || announced(&window)) && self.is_card(window))
+    }
+
+    /// Whether a run of packed digits holds a card number: is one, is one with a filler 0, or has
+    /// one inside (at a byte's beginning, unless the run is longer than any card number).
+    fn in_packed(&self, digits: &[u8], first_is_high: bool, packed: impl Fn(Range<usize>) -> bool) -> bool {
+        if self.len() <= LONGEST && self.is_card(0..self.len()) {
+            return true;
+        }
+        self.windows().any(|window| {
+            let aligned =
+                window.start.is_multiple_of(2) == first_is_high && digits.get(window.start) != Some(&0);
+            (self.len() > LONGEST || aligned) && self.is_card(window.clone()) && packed(window)
+        })
+    }
+}
