@@ -42,6 +42,7 @@ mod message;
 mod mti;
 mod path;
 mod plan;
+mod quick;
 mod read;
 mod scan;
 mod structure;

@@ -12,6 +12,7 @@ use crate::mask::Sensitivity;
 use crate::mti::Mti;
 use crate::path::Path;
 use crate::plan::{Extent, Plan};
+use crate::quick;
 use crate::read::{self, Notes, Strict};
 use crate::structure::{self, Structure};
 use crate::view::View;
@@ -44,6 +45,11 @@ pub(crate) struct Ends([u16; Ends::KEPT]);
 
 impl Ends {
     const KEPT: usize = 64;
+
+    #[inline]
+    pub(crate) fn slots(&mut self) -> impl Iterator<Item = &mut u16> {
+        self.0.iter_mut()
+    }
 
     #[inline]
     pub(crate) fn set(&mut self, place: usize, end: usize) {
@@ -97,7 +103,9 @@ impl<'a> Message<'a> {
         check_size(body)?;
         let (mti, bitmap, start) = read::head(dialect, body, &mut Strict)?;
         let mut message = Self::empty(dialect, body, mti, bitmap, start);
-        read::fields(dialect, body, start, &mut message.bitmap, &mut message.ends, &mut Strict)?;
+        if !quick::fields(&dialect.quick, body, start, bitmap, &mut message.ends) {
+            read::fields(dialect, body, start, &mut message.bitmap, &mut message.ends, &mut Strict)?;
+        }
         message.check_structures(&mut Strict)?;
         Ok(message)
     }
@@ -245,7 +253,33 @@ impl<'a> Message<'a> {
     #[must_use]
     #[inline]
     pub fn bytes(&self, number: u8) -> Option<&'a [u8]> {
-        self.content(number).and_then(|(_, extent)| self.body.get(extent.start..extent.end))
+        if !self.has(number) {
+            return None;
+        }
+        let rank = self.bitmap.rank(number);
+        let (start, end) = match self.ends.0.get(rank) {
+            Some(end) => (self.start_of(rank), usize::from(*end)),
+            None => (self.start_of(rank), self.start_of(rank + 1)),
+        };
+        self.body.get(start + self.plan(number).prefix_len()..end)
+    }
+
+    /// Number and content of every field in ascending order: what [`Message::fields`] gives, for
+    /// those who need no more than that.
+    #[inline]
+    pub fn contents(&self) -> impl Iterator<Item = (u8, &'a [u8])> {
+        let mut start = usize::from(self.start);
+        let mut kept = self.ends.0.iter();
+        self.bitmap.iter().filter_map(move |number| {
+            let plan = self.plan(number);
+            let end = match kept.next() {
+                Some(end) => usize::from(*end),
+                None => plan.extent(self.body, start).ok()?.end,
+            };
+            let content = self.body.get(start + plan.prefix_len()..end)?;
+            start = end;
+            (!self.is_bitmap(number)).then_some((number, content))
+        })
     }
 
     /// The number at a path: [`Field::u64`].
@@ -360,14 +394,20 @@ impl<'a> Message<'a> {
         if !self.has(number) {
             return None;
         }
-        let rank = self.bitmap.rank(number);
-        let at = match rank.checked_sub(1) {
-            None => usize::from(self.start),
-            Some(before) => {
-                self.ends.0.get(before).map_or_else(|| self.walk_to(rank), |end| usize::from(*end))
-            }
-        };
+        let at = self.start_of(self.bitmap.rank(number));
         Some((self.dialect.field(number)?, self.plan(number).extent(self.body, at).ok()?))
+    }
+
+    /// Where the field of a rank begins: where the one before it ends.
+    #[inline]
+    fn start_of(&self, rank: usize) -> usize {
+        match rank.checked_sub(1) {
+            None => usize::from(self.start),
+            Some(before) => match self.ends.0.get(before) {
+                Some(end) => usize::from(*end),
+                None => self.walk_to(rank),
+            },
+        }
     }
 
     /// Where the field of a rank begins whose predecessor's end was not kept.

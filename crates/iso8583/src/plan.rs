@@ -59,7 +59,7 @@ enum Pack {
 
 /// What is allowed in the content.
 #[derive(Clone, Copy, Debug)]
-enum Check {
+pub(crate) enum Check {
     Nothing,
     Digits,
     Text,
@@ -153,6 +153,17 @@ impl Plan {
             units: format.max_units() as u16,
             content: format.content_len(format.max_units()) as u32,
         }
+    }
+
+    /// What is allowed in the content.
+    pub(crate) fn check_kind(&self) -> Check {
+        self.check
+    }
+
+    /// Bytes of the length prefix.
+    #[inline]
+    pub(crate) fn prefix_len(&self) -> usize {
+        usize::from(self.width)
     }
 
     /// The most characters the field may have.

@@ -17,6 +17,7 @@ use crate::framing::Framing;
 use crate::mask::Sensitivity;
 use crate::mti::Mti;
 use crate::plan::Plan;
+use crate::quick::Quick;
 use crate::structure::{Own, OwnStructure, Structure, StructureRule};
 
 /// How one family of peers writes ISO 8583: the encodings of type and bitmap, the format of every
@@ -36,6 +37,8 @@ pub struct Dialect {
     pub(crate) structure_rules: Vec<StructureRule>,
     /// What reading needs of each format; that of field `n` stands at `n`.
     pub(crate) plans: Vec<Plan>,
+    /// The same for the pass over messages that are in order.
+    pub(crate) quick: Box<[Quick; 256]>,
     /// The fields that a rule may call sensitive.
     pub(crate) ruled: Bitmap,
     /// The fields whose inside strict reading looks at.
@@ -140,6 +143,7 @@ impl Dialect {
             rules,
             structure_rules,
             plans: Vec::new(),
+            quick: Box::new([Quick::RARE; 256]),
             ruled: Bitmap::default(),
             structured: Bitmap::default(),
         };
@@ -154,6 +158,9 @@ impl Dialect {
             if let Some(plan) = self.plans.get_mut(usize::from(format.number)) {
                 *plan = Plan::of(format);
             }
+            if let Some(quick) = self.quick.get_mut(usize::from(format.number)) {
+                *quick = Quick::of(format);
+            }
             if format.structure.is_checked(format) {
                 self.structured.insert(format.number);
             }
@@ -162,6 +169,8 @@ impl Dialect {
             && self.bitmap.third == ThirdBitmap::Field65
         {
             *plan = Plan::third_bitmap(self.bitmap.encoding);
+            // The bitmap in it is read by the careful pass.
+            self.quick[usize::from(THIRD_FIELD)] = Quick::RARE;
         }
         self.rules.iter().for_each(|rule| self.ruled.insert(rule.field));
         self.structure_rules.iter().for_each(|rule| self.structured.insert(rule.field));
