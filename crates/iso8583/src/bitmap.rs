@@ -75,8 +75,10 @@ impl Bitmap {
         }
     }
 
-    pub(crate) fn is_empty(self) -> bool {
-        self.0 == [0; 3]
+    /// Fields 1 to 64, 65 to 128 and 129 to 192, the lowest number in the highest bit.
+    #[inline]
+    pub(crate) const fn words(self) -> [u64; 3] {
+        self.0
     }
 
     /// Whether any field of the second (1) or third (2) bitmap is in the set.

@@ -44,7 +44,7 @@ pub struct Message<'a> {
 pub(crate) struct Ends([u16; Ends::KEPT]);
 
 impl Ends {
-    const KEPT: usize = 64;
+    const KEPT: usize = 32;
 
     #[inline]
     pub(crate) fn slots(&mut self) -> impl Iterator<Item = &mut u16> {
@@ -101,7 +101,10 @@ impl<'a> Message<'a> {
     #[inline]
     pub fn parse(dialect: &'a Dialect, body: &'a [u8]) -> Result<Self, ParseError> {
         check_size(body)?;
-        let (mti, bitmap, start) = read::head(dialect, body, &mut Strict)?;
+        let (mti, bitmap, start) = match quick::head(dialect.mti, dialect.bitmap, body) {
+            Some(head) => head,
+            None => read::head(dialect, body, &mut Strict)?,
+        };
         let mut message = Self::empty(dialect, body, mti, bitmap, start);
         if !quick::fields(&dialect.quick, body, start, bitmap, &mut message.ends) {
             read::fields(dialect, body, start, &mut message.bitmap, &mut message.ends, &mut Strict)?;
@@ -261,7 +264,7 @@ impl<'a> Message<'a> {
             Some(end) => (self.start_of(rank), usize::from(*end)),
             None => (self.start_of(rank), self.start_of(rank + 1)),
         };
-        self.body.get(start + self.plan(number).prefix_len()..end)
+        self.body.get(start + self.prefix_len(number)..end)
     }
 
     /// Number and content of every field in ascending order: what [`Message::fields`] gives, for
@@ -271,15 +274,22 @@ impl<'a> Message<'a> {
         let mut start = usize::from(self.start);
         let mut kept = self.ends.0.iter();
         self.bitmap.iter().filter_map(move |number| {
-            let plan = self.plan(number);
             let end = match kept.next() {
                 Some(end) => usize::from(*end),
-                None => plan.extent(self.body, start).ok()?.end,
+                None => self.plan(number).extent(self.body, start).ok()?.end,
             };
-            let content = self.body.get(start + plan.prefix_len()..end)?;
+            let prefix = self.prefix_len(number);
+            let content = self.body.get(start + prefix..end)?;
             start = end;
             (!self.is_bitmap(number)).then_some((number, content))
         })
+    }
+
+    #[inline]
+    fn prefix_len(&self, number: u8) -> usize {
+        // A table of 256 has a place for every number.
+        #[allow(clippy::indexing_slicing, reason = "the index is a byte and the table has 256 places")]
+        usize::from(self.dialect.prefixes[usize::from(number)])
     }
 
     /// The number at a path: [`Field::u64`].

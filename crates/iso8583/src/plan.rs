@@ -161,9 +161,8 @@ impl Plan {
     }
 
     /// Bytes of the length prefix.
-    #[inline]
-    pub(crate) fn prefix_len(&self) -> usize {
-        usize::from(self.width)
+    pub(crate) fn prefix_len(&self) -> u8 {
+        self.width
     }
 
     /// The most characters the field may have.

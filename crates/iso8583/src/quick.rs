@@ -4,21 +4,28 @@
 //! every byte is of its class, and neighbours of the same class are judged in one go. Whenever
 //! anything is not as usual this pass gives up, and the careful one in `read` decides and explains.
 
-use crate::bitmap::Bitmap;
+use crate::bitmap::{Bitmap, BitmapLayout, SecondBitmap, ThirdBitmap, split_announcement};
+use crate::dialect::{BitmapEncoding, MtiEncoding};
 use crate::format::{Align, Digits, FieldFormat, Length, LengthEncoding, Unit};
 use crate::message::Ends;
+use crate::mti::Mti;
 use crate::plan::{Check, Plan};
 use crate::scan;
+
+/// What this pass knows of the fields, in rows for each word of the bitmap.
+pub(crate) type Table = [[Quick; 64]; 3];
 
 /// What this pass knows of a field.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quick {
     kind: Kind,
     judge: Judge,
+    /// Where an odd number of packed digits has its filler, and what it is.
+    filler: Filler,
     /// Bytes of a fixed field, or the most characters of another.
     len: u16,
-    /// Of packed digits: where an odd number has its filler, and what it is.
-    filler: Filler,
+    /// Characters of a fixed field.
+    units: u16,
 }
 
 /// How the length of a field is found.
@@ -27,6 +34,8 @@ enum Kind {
     /// In a way that is left to the careful pass.
     Rare,
     Fixed,
+    /// As `Fixed`, with an odd number of packed digits.
+    FixedOdd,
     Ascii2,
     Ascii3,
     /// A packed prefix of one or two bytes that counts bytes …
@@ -51,14 +60,15 @@ enum Judge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Filler {
     None,
-    /// A digit after the last, or before the first; `fixed` fields always have it.
+    /// After the last digit, or before the first.
     Last(u8),
     First(u8),
 }
 
 impl Quick {
+    /// A field that is left to the careful pass, or none at all.
     pub(crate) const RARE: Self =
-        Self { kind: Kind::Rare, judge: Judge::Anything, len: 0, filler: Filler::None };
+        Self { kind: Kind::Rare, judge: Judge::Anything, filler: Filler::None, len: 0, units: 0 };
 
     pub(crate) fn of(format: &FieldFormat) -> Self {
         let packed = format.is_packed();
@@ -78,6 +88,7 @@ impl Quick {
         };
         let hex = judge == Judge::UpperHex;
         let kind = match (format.length, format.length_encoding) {
+            (Length::Fixed(digits), _) if packed && digits % 2 == 1 => Kind::FixedOdd,
             (Length::Fixed(_), _) => Kind::Fixed,
             (Length::Variable { .. }, _) if hex || (packed && format.unit == Unit::Bytes) => Kind::Rare,
             (Length::Variable { prefix_digits: 2, .. }, LengthEncoding::Ascii) if !packed => Kind::Ascii2,
@@ -88,19 +99,15 @@ impl Quick {
             (Length::Variable { prefix_digits: 3 | 4, .. }, LengthEncoding::Bcd) => Kind::Bcd2,
             _ => Kind::Rare,
         };
-        let (len, filler) = match format.length {
-            // Only an odd number of digits has a filler.
-            Length::Fixed(digits) if digits % 2 == 0 => {
-                (format.content_len(format.max_units()), Filler::None)
-            }
-            Length::Fixed(_) => (format.content_len(format.max_units()), filler),
+        let len = match format.length {
+            Length::Fixed(_) => format.content_len(format.max_units()),
             Length::Variable { .. } if format.unit == Unit::Digits && judge == Judge::Anything => {
                 return Self::RARE;
             }
-            Length::Variable { .. } => (format.max_units(), filler),
+            Length::Variable { .. } => format.max_units(),
         };
         #[allow(clippy::cast_possible_truncation, reason = "formats are at most 65,535 characters long")]
-        Self { kind, judge, len: len as u16, filler }
+        Self { kind, judge, filler, len: len as u16, units: format.max_units() as u16 }
     }
 }
 
@@ -125,108 +132,206 @@ impl Run {
     }
 }
 
+/// Type and bitmaps of a message whose head is as usual, and where its fields begin.
+#[inline]
+pub(crate) fn head(mti: MtiEncoding, layout: BitmapLayout, body: &[u8]) -> Option<(Mti, Bitmap, usize)> {
+    if layout.second != SecondBitmap::Chained || layout.third == ThirdBitmap::Leading {
+        return None;
+    }
+    let (mti, at) = match mti {
+        MtiEncoding::Ascii => {
+            let digits: &[u8; 4] = body.first_chunk()?;
+            (Mti::from_digits(digits.map(|byte| byte.wrapping_sub(b'0')))?, 4)
+        }
+        MtiEncoding::Bcd => {
+            let &[high, low] = body.first_chunk()?;
+            (Mti::from_digits([high >> 4, high & 0x0F, low >> 4, low & 0x0F])?, 2)
+        }
+        MtiEncoding::Ebcdic => return None,
+    };
+    let word = |at: usize| match layout.encoding {
+        BitmapEncoding::Binary => Some((u64::from_be_bytes(*body.get(at..)?.first_chunk()?), at + 8)),
+        BitmapEncoding::Hex => Some((scan::hex_word(body.get(at..)?.first_chunk()?)?, at + 16)),
+        BitmapEncoding::EbcdicHex => None,
+    };
+    let (first, at) = word(at)?;
+    let (first, announced) = split_announcement(first);
+    if !announced {
+        return Some((mti, Bitmap::from_words([first, 0, 0]), at));
+    }
+    let (second, at) = word(at)?;
+    (second != 0).then_some((mti, Bitmap::from_words([first, second, 0]), at))
+}
+
 /// Whether the fields that `bitmap` announces stand from byte `start` to the end of `body` and are
 /// all in order; `ends` holds their ends then.
 #[inline]
-pub(crate) fn fields(
-    quick: &[Quick; 256],
-    body: &[u8],
-    start: usize,
-    bitmap: Bitmap,
-    ends: &mut Ends,
-) -> bool {
+pub(crate) fn fields(table: &Table, body: &[u8], start: usize, bitmap: Bitmap, ends: &mut Ends) -> bool {
     let mut at = start;
     let mut run = Run { judge: Judge::Anything, start };
     let mut slots = ends.slots();
-    for number in bitmap.iter() {
-        let field = &quick[usize::from(number)];
-        let begin = at;
-        // A prefix of digits may be judged together with what it stands before.
-        let (content, end, own_prefix) = match field.kind {
-            Kind::Fixed => (at, at + usize::from(field.len), false),
-            Kind::Rare => return false,
-            Kind::Ascii2 => match body.get(at..at + 2) {
-                Some(&[tens, ones]) => {
-                    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-                    if tens > 9 || ones > 9 {
-                        return false;
-                    }
-                    let said = usize::from(tens * 10 + ones);
-                    if said > usize::from(field.len) {
-                        return false;
-                    }
-                    (at + 2, at + 2 + said, field.judge != Judge::Digits)
-                }
-                _ => return false,
-            },
-            Kind::Ascii3 => match body.get(at..at + 3) {
-                Some(&[hundreds, tens, ones]) => {
-                    let digits = [hundreds, tens, ones].map(|byte| byte.wrapping_sub(b'0'));
-                    if digits.iter().any(|digit| *digit > 9) {
-                        return false;
-                    }
-                    let [hundreds, tens, ones] = digits.map(usize::from);
-                    let said = hundreds * 100 + tens * 10 + ones;
-                    if said > usize::from(field.len) {
-                        return false;
-                    }
-                    (at + 3, at + 3 + said, field.judge != Judge::Digits)
-                }
-                _ => return false,
-            },
-            Kind::Bcd1 | Kind::Bcd1Half => {
-                let Some(&prefix) = body.get(at) else { return false };
-                let (high, low) = (prefix >> 4, prefix & 0x0F);
-                let said = usize::from(high * 10 + low);
-                if high > 9 || low > 9 || said > usize::from(field.len) {
+    for (word, row) in bitmap.words().into_iter().zip(table) {
+        // The lowest bit is found and cleared faster than the highest.
+        let mut left = word.reverse_bits();
+        while left != 0 {
+            let field = &row[(left.trailing_zeros() & 63) as usize];
+            left &= left - 1;
+            let (content, end) = match field.kind {
+                Kind::Fixed => (at, at + usize::from(field.len)),
+                kind => match field.variable(kind, body, at) {
+                    Some(places) => places,
+                    None => return false,
+                },
+            };
+            // A prefix of digits may be judged together with the digits that follow.
+            if run.judge != field.judge || (content != at && !field.judge.allows_prefix(field.kind)) {
+                if !run.holds(body, at) {
                     return false;
                 }
-                let half = field.kind == Kind::Bcd1Half;
-                let end = at + 1 + if half { said.div_ceil(2) } else { said };
-                if half && said % 2 == 1 && !field.has_filler(body, at + 1, end) {
-                    return false;
-                }
-                (at + 1, end, field.judge != Judge::Packed)
+                run = Run { judge: field.judge, start: content };
             }
-            Kind::Bcd2 | Kind::Bcd2Half => {
-                let Some(&[first, second]) = body.get(at..at + 2) else { return false };
-                let (a, b, c, d) = (first >> 4, first & 0x0F, second >> 4, second & 0x0F);
-                let said = usize::from(a * 10 + b) * 100 + usize::from(c * 10 + d);
-                if a > 9 || b > 9 || c > 9 || d > 9 || said > usize::from(field.len) {
-                    return false;
+            if let Some(slot) = slots.next() {
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    reason = "an end beyond that of the body is given up below"
+                )]
+                {
+                    *slot = end as u16;
                 }
-                let half = field.kind == Kind::Bcd2Half;
-                let end = at + 2 + if half { said.div_ceil(2) } else { said };
-                if half && said % 2 == 1 && !field.has_filler(body, at + 2, end) {
-                    return false;
-                }
-                (at + 2, end, field.judge != Judge::Packed)
             }
-        };
-        if field.kind == Kind::Fixed && field.filler != Filler::None && !field.has_filler(body, at, end) {
-            return false;
+            at = end;
         }
-        if run.judge != field.judge || own_prefix {
-            if !run.holds(body, begin) {
-                return false;
-            }
-            run = Run { judge: field.judge, start: content };
-        }
-        if let Some(slot) = slots.next() {
-            #[allow(
-                clippy::cast_possible_truncation,
-                reason = "no end is beyond that of the body, or all is in vain"
-            )]
-            {
-                *slot = end as u16;
-            }
-        }
-        at = end;
     }
     at == body.len() && run.holds(body, at)
 }
 
+impl Judge {
+    /// Whether the prefix, too, is of what is judged.
+    #[inline]
+    fn allows_prefix(self, kind: Kind) -> bool {
+        match self {
+            Self::Digits => matches!(kind, Kind::Ascii2 | Kind::Ascii3),
+            Self::Packed => matches!(kind, Kind::Bcd1 | Kind::Bcd2 | Kind::Bcd1Half | Kind::Bcd2Half),
+            _ => false,
+        }
+    }
+}
+
 impl Quick {
+    /// Where the content begins and ends of a field that begins at `at` and is not simply fixed;
+    /// `None` when it is not in order.
+    #[inline]
+    fn variable(&self, kind: Kind, body: &[u8], at: usize) -> Option<(usize, usize)> {
+        let (content, said) = match kind {
+            Kind::Rare | Kind::Fixed => return None,
+            Kind::FixedOdd => {
+                let end = at + usize::from(self.len);
+                return self.has_filler(body, at, end).then_some((at, end));
+            }
+            Kind::Ascii2 => {
+                let prefix: &[u8; 2] = body.get(at..)?.first_chunk()?;
+                let [tens, ones] = prefix.map(|byte| byte.wrapping_sub(b'0'));
+                (at + 2, (tens <= 9 && ones <= 9).then_some(usize::from(tens * 10 + ones))?)
+            }
+            Kind::Ascii3 => {
+                let prefix: &[u8; 3] = body.get(at..)?.first_chunk()?;
+                let [hundreds, tens, ones] = prefix.map(|byte| byte.wrapping_sub(b'0'));
+                let said = usize::from(hundreds) * 100 + usize::from(tens) * 10 + usize::from(ones);
+                (at + 3, (hundreds <= 9 && tens <= 9 && ones <= 9).then_some(said)?)
+            }
+            Kind::Bcd1 | Kind::Bcd1Half => {
+                let prefix = *body.get(at)?;
+                let (high, low) = (prefix >> 4, prefix & 0x0F);
+                (at + 1, (high <= 9 && low <= 9).then_some(usize::from(high) * 10 + usize::from(low))?)
+            }
+            Kind::Bcd2 | Kind::Bcd2Half => {
+                let prefix: &[u8; 2] = body.get(at..)?.first_chunk()?;
+                let [(a, b), (c, d)] = prefix.map(|byte| (usize::from(byte >> 4), usize::from(byte & 0x0F)));
+                (at + 2, (a <= 9 && b <= 9 && c <= 9 && d <= 9).then_some(a * 1000 + b * 100 + c * 10 + d)?)
+            }
+        };
+        if said > usize::from(self.len) {
+            return None;
+        }
+        if !matches!(kind, Kind::Bcd1Half | Kind::Bcd2Half) {
+            return Some((content, content + said));
+        }
+        let end = content + said.div_ceil(2);
+        (said % 2 == 0 || self.has_filler(body, content, end)).then_some((content, end))
+    }
+
+    /// Appends the field for a value of one byte for each character, and tells whether it did: a
+    /// value that is not as usual is left to careful writing.
+    #[inline]
+    pub(crate) fn put(&self, value: &[u8], out: &mut Vec<u8>) -> bool {
+        let units = value.len();
+        let fits = match self.kind {
+            Kind::Rare => false,
+            Kind::Fixed | Kind::FixedOdd => units == usize::from(self.units),
+            _ => units <= usize::from(self.len),
+        };
+        let fine = match self.judge {
+            Judge::Anything => true,
+            Judge::Digits | Judge::Packed => scan::digits(value),
+            Judge::Text => scan::text(value),
+            Judge::Alphanumeric => scan::alphanumeric(value),
+            Judge::UpperHex => false,
+        };
+        if !fits || !fine {
+            return false;
+        }
+        // At most what fits its prefix.
+        #[allow(clippy::cast_possible_truncation, reason = "each is a digit or two")]
+        match self.kind {
+            Kind::Ascii2 => out.extend_from_slice(&[b'0' + (units / 10) as u8, b'0' + (units % 10) as u8]),
+            Kind::Ascii3 => out.extend_from_slice(&[
+                b'0' + (units / 100) as u8,
+                b'0' + (units / 10 % 10) as u8,
+                b'0' + (units % 10) as u8,
+            ]),
+            Kind::Bcd1 | Kind::Bcd1Half => out.push((units / 10 * 16 + units % 10) as u8),
+            Kind::Bcd2 | Kind::Bcd2Half => out.extend_from_slice(&[
+                (units / 1000 * 16 + units / 100 % 10) as u8,
+                (units / 10 % 10 * 16 + units % 10) as u8,
+            ]),
+            Kind::Rare | Kind::Fixed | Kind::FixedOdd => {}
+        }
+        if self.judge == Judge::Packed {
+            self.pack(value, out);
+        } else {
+            out.extend_from_slice(value);
+        }
+        true
+    }
+
+    /// As [`Quick::put`], for a value in the form of texts.
+    #[inline]
+    pub(crate) fn put_text(&self, text: &str, out: &mut Vec<u8>) -> bool {
+        match self.judge {
+            // Bytes are written in hexadecimal, and only text may have escapes.
+            Judge::Anything => false,
+            Judge::Text if text.as_bytes().contains(&b'\\') => false,
+            _ => self.put(text.as_bytes(), out),
+        }
+    }
+
+    #[inline]
+    fn pack(&self, digits: &[u8], out: &mut Vec<u8>) {
+        let mut digits = digits;
+        if let Filler::First(pad) = self.filler
+            && digits.len() % 2 == 1
+            && let Some((&first, rest)) = digits.split_first()
+        {
+            out.push(pad << 4 | first & 0x0F);
+            digits = rest;
+        }
+        let (pairs, last) = digits.as_chunks::<2>();
+        out.extend(pairs.iter().map(|&[high, low]| high << 4 | low & 0x0F));
+        if let (Filler::Last(pad), [last]) = (self.filler, last) {
+            out.push(last << 4 | pad);
+        }
+    }
+
     #[inline]
     fn has_filler(&self, body: &[u8], start: usize, end: usize) -> bool {
         match self.filler {

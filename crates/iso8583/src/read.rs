@@ -122,7 +122,7 @@ fn word_parser(encoding: BitmapEncoding, input: &[u8]) -> Parsed<'_, u64> {
     }
     let (rest, hex) = array::<16>(input)?;
     if encoding == BitmapEncoding::Hex
-        && let Some(word) = crate::scan::hex_word(hex)
+        && let Some(word) = crate::scan::hex_word(&hex)
     {
         return Ok((rest, word));
     }

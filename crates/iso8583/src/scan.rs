@@ -54,12 +54,29 @@ pub(crate) fn upper_hex(bytes: &[u8]) -> bool {
 
 /// The number that sixteen upper-case hexadecimal digits write; `None` when one is no such digit.
 #[inline]
-pub(crate) fn hex_word(hex: [u8; 16]) -> Option<u64> {
-    if !upper_hex(&hex) {
+pub(crate) fn hex_word(hex: &[u8; 16]) -> Option<u64> {
+    if !upper_hex(hex) {
         return None;
     }
     let ([high, low], _) = hex.as_chunks::<8>() else { return None };
     Some(hex_half(u64::from_be_bytes(*high)) << 32 | hex_half(u64::from_be_bytes(*low)))
+}
+
+/// A number as sixteen upper-case hexadecimal digits: the inverse of [`hex_word`].
+#[inline]
+pub(crate) fn word_hex(word: u64) -> [u8; 16] {
+    let [a, b, c, d, e, f, g, h] = half_hex(word >> 32);
+    let [i, j, k, l, m, n, o, p] = half_hex(word & 0xFFFF_FFFF);
+    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+}
+
+#[inline]
+fn half_hex(half: u64) -> [u8; 8] {
+    let pairs = (half | half << 16) & 0x0000_FFFF_0000_FFFF;
+    let bytes = (pairs | pairs << 8) & 0x00FF_00FF_00FF_00FF;
+    let nibbles = (bytes | bytes << 4) & LOW4;
+    let letters = (nibbles + 6 * ONES) >> 4 & ONES;
+    (nibbles + 0x30 * ONES + letters * 7).to_be_bytes()
 }
 
 /// The 32 bits of eight hexadecimal digits, the first in the highest byte.
@@ -127,10 +144,12 @@ mod tests {
 
     #[test]
     fn sixteen_hexadecimal_digits_are_one_number() {
-        assert_eq!(hex_word(*b"0123456789ABCDEF"), Some(0x0123_4567_89AB_CDEF));
-        assert_eq!(hex_word(*b"FEDCBA9876543210"), Some(0xFEDC_BA98_7654_3210));
-        assert_eq!(hex_word(*b"0123456789abcdef"), None);
-        assert_eq!(hex_word(*b"0123456789ABCDE:"), None);
+        assert_eq!(hex_word(b"0123456789ABCDEF"), Some(0x0123_4567_89AB_CDEF));
+        assert_eq!(hex_word(b"FEDCBA9876543210"), Some(0xFEDC_BA98_7654_3210));
+        assert_eq!(hex_word(b"0123456789abcdef"), None);
+        assert_eq!(hex_word(b"0123456789ABCDE:"), None);
+        assert_eq!(word_hex(0x0123_4567_89AB_CDEF), *b"0123456789ABCDEF");
+        assert_eq!(word_hex(0xFEDC_BA98_7654_3210), *b"FEDCBA9876543210");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::mti::Mti;
 use crate::scan;
 use crate::text::unescape;
 
-pub(crate) fn mti(encoding: MtiEncoding, mti: Mti) -> ([u8; 4], usize) {
+fn mti(encoding: MtiEncoding, mti: Mti) -> ([u8; 4], usize) {
     let [a, b, c, d] = mti.digits();
     match encoding {
         MtiEncoding::Ascii => ([a, b, c, d].map(|digit| b'0' + digit), 4),
@@ -21,38 +21,53 @@ pub(crate) fn mti(encoding: MtiEncoding, mti: Mti) -> ([u8; 4], usize) {
     }
 }
 
-/// The bitmaps at the beginning of a message.
-pub(crate) fn bitmaps(layout: BitmapLayout, bitmap: Bitmap) -> ([u8; 48], usize) {
-    let (words, count) = bitmap.leading_words(layout);
-    let (mut out, mut len) = ([0; 48], 0);
-    for &number in words.iter().take(count) {
-        let (bytes, width) = word(layout.encoding, number);
-        for (place, byte) in out.iter_mut().skip(len).zip(bytes.iter().take(width)) {
-            *place = *byte;
-        }
-        len += width;
+/// The most bytes that type and bitmaps take.
+pub(crate) const LONGEST_HEAD: usize = 4 + 3 * 16;
+
+/// Type and bitmaps of a message, and how many bytes they take.
+#[inline]
+pub(crate) fn head(
+    encoding: MtiEncoding,
+    layout: BitmapLayout,
+    type_: Mti,
+    bitmap: Bitmap,
+) -> ([u8; LONGEST_HEAD], usize) {
+    let mut out = [0; LONGEST_HEAD];
+    let (digits, mti_len) = mti(encoding, type_);
+    if let Some(place) = out.first_chunk_mut::<4>() {
+        *place = digits;
     }
+    let len = bitmaps(layout, bitmap, &mut out, mti_len);
     (out, len)
 }
 
+/// Writes the bitmaps at the beginning of a message, or of a field, to `out` from byte `at` on, and
+/// tells where they end.
+#[inline]
+pub(crate) fn bitmaps(layout: BitmapLayout, bitmap: Bitmap, out: &mut [u8], at: usize) -> usize {
+    let (words, count) = bitmap.leading_words(layout);
+    let mut end = at;
+    for &number in words.iter().take(count) {
+        let (bytes, width) = word(layout.encoding, number);
+        if let Some(place) = out.get_mut(end..).and_then(|place| place.first_chunk_mut::<16>()) {
+            *place = bytes;
+        }
+        end += width;
+    }
+    end
+}
+
 /// Eight bytes of bitmap.
+#[inline]
 pub(crate) fn word(encoding: BitmapEncoding, word: u64) -> ([u8; 16], usize) {
-    let mut out = [0; 16];
-    let bytes = word.to_be_bytes();
     match encoding {
         BitmapEncoding::Binary => {
-            for (place, byte) in out.iter_mut().zip(bytes) {
-                *place = byte;
-            }
-            (out, 8)
+            let [a, b, c, d, e, f, g, h] = word.to_be_bytes();
+            ([a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0, 0, 0, 0], 8)
         }
-        BitmapEncoding::Hex | BitmapEncoding::EbcdicHex => {
-            let digit = if encoding == BitmapEncoding::Hex { hex_digit } else { ebcdic_hex_digit };
-            let (pairs, _) = out.as_chunks_mut::<2>();
-            for (pair, byte) in pairs.iter_mut().zip(bytes) {
-                *pair = [digit(byte >> 4), digit(byte & 0x0F)];
-            }
-            (out, 16)
+        BitmapEncoding::Hex => (scan::word_hex(word), 16),
+        BitmapEncoding::EbcdicHex => {
+            (scan::word_hex(word).map(|digit| ebcdic::encode(Charset::Ebcdic037, digit)), 16)
         }
     }
 }

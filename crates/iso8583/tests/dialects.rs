@@ -70,11 +70,11 @@ fn errors_name_line_field_and_reason() {
     );
     assert_eq!(
         extending("[field]\n129 = { format = \"n6\" }"),
-        "line 4, field 129: fields are numbered 2 to 128"
+        "line 4, field 129: fields are numbered 2 to 192"
     );
     assert_eq!(
         extending("[field]\n011 = { format = \"n6\" }"),
-        "line 4, field 011: fields are numbered 2 to 128"
+        "line 4, field 011: fields are numbered 2 to 192"
     );
     assert_eq!(
         extending("[field.60]\nformat = \"n...9\"\nparts = [{ name = \"a\", format = \"n10\" }]"),

@@ -165,7 +165,8 @@ impl Composer {
         chosen.sort_by_key(|(number, ..)| *number);
         chosen.dedup_by_key(|(number, ..)| *number);
         let layout = BitmapLayout { encoding, second: SecondBitmap::Chained, third: ThirdBitmap::None };
-        let (bytes, len) = write::bitmaps(layout, bitmap);
+        let mut bytes = [0; write::LONGEST_HEAD];
+        let len = write::bitmaps(layout, bitmap, &mut bytes, 0);
         out.extend_from_slice(bytes.get(..len).unwrap_or(&bytes));
         for (_, format, content) in chosen {
             let value = self.units(format, &format.structure, content)?;

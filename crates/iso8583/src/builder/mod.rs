@@ -114,6 +114,11 @@ impl<'d> Builder<'d> {
     /// the dialect has no such field. The builder is unchanged then.
     #[inline]
     pub fn set(&mut self, number: u8, text: &str) -> Result<&mut Self, BuildError> {
+        let start = self.wire.len();
+        if self.dialect.quick(number).put_text(text, &mut self.wire) {
+            self.keep(number, start);
+            return Ok(self);
+        }
         self.append(number, |format, out| write::text(format, text, out))
     }
 
@@ -126,6 +131,11 @@ impl<'d> Builder<'d> {
     /// As [`Builder::set`].
     #[inline]
     pub fn set_bytes(&mut self, number: u8, value: &[u8]) -> Result<&mut Self, BuildError> {
+        let start = self.wire.len();
+        if self.dialect.quick(number).put(value, &mut self.wire) {
+            self.keep(number, start);
+            return Ok(self);
+        }
         self.append(number, |format, out| write::bytes(format, value, out))
     }
 
@@ -182,8 +192,7 @@ impl<'d> Builder<'d> {
     }
 
     fn write(&self, bitmap: Bitmap, out: &mut impl BufMut) -> Result<(), BuildError> {
-        let (mti, mti_len) = write::mti(self.dialect.mti, self.mti);
-        let (bitmaps, bitmaps_len) = write::bitmaps(self.dialect.bitmap, bitmap);
+        let (head, head_len) = write::head(self.dialect.mti, self.dialect.bitmap, self.mti, bitmap);
         let third = (bitmap.has_word(2) && self.dialect.bitmap.third == ThirdBitmap::Field65)
             .then(|| write::word(self.dialect.bitmap.encoding, bitmap.third()));
         let fields: usize = if self.in_order {
@@ -191,9 +200,8 @@ impl<'d> Builder<'d> {
         } else {
             self.places.iter().map(|place| place.range().len()).sum()
         };
-        check_size(mti_len + bitmaps_len + fields + third.map_or(0, |(_, len)| len))?;
-        out.put_slice(mti.get(..mti_len).unwrap_or(&mti));
-        out.put_slice(bitmaps.get(..bitmaps_len).unwrap_or(&bitmaps));
+        check_size(head_len + fields + third.map_or(0, |(_, len)| len))?;
+        out.put_slice(head.get(..head_len).unwrap_or(&head));
         if self.in_order && third.is_none() {
             out.put_slice(&self.wire);
             return Ok(());
@@ -211,7 +219,7 @@ impl<'d> Builder<'d> {
         Ok(())
     }
 
-    #[inline]
+    #[cold]
     fn append(
         &mut self,
         number: u8,

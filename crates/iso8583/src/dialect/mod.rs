@@ -17,7 +17,7 @@ use crate::framing::Framing;
 use crate::mask::Sensitivity;
 use crate::mti::Mti;
 use crate::plan::Plan;
-use crate::quick::Quick;
+use crate::quick::{self, Quick};
 use crate::structure::{Own, OwnStructure, Structure, StructureRule};
 
 /// How one family of peers writes ISO 8583: the encodings of type and bitmap, the format of every
@@ -37,8 +37,10 @@ pub struct Dialect {
     pub(crate) structure_rules: Vec<StructureRule>,
     /// What reading needs of each format; that of field `n` stands at `n`.
     pub(crate) plans: Vec<Plan>,
-    /// The same for the pass over messages that are in order.
-    pub(crate) quick: Box<[Quick; 256]>,
+    /// Bytes of the length prefix of each field; that of field `n` stands at `n`.
+    pub(crate) prefixes: Box<[u8; 256]>,
+    /// What the passes over messages that are in order need.
+    pub(crate) quick: Box<quick::Table>,
     /// The fields that a rule may call sensitive.
     pub(crate) ruled: Bitmap,
     /// The fields whose inside strict reading looks at.
@@ -143,7 +145,8 @@ impl Dialect {
             rules,
             structure_rules,
             plans: Vec::new(),
-            quick: Box::new([Quick::RARE; 256]),
+            prefixes: Box::new([0; 256]),
+            quick: Box::new([[Quick::RARE; 64]; 3]),
             ruled: Bitmap::default(),
             structured: Bitmap::default(),
         };
@@ -158,7 +161,7 @@ impl Dialect {
             if let Some(plan) = self.plans.get_mut(usize::from(format.number)) {
                 *plan = Plan::of(format);
             }
-            if let Some(quick) = self.quick.get_mut(usize::from(format.number)) {
+            if let Some(quick) = quick_of(&mut self.quick, format.number) {
                 *quick = Quick::of(format);
             }
             if format.structure.is_checked(format) {
@@ -170,7 +173,12 @@ impl Dialect {
         {
             *plan = Plan::third_bitmap(self.bitmap.encoding);
             // The bitmap in it is read by the careful pass.
-            self.quick[usize::from(THIRD_FIELD)] = Quick::RARE;
+            if let Some(quick) = quick_of(&mut self.quick, THIRD_FIELD) {
+                *quick = Quick::RARE;
+            }
+        }
+        for (prefix, plan) in self.prefixes.iter_mut().zip(&self.plans) {
+            *prefix = plan.prefix_len();
         }
         self.rules.iter().for_each(|rule| self.ruled.insert(rule.field));
         self.structure_rules.iter().for_each(|rule| self.structured.insert(rule.field));
@@ -213,6 +221,12 @@ impl Dialect {
         self.fields.iter().flatten()
     }
 
+    /// What the fast passes know of field `number`.
+    #[inline]
+    pub(crate) fn quick(&self, number: u8) -> &Quick {
+        self.quick.as_flattened().get(usize::from(number).wrapping_sub(1)).unwrap_or(&Quick::RARE)
+    }
+
     /// How messages of the dialect are usually delimited on a stream.
     #[must_use]
     pub fn framing(&self) -> Framing {
@@ -244,6 +258,10 @@ impl Dialect {
             .find(|rule| rule.applies(mti, true, |when, value| Some(text(&when.path())?.as_ref() == value)))
             .map_or(format.sensitivity, |rule| rule.then)
     }
+}
+
+fn quick_of(table: &mut quick::Table, number: u8) -> Option<&mut Quick> {
+    table.as_flattened_mut().get_mut(usize::from(number).checked_sub(1)?)
 }
 
 /// What a dialect is assembled from.
