@@ -12,7 +12,7 @@ use iso8583::framing::{Bounds, Frame, FrameError, Framing, Heading, Lrc, Prefix,
 use libfuzzer_sys::fuzz_target;
 use tokio_util::codec::{Decoder, Encoder};
 
-const MAX_STREAM_BYTES: usize = 600;
+const MAX_STREAM_BYTES: usize = 320;
 
 fuzz_target!(|data: &[u8]| {
     let [bounds, parts, vendor_len, limit, piece_len, stream @ ..] = data else { return };

@@ -52,6 +52,22 @@ fn every_name_reads_back_and_no_two_are_the_same() {
 }
 
 #[test]
+fn every_example_of_the_user_documentation_is_a_framing() {
+    for page in ["framing.md", "framing.zh-CN.md"] {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (_, examples) = text.split_once("|---|---|").unwrap().1.split_once("|---|---|").unwrap();
+        let rows = examples.lines().filter(|line| line.starts_with('|'));
+        let names: Vec<&str> =
+            rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2)).collect();
+        assert!(names.len() >= 15, "{page}: {names:?}");
+        for name in names {
+            assert!(name.parse::<Framing>().is_ok(), "{page}: {name}");
+        }
+    }
+}
+
+#[test]
 fn a_frame_is_found_at_every_split_point_and_not_before() {
     for framing in delimiting() {
         let first = encoded(framing, b"first");

@@ -215,7 +215,7 @@ pub struct Splitter {
     framing: Framing,
     max_bytes: usize,
     /// Bytes of the frame that is being received, after STX, that have no ETX.
-    searched: usize,
+    pub(super) searched: usize,
 }
 
 impl Splitter {

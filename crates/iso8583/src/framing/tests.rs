@@ -239,11 +239,14 @@ fn parts_must_fit_the_framing_and_nothing_is_written_otherwise() {
 
 #[test]
 fn a_long_text_that_arrives_byte_by_byte_is_searched_once() {
-    let stream = [&[STX][..], &[b'0'; 300_000]].concat();
-    let mut splitter = Splitter::new(Framing::STX_ETX_LRC, 300_000);
-    for received in 0..=stream.len() {
+    let stream = [&[STX][..], &[b'0'; 20_000], &[ETX, 3]].concat();
+    let mut splitter = Splitter::new(Framing::STX_ETX_LRC, 20_000);
+    for received in 1..stream.len() {
         assert_eq!(splitter.split(&stream[..received]), Ok(None));
+        assert_eq!(splitter.searched, (received - 1).min(20_000));
     }
+    assert_eq!(splitter.split(&stream).unwrap().unwrap().1, stream.len());
+    assert_eq!(splitter.searched, 0);
 }
 
 #[test]
