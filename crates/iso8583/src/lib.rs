@@ -24,13 +24,15 @@
 //!   format of dialect files
 //! - [`Message`] and [`Field`]: reading, strictly; [`ParseError`] names field, byte and reason
 //! - [`Builder`]: writing; every value is checked when it is set
-//! - [`framing`]: lengths, transport addresses, the UnionPay header
+//! - [`framing`]: lengths, transport addresses, headers; with feature `codec`, for Tokio
 //! - [`tlv`]: data objects inside fields
 //! - [`mask`]: what is not shown, and how card numbers are found in text and bytes
 
 mod bitmap;
 mod builder;
 mod class;
+#[cfg(feature = "codec")]
+pub mod codec;
 mod dialect;
 mod ebcdic;
 mod error;

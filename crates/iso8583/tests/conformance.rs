@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use iso8583::framing::Framing;
+use iso8583::framing::{Frame, Framing};
 use iso8583::{Builder, Class, Dialect, Message};
 
 /// The vectors lie beside a checkout of the project, not in it. Without them these tests say so and
@@ -53,13 +53,13 @@ fn every_unionpay_message_reads_to_its_fields_and_builds_to_its_bytes() {
         let id = vector["id"].as_str().unwrap();
         let bytes = hex::decode(vector["hex"].as_str().unwrap()).unwrap();
         let listed = vector["fields"].as_object().unwrap();
-        let framing = if listed.contains_key("len") { Framing::Len2TpduHeader } else { Framing::None };
+        let framing = if listed.contains_key("len") { Framing::LEN2_TPDU_HEADER } else { Framing::NONE };
         let (frame, consumed) = framing.split(&bytes, 4096).unwrap().unwrap();
         assert_eq!(consumed, bytes.len(), "{id}");
 
         let message = Message::parse(dialect, frame.body).unwrap_or_else(|error| panic!("{id}: {error}"));
         assert_eq!(message.mti().to_string(), listed["MTI"], "{id}");
-        if framing == Framing::Len2TpduHeader {
+        if framing == Framing::LEN2_TPDU_HEADER {
             assert_eq!(frame.tpdu.unwrap().to_string(), listed["TPDU"], "{id}");
             assert_eq!(frame.header.unwrap().to_string(), listed["head"], "{id}");
         }
@@ -71,7 +71,7 @@ fn every_unionpay_message_reads_to_its_fields_and_builds_to_its_bytes() {
         assert_eq!(texts(&message), expected, "{id}");
 
         let mut again = Vec::new();
-        framing.encode(&mut again, frame.tpdu, frame.header, &rebuilt(&message)).unwrap();
+        framing.encode(&mut again, &Frame { body: &rebuilt(&message), ..frame }).unwrap();
         assert_eq!(hex::encode(again), hex::encode(&bytes), "{id}");
     }
     assert!(vectors.len() >= 29);

@@ -24,7 +24,7 @@ fn an_extension_keeps_what_it_does_not_say() {
     assert_eq!(entry.digits(), Digits::Bcd { align: Align::Left, pad: 0 });
     assert_eq!((data.name(), data.notation().as_str()), ("Data", "b...999"));
     assert_eq!(function.parts().len(), 7);
-    assert_eq!(dialect.framing().name(), "len2-tpdu-header");
+    assert_eq!(dialect.framing().to_string(), "len2-tpdu-header");
     let mti = "0810".parse().unwrap();
     assert_eq!(dialect.sensitivity_of(62, mti, |_| Some("003")), Sensitivity::Key);
 }
@@ -141,6 +141,6 @@ fn a_dialect_needs_a_name_and_all_encodings_or_a_base() {
         refused("name = \"x\"\nextends = \"iso88\""),
         "line 2: `iso88` is no dialect that can be extended; there are unionpay, iso87-ascii, iso87-binary"
     );
-    let framing = refused("name = \"x\"\nextends = \"unionpay\"\nframing = \"len4\"");
-    assert!(framing.starts_with("line 3: framing: `len4` is no framing"), "{framing}");
+    let framing = refused("name = \"x\"\nextends = \"unionpay\"\nframing = \"len3\"");
+    assert!(framing.starts_with("line 3: framing: `len3` is no framing"), "{framing}");
 }

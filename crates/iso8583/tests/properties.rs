@@ -7,7 +7,6 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
-use iso8583::framing::{Framing, Header, Tpdu};
 use iso8583::{Builder, Class, Dialect, FieldFormat, Length, Message, Mti, tlv};
 
 /// A dialect that uses every choice a dialect file has, next to the built-in ones.
@@ -145,9 +144,6 @@ proptest! {
                 prop_assert_eq!(rebuilt(&message), bytes.clone());
             }
         }
-        for framing in Framing::ALL {
-            let _ = framing.split(&bytes, 200);
-        }
         prop_assert!(tlv::read(&bytes).count() <= bytes.len());
     }
 
@@ -177,31 +173,6 @@ proptest! {
         let message = Message::parse(dialect, &bytes).unwrap();
         prop_assert_eq!(message.bytes(63), allowed.then_some(&value[..]));
         prop_assert_eq!(rebuilt(&message), bytes);
-    }
-
-    #[test]
-    fn a_stream_splits_into_its_frames_at_any_chunking(
-        bodies in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..50), 1..5),
-        framing in proptest::sample::select(&Framing::ALL[1..]),
-        chunk in 1usize..20,
-    ) {
-        let tpdu = framing.has_tpdu().then_some(Tpdu([0x60, 0, 3, 0, 0]));
-        let header = framing.has_header().then_some(Header([0x60, 0x31, 0, 0x31, 0, 1]));
-        let mut stream = Vec::new();
-        for body in &bodies {
-            framing.encode(&mut stream, tpdu, header, body).unwrap();
-        }
-        let (mut received, mut found) = (Vec::new(), Vec::new());
-        for chunk in stream.chunks(chunk) {
-            received.extend_from_slice(chunk);
-            while let Some((frame, consumed)) = framing.split(&received, 100).unwrap() {
-                prop_assert_eq!((frame.tpdu, frame.header), (tpdu, header));
-                found.push(frame.body.to_vec());
-                received.drain(..consumed);
-            }
-        }
-        prop_assert_eq!(found, bodies);
-        prop_assert!(received.is_empty());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc};
 
 use iso8583::{
     Builder, Message, Mti,
-    framing::{Framing, Header},
+    framing::{Frame, Framing, Header},
 };
 use jiff::Timestamp;
 use rustls::{
@@ -158,7 +158,7 @@ impl Wire {
         let tpdu = framing.has_tpdu().then_some(self.identity.tpdu);
         let header = framing.has_header().then_some(self.identity.header);
         let mut frame = Vec::new();
-        framing.encode(&mut frame, tpdu, header, body).unwrap();
+        framing.encode(&mut frame, &Frame { tpdu, header, vendor: &[], body }).unwrap();
         frame
     }
 

@@ -70,7 +70,7 @@ pub(super) fn resolve(file: DialectFile) -> Result<Dialect, DialectError> {
             third: ThirdBitmap::None,
         },
         framing: match &file.framing {
-            None => Framing::None,
+            None => Framing::NONE,
             Some(framing) => framing
                 .value
                 .parse()

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{HexError, fmt_hex, from_hex};
+use super::hex::{HexError, fmt_hex, from_hex};
 
 /// Six bytes: application class n2, software version n2, terminal state n1, processing
 /// requirement n1, software sub-version n6.

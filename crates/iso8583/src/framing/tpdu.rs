@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{HexError, fmt_hex, from_hex};
+use super::hex::{HexError, fmt_hex, from_hex};
 
 /// Five bytes: protocol id (0x60), destination (2 bytes), source (2 bytes), in BCD.
 ///

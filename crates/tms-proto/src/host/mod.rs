@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use iso8583::{
     Builder, Message, Mti,
-    framing::{Framing, Header, Tpdu},
+    framing::{Frame, Framing, Header, Tpdu},
 };
 use jiff::Timestamp;
 
@@ -379,7 +379,7 @@ impl HostSession {
             _ => header.with_processing_requirement(0),
         });
         let mut frame = Vec::with_capacity(body.len().saturating_add(16));
-        self.framing.encode(&mut frame, tpdu, header, &body)?;
+        self.framing.encode(&mut frame, &Frame { tpdu, header, vendor: &[], body: &body })?;
         self.transmit.push_back(frame);
         Ok(())
     }

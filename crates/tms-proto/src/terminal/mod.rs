@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use iso8583::{
     Builder, Message, Mti,
-    framing::{Framing, Header, Tpdu},
+    framing::{Frame, Framing, Header, Tpdu},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -340,7 +340,7 @@ impl TerminalSession {
         let mut frame = Vec::with_capacity(body.len().saturating_add(16));
         let tpdu = if self.framing.has_tpdu() { tpdu } else { None };
         let header = if self.framing.has_header() { header } else { None };
-        self.framing.encode(&mut frame, tpdu, header, &body)?;
+        self.framing.encode(&mut frame, &Frame { tpdu, header, vendor: &[], body: &body })?;
         self.transmit.push_back(frame);
         Ok(())
     }

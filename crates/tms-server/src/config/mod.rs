@@ -192,10 +192,15 @@ fn check_listener(listener: file::Listener, folder: &Path) -> Result<Listener, W
                 .get_ref()
                 .parse()
                 .map_err(|error: iso8583::framing::FramingNameError| (text.span(), error.to_string()))?;
-            if framing == Framing::None {
-                let reason =
-                    "framing `none` cannot tell where a message ends on a connection; use one with a length";
-                return Err((text.span(), reason.to_owned()));
+            if !framing.delimits() {
+                let reason = format!(
+                    "framing `{framing}` cannot tell where a message ends on a connection; use one with a length"
+                );
+                return Err((text.span(), reason));
+            }
+            if framing.vendor_len() > 0 {
+                let reason = format!("framing `{framing}` has a vendor header, which sessions do not write");
+                return Err((text.span(), reason));
             }
             Some(framing)
         }

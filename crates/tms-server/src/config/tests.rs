@@ -30,7 +30,7 @@ fn the_template_is_a_valid_configuration_with_the_default_limits() {
     let config = Config::parse("tms.toml", folder.path(), &template()).unwrap();
     assert_eq!(config.name, "tms-1");
     assert_eq!(config.listeners.len(), 2);
-    assert_eq!(config.listeners[0].framing, Some(Framing::Len2TpduHeader));
+    assert_eq!(config.listeners[0].framing, Some(Framing::LEN2_TPDU_HEADER));
     assert_eq!(config.store_url, format!("sqlite:{}", folder.path().join("data/estate.db").display()));
     assert_eq!(config.enrolment.unwrap().server_name, "tms.example");
     let (limits, standard) = (config.limits, Limits::default());
@@ -93,6 +93,10 @@ fn a_wrong_address_profile_or_framing_is_named_on_its_line() {
     assert!(message.contains("there is no built-in profile \"unionpya\"; there are "), "{message}");
     let message = reason("framing = \"len2-tpdu-header\"", "framing = \"none\"");
     assert!(message.contains("cannot tell where a message ends"), "{message}");
+    let message = reason("framing = \"len2-tpdu-header\"", "framing = \"tpdu-header\"");
+    assert!(message.contains("cannot tell where a message ends"), "{message}");
+    let message = reason("framing = \"len2-tpdu-header\"", "framing = \"ascii4-header12\"");
+    assert!(message.contains("vendor header"), "{message}");
     let message = reason("framing = \"len2-tpdu-header\"", "framing = \"len3\"");
     assert!(message.contains("len3"), "{message}");
 }

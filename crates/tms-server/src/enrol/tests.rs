@@ -18,7 +18,7 @@ fn host() -> Host {
         address: "127.0.0.1:9001".to_owned(),
         server_name: "tms.test".to_owned(),
         profile: Profile::unionpay(),
-        framing: Some(Framing::Len2TpduHeader),
+        framing: Some(Framing::LEN2_TPDU_HEADER),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures::FutureExt;
-use iso8583::framing::{FrameError, Framing};
+use iso8583::framing::{FrameError, Framing, Splitter};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -58,8 +58,7 @@ pub enum Incoming {
 #[derive(Debug)]
 pub struct FrameReader {
     stream: TlsStream<TcpStream>,
-    framing: Framing,
-    max_bytes: usize,
+    splitter: Splitter,
     buffer: Vec<u8>,
 }
 
@@ -67,7 +66,7 @@ impl FrameReader {
     /// Frames of at most `max_bytes` on `stream`.
     #[must_use]
     pub fn new(stream: TlsStream<TcpStream>, framing: Framing, max_bytes: usize) -> Self {
-        Self { stream, framing, max_bytes, buffer: Vec::new() }
+        Self { stream, splitter: Splitter::new(framing, max_bytes), buffer: Vec::new() }
     }
 
     /// Waits for frames. Safe to drop and call again: no byte is lost.
@@ -143,7 +142,7 @@ impl FrameReader {
         let mut used = 0usize;
         while frames.len() < FRAMES_PER_TURN {
             let rest = self.buffer.get(used..).unwrap_or_default();
-            match self.framing.split(rest, self.max_bytes) {
+            match self.splitter.split(rest) {
                 Ok(Some((_, length))) => {
                     frames.push(rest.get(..length).unwrap_or_default().to_vec());
                     used = used.saturating_add(length);

@@ -5,7 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use iso8583::framing::Framing;
 use tms_config::ConfigError;
 
 use super::Scenario;
@@ -79,10 +78,17 @@ impl Scenario {
         if scenario.identity.tid.is_empty() || scenario.identity.tid.len() > 16 {
             return wrong("[identity] tid must have 1 to 16 characters");
         }
-        if scenario.host.framing == Some(Framing::None) {
-            return wrong(
-                "[host] framing = \"none\" cannot tell messages apart on a connection; use the host's framing",
-            );
+        if let Some(framing) = scenario.host.framing {
+            if !framing.delimits() {
+                return wrong(&format!(
+                    "[host] framing = \"{framing}\" cannot tell messages apart on a connection; use the host's framing"
+                ));
+            }
+            if framing.vendor_len() > 0 {
+                return wrong(&format!(
+                    "[host] framing = \"{framing}\" has a vendor header, which is not written"
+                ));
+            }
         }
         if tms_proto::Profile::builtin(&scenario.host.profile).is_none() {
             let known = tms_proto::Profile::builtin_names().join(", ");

@@ -67,7 +67,7 @@ fn advise_framing(failure: Failure, options: &Decode, dialect: &Dialect, bytes: 
         *framing != options.framing
             && unframe(*framing, bytes).is_ok_and(|frame| Message::parse(dialect, frame.body).is_ok())
     };
-    match Framing::ALL.iter().find(|framing| fits(framing)) {
+    match Framing::COMMON.iter().find(|framing| fits(framing)) {
         Some(framing) => {
             failure.next(format!("the bytes are a message in another framing: give --framing {framing}"))
         }

@@ -1,6 +1,6 @@
 //! `tmsctl message encode`: JSON to hexadecimal.
 
-use iso8583::framing::Framing;
+use iso8583::framing::{Frame, Framing};
 use iso8583::{Builder, Dialect};
 
 use super::shape::{FramingShape, MessageShape};
@@ -18,12 +18,12 @@ pub(super) fn run(options: &Encode) -> Result<(), Failure> {
     let body = build(&dialect, &message)?;
     let FramingShape { tpdu, header } = message.framing;
     let framing = options.framing.unwrap_or(match (tpdu, header) {
-        (None, None) => Framing::None,
-        (Some(_), None) => Framing::Len2Tpdu,
-        (_, Some(_)) => Framing::Len2TpduHeader,
+        (None, None) => Framing::NONE,
+        (Some(_), None) => Framing::LEN2_TPDU,
+        (_, Some(_)) => Framing::LEN2_TPDU_HEADER,
     });
     let mut frame = Vec::new();
-    framing.encode(&mut frame, tpdu, header, &body).map_err(|error| {
+    framing.encode(&mut frame, &Frame { tpdu, header, vendor: &[], body: &body }).map_err(|error| {
         Failure::new(error.to_string()).next("make --framing and `framing` in the JSON agree")
     })?;
     output::line(&hex::encode_upper(frame))
