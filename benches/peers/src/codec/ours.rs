@@ -27,8 +27,7 @@ pub(super) fn cases(
     if !message.fields().map(|field| field.number()).eq(numbers.iter().copied()) {
         return Err(format!("{NAME} reads other fields from {}", sample.name));
     }
-    let mut builder = Builder::new(dialect, mti);
-    let mut out = Vec::new();
+    let (mut builder, mut out) = (Builder::new(dialect, mti), Vec::new());
     build(&mut builder, mti, fields, &mut out);
     same_bytes(NAME, sample, bytes, &out)?;
 
@@ -56,6 +55,7 @@ pub(super) fn cases(
     ])
 }
 
+/// One builder for all messages: its values are copies, so that it outlives each of them.
 fn build(builder: &mut Builder<'_>, mti: Mti, fields: &[(u8, &[u8])], out: &mut Vec<u8>) {
     builder.clear(mti);
     for (number, value) in fields {
