@@ -22,12 +22,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let key = unwrap_working_keys(&tmk, &hex::decode(KEY_BLOCK)?)?.mac_key(MacAlgorithm::UnionPayEcb)?;
     println!("{key:?}");
 
-    let mut sent = echo()?;
-    // The message was built with eight zero bytes in DE64, so that its bit in the bitmap is set;
-    // the MAC covers all bytes before them.
-    let (covered, de64) = sent.split_last_chunk_mut::<8>().ok_or("too short")?;
-    de64.copy_from_slice(&key.sign(MacForm::Hex8, covered)?);
-    println!("sent     {}", hex::encode(&sent));
+    let mut sent = Vec::new();
+    // The MAC covers the final bytes before it, its own bit in the bitmap included.
+    let mut mac = Ok(Vec::new());
+    echo()?.build_with_mac(&mut sent, 64, |covered| {
+        mac = key.sign(MacForm::Hex8, covered);
+        mac.clone().unwrap_or_default()
+    })?;
+    println!("sent     {}, DE64 {}", hex::encode(&sent), String::from_utf8_lossy(&mac?));
 
     println!("arrived  {}", verdict(&key, &sent)?);
     // DE41 and DE42 altered on the way.
@@ -37,13 +39,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A UnionPay echo (0820, DE60.3 = 301) with room for a MAC.
-fn echo() -> Result<Vec<u8>, Box<dyn Error>> {
+/// A UnionPay echo (0820, DE60.3 = 301).
+fn echo() -> Result<Builder<'static>, Box<dyn Error>> {
     let dialect = Dialect::builtin("unionpay").ok_or("the dialect is built in")?;
     let mut builder = Builder::new(dialect, "0820".parse::<Mti>()?);
     builder.set(41, "10000001")?.set(42, "102310060510002")?.set(60, "00000001301")?;
-    builder.set_bytes(64, &[0; 8])?;
-    Ok(builder.build()?)
+    Ok(builder)
 }
 
 /// What a receiver makes of a message. The check runs over the bytes as they came: parsing them and

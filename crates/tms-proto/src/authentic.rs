@@ -4,9 +4,9 @@
 //! message whose MAC was right, or out of one of which the profile asks none. A handler that is
 //! given a message that nobody checked does not compile.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
-use iso8583::{Builder, Message};
+use iso8583::{BuildError, Builder, Message};
 use tms_crypto::{
     keyblock::WorkingKeys,
     mac::{MacError, MacKey, MacVerified},
@@ -14,7 +14,7 @@ use tms_crypto::{
 
 use crate::{
     error::ProtocolError,
-    profile::{Function, MacKeySource, MacRule, MacRules, Profile, Refusal, wire_len},
+    profile::{Function, MacKeySource, MacRule, MacRules, Profile, Refusal},
 };
 
 /// A message that the profile lets a session act on.
@@ -161,11 +161,7 @@ impl Gate {
     }
 
     /// The final bytes of a message, with the MAC that the profile asks for.
-    pub(crate) fn seal(
-        &self,
-        mut builder: Builder<'_>,
-        outgoing: Outgoing,
-    ) -> Result<Vec<u8>, ProtocolError> {
+    pub(crate) fn seal(&self, builder: Builder<'_>, outgoing: Outgoing) -> Result<Vec<u8>, ProtocolError> {
         let Some(rules) = self.profile.mac().filter(|rules| wanted(rules, outgoing)) else {
             return Ok(builder.build()?);
         };
@@ -179,17 +175,15 @@ impl Gate {
                 }
             };
         };
-        let dialect = self.profile.dialect();
-        let bare = builder.build()?;
-        let place = rules.place(&Message::parse(dialect, &bare)?);
-        let format = dialect.field(place).ok_or(iso8583::BuildError::Undefined(place))?;
-        // Room first, so that the MAC is computed over the bytes that are sent, its own bit in the
-        // bitmap among them.
-        builder.set_bytes(place, &vec![0; rules.form().len()])?;
-        let roomy = builder.build()?;
-        let covered = roomy.len().checked_sub(wire_len(format, rules.form())).and_then(|n| roomy.get(..n));
-        builder.set_bytes(place, &key.sign(rules.form(), covered.unwrap_or_default())?)?;
-        Ok(builder.build()?)
+        let mut out = Vec::new();
+        match sign_in(&builder, rules.first_place(), rules, key, &mut out) {
+            // A field above 64: the bitmap has both halves, and its last place is DE128.
+            Err(ProtocolError::Build(BuildError::AfterMac { mac: 64, .. })) => {
+                sign_in(&builder, 128, rules, key, &mut out)?;
+            }
+            other => other?,
+        }
+        Ok(out)
     }
 
     fn rules_of(&self, source: MacKeySource) -> Option<&MacRules> {
@@ -211,9 +205,30 @@ fn wanted(rules: &MacRules, outgoing: Outgoing) -> bool {
     }
 }
 
+/// Builds a message with its MAC in field `place`, over the very bytes that are sent.
+fn sign_in(
+    builder: &Builder<'_>,
+    place: u8,
+    rules: &MacRules,
+    key: &MacKey,
+    out: &mut Vec<u8>,
+) -> Result<(), ProtocolError> {
+    let mut failed = None;
+    let built = builder.build_with_mac(out, place, |covered| {
+        key.sign(rules.form(), covered).unwrap_or_else(|error| {
+            failed = Some(error);
+            Vec::new()
+        })
+    });
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok(built?),
+    }
+}
+
 /// The MAC of a message and the bytes that it covers, which are the received ones: everything
 /// before its own value, the bit of its own field in the bitmap included.
-fn find<'a>(rules: &MacRules, message: &Message<'a>) -> Result<(&'a [u8], Vec<u8>), Fault> {
+fn find<'a>(rules: &MacRules, message: &Message<'a>) -> Result<(&'a [u8], Cow<'a, [u8]>), Fault> {
     let wanted = rules.place(message);
     let other = if wanted == 128 { 64 } else { 128 };
     if message.has(other) {
@@ -224,7 +239,5 @@ fn find<'a>(rules: &MacRules, message: &Message<'a>) -> Result<(&'a [u8], Vec<u8
     let last = message.fields().last().is_some_and(|field| field.number() == wanted);
     let covered = message.body().strip_suffix(field.bytes()).filter(|_| last);
     let covered = covered.ok_or(Fault::Misplaced(wanted))?;
-    // The text of bytes is hexadecimal in every dialect, however the wire writes them.
-    let mac = hex::decode(field.text().as_bytes()).map_err(|_| Fault::Missing(wanted))?;
-    Ok((covered, mac))
+    Ok((covered, field.value()))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use iso8583::{Binary, Class, Dialect, FieldFormat, Length, Message};
+use iso8583::{Class, Dialect, FieldFormat, Length, Message};
 use serde::Deserialize;
 use tms_crypto::mac::{MacAlgorithm, MacForm};
 
@@ -117,6 +117,11 @@ impl MacRules {
         if self.field == 128 || message.fields().any(|field| field.number() > 64) { 128 } else { 64 }
     }
 
+    /// The place of a MAC in a message without fields above it.
+    pub(crate) fn first_place(&self) -> u8 {
+        self.field
+    }
+
     /// DE39 that answers a message whose MAC is missing or wrong.
     pub(super) fn refused(&self) -> &str {
         &self.refused
@@ -181,12 +186,4 @@ impl MacRules {
 fn holds(format: &FieldFormat, form: MacForm) -> bool {
     format.class() == Class::Binary
         && matches!(format.length(), Length::Fixed(bytes) if usize::from(bytes) == form.len())
-}
-
-/// Bytes that a MAC takes on the wire.
-pub(crate) fn wire_len(format: &FieldFormat, form: MacForm) -> usize {
-    match format.binary() {
-        Binary::Raw => form.len(),
-        _ => form.len().saturating_mul(2),
-    }
 }

@@ -19,8 +19,6 @@ pub use mac::{MacKeySource, MacReplies, MacRule, MacRules};
 pub use rule::{BodyLayout, Direction, Rule, TagPad, TagPlace, TagRule};
 pub use terms::{Function, PendingWork, Refusal};
 
-pub(crate) use mac::wire_len;
-
 use file::{PlaceName, ProfileFile, invalid};
 
 const UNIONPAY: &str = include_str!("../../profiles/unionpay.toml");
