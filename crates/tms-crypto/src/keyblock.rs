@@ -10,7 +10,12 @@ use std::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::{kcv::Kcv, random::random_bytes, tdes};
+use crate::{
+    kcv::Kcv,
+    mac::{MacAlgorithm, MacKey, MacKeyError},
+    random::random_bytes,
+    tdes,
+};
 
 /// A terminal master key: the double-length key under which working keys travel.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
@@ -73,6 +78,14 @@ impl WorkingKeys {
     pub fn generate(with_track_key: bool) -> Self {
         Self { pik: random_bytes(), mak: random_bytes(), tdk: with_track_key.then(random_bytes) }
     }
+
+    /// The MAC key for `algorithm`.
+    ///
+    /// # Errors
+    /// [`MacKeyError::Length`] for an algorithm that does not take a key of eight bytes.
+    pub fn mac_key(&self, algorithm: MacAlgorithm) -> Result<MacKey, MacKeyError> {
+        MacKey::new(algorithm, &self.mak)
+    }
 }
 
 impl fmt::Debug for WorkingKeys {
@@ -113,6 +126,13 @@ pub enum KeyBlockError {
     /// A length that no layout has.
     #[error("a key block is 24, 40 or 60 bytes long, this one has {0}")]
     Length(usize),
+    /// A length that is in use, of a layout that no public source settles: 56, 84 and 104 bytes
+    /// (DE60.3 = 005 and 006, SM4), 50 and 75 (a vendor's records). Guessing at keys is worse than
+    /// refusing them.
+    #[error(
+        "a key block of {0} bytes is in use, but its layout is not known here; sign on with DE60.3 = 003 or 004, which give 40 or 60 bytes"
+    )]
+    Unsettled(usize),
     /// A key does not give the check value beside it: another master key, or a damaged block.
     #[error(
         "the {key} does not match its check value {expected} (it gives {found}); the terminal master key differs or the block is damaged"
@@ -149,23 +169,23 @@ pub fn wrap_working_keys(tmk: &Tmk, keys: &WorkingKeys) -> Vec<u8> {
 /// [`KeyBlockError`] for a length other than 24, 40 or 60 and for a check value that disagrees.
 pub fn unwrap_working_keys(tmk: &Tmk, block: &[u8]) -> Result<WorkingKeys, KeyBlockError> {
     let mut reader = Reader { tmk, rest: block, length: block.len() };
-    let keys = match block.len() {
+    // Every key is checked before any leaves its wiping wrapper.
+    let (pik, mak, tdk) = match block.len() {
         24 => {
             let single = reader.single(KeyName::Pik, 0)?;
-            WorkingKeys { pik: doubled(&single), mak: *reader.single(KeyName::Mak, 0)?, tdk: None }
+            (doubled(&single), reader.single(KeyName::Mak, 0)?, None)
         }
-        40 | 60 => WorkingKeys {
-            pik: *reader.double(KeyName::Pik)?,
-            // The second half is zero, or the key again: senders differ and nothing uses it.
-            mak: *reader.single(KeyName::Mak, 8)?,
-            tdk: match block.len() {
-                60 => Some(*reader.double(KeyName::Tdk)?),
-                _ => None,
-            },
-        },
+        // The second half of the MAC key is zero, or the key again: senders differ and nothing uses it.
+        40 => (reader.double(KeyName::Pik)?, reader.single(KeyName::Mak, 8)?, None),
+        60 => (
+            reader.double(KeyName::Pik)?,
+            reader.single(KeyName::Mak, 8)?,
+            Some(reader.double(KeyName::Tdk)?),
+        ),
+        other @ (50 | 56 | 75 | 84 | 104) => return Err(KeyBlockError::Unsettled(other)),
         other => return Err(KeyBlockError::Length(other)),
     };
-    Ok(keys)
+    Ok(WorkingKeys { pik: *pik, mak: *mak, tdk: tdk.map(|key| *key) })
 }
 
 fn wrap_double(tmk: &Tmk, key: &[u8; 16], block: &mut Vec<u8>) {
@@ -176,8 +196,8 @@ fn wrap_double(tmk: &Tmk, key: &[u8; 16], block: &mut Vec<u8>) {
     block.extend_from_slice(&Kcv::of_double(key).0);
 }
 
-fn doubled(key: &[u8; 8]) -> [u8; 16] {
-    let mut both = [0; 16];
+fn doubled(key: &[u8; 8]) -> Zeroizing<[u8; 16]> {
+    let mut both = Zeroizing::new([0; 16]);
     for (to, from) in both.iter_mut().zip(key.iter().chain(key)) {
         *to = *from;
     }
@@ -298,9 +318,48 @@ mod tests {
     #[test]
     fn every_other_length_is_refused() {
         let tmk = Tmk::generate();
-        for length in (0..130).filter(|length| ![24, 40, 60].contains(length)) {
+        let in_use = [24, 40, 50, 56, 60, 75, 84, 104];
+        for length in (0..130).filter(|length| !in_use.contains(length)) {
             assert_eq!(unwrap_working_keys(&tmk, &vec![0; length]), Err(KeyBlockError::Length(length)));
         }
+    }
+
+    #[test]
+    fn a_layout_that_nobody_has_settled_is_refused_with_what_to_do_instead() {
+        for length in [50, 56, 75, 84, 104] {
+            let error = unwrap_working_keys(&Tmk::generate(), &vec![0; length]).unwrap_err();
+            assert_eq!(error, KeyBlockError::Unsettled(length));
+            assert!(error.to_string().contains("sign on with DE60.3 = 003 or 004"), "{error}");
+        }
+    }
+
+    // unionpay.md §4.1: the MAC key's field is eight bytes and zeros, or the key repeated; its check
+    // value is the single-length key's, which is also that of the key repeated.
+    #[test]
+    fn a_mac_key_sent_twice_is_the_same_key() {
+        let mut block = hex::decode(D16).unwrap();
+        let first = block[20..28].to_vec();
+        block[28..36].copy_from_slice(&first);
+        assert_eq!(unwrap_working_keys(&Tmk::new([0x11; 16]), &block).unwrap().mak, [0x33; 8]);
+    }
+
+    /// unionpay.md Appendix B, vector B: the MAC key under the terminal master key.
+    #[test]
+    fn the_mac_key_of_vector_b_opens_out_of_a_single_length_block() {
+        let tmk = Tmk::from_hex("70F2A84CCBC2AE8625CBB0F2C22AB923").unwrap();
+        let mak = hex::decode("C24A8FB57AA20123").unwrap();
+        let mut block = vec![0; 8];
+        let mut pik = [[0; 8]];
+        tdes::decrypt2(&tmk.0, &mut pik);
+        block.extend_from_slice(&Kcv::of_single(&pik[0]).0);
+        block.extend_from_slice(&hex::decode("96D605EA176B7E9E").unwrap());
+        block.extend_from_slice(&Kcv::of_des(&mak).unwrap().0);
+        let keys = unwrap_working_keys(&tmk, &block).unwrap();
+        assert_eq!(keys.mak.as_slice(), mak);
+        let key = keys.mac_key(MacAlgorithm::UnionPayEcb).unwrap();
+        assert_eq!(Some(key.check_value()), Kcv::of_des(&mak));
+        let error = keys.mac_key(MacAlgorithm::X9_19).unwrap_err().to_string();
+        assert_eq!(error, "a key for x9.19 has 16 bytes, not 8");
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! Cryptography of terminal management: working keys under a terminal master key, proofs of
-//! administrator credentials, secrets sealed to one terminal, secrets at rest, people's passwords.
+//! Cryptography of terminal management: working keys under a terminal master key, message
+//! authentication codes, proofs of administrator credentials, secrets sealed to one terminal, secrets
+//! at rest, people's passwords.
 //!
-//! The primitives come from aws-lc-rs; only DES, which POS key blocks still need, and Argon2 come
-//! from RustCrypto. Types that hold a secret print nothing of it and are wiped when dropped.
+//! The primitives come from aws-lc-rs; only DES, SM4 and their MACs, which POS links still need, and
+//! Argon2 come from RustCrypto. Types that hold a secret print nothing of it and are wiped when dropped.
 //!
 //! A terminal takes over a new administrator credential and proves it without the secret ever
 //! crossing the wire in the clear:
@@ -19,14 +20,15 @@
 //! # Ok::<(), seal::SealError>(())
 //! ```
 //!
-//! Modules in reading order: [`keyblock`] and [`kcv`] (UnionPay sign-on keys), [`verifier`]
-//! (credentials), [`seal`] (host to terminal), [`vault`] (the host's store), [`password`] (people and
-//! keypads), [`keyfile`] (private files), [`digest`] and [`random`].
+//! Modules in reading order: [`keyblock`] and [`kcv`] (UnionPay sign-on keys), [`mac`] (DE64 and
+//! DE128), [`verifier`] (credentials), [`seal`] (host to terminal), [`vault`] (the host's store),
+//! [`password`] (people and keypads), [`keyfile`] (private files), [`digest`] and [`random`].
 
 pub mod digest;
 pub mod kcv;
 pub mod keyblock;
 pub mod keyfile;
+pub mod mac;
 pub mod password;
 pub mod random;
 pub mod seal;

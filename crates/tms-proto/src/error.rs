@@ -1,5 +1,7 @@
 use iso8583::{BuildError, ParseError, framing::FrameError};
 
+use tms_crypto::mac::{MacError, MacKeyError};
+
 use crate::profile::Function;
 
 /// Why a message could not be understood or made.
@@ -29,6 +31,18 @@ pub enum ProtocolError {
     /// A message arrived that no request is waiting for, or that this side never receives.
     #[error("unexpected {0}")]
     Unexpected(String),
+    /// A message must carry a MAC and there is no key to make it with.
+    #[error("{0} must carry a MAC, and there is no MAC key yet; sign on first")]
+    NoMacKey(Function),
+    /// A configured MAC key, in a profile that has none or takes its key from the sign-on.
+    #[error("the profile takes no configured MAC key; it needs [mac] with key = \"static\"")]
+    NoStaticMacKey,
+    /// The bytes are no key for the profile's algorithm.
+    #[error("MAC key: {0}")]
+    MacKey(#[from] MacKeyError),
+    /// A MAC could not be computed.
+    #[error("MAC: {0}")]
+    Mac(#[from] MacError),
     /// Too many requests are waiting for their replies.
     #[error("{limit} requests are already waiting for a reply")]
     TooManyOutstanding {

@@ -27,6 +27,7 @@
 //! [`rotation`] (an administrator credential changed without locking anyone out) and
 //! [`journal`] (every operation takes effect once).
 
+mod authentic;
 mod body;
 mod error;
 mod host;

@@ -5,6 +5,8 @@ use iso8583::{
     framing::{Header, Tpdu},
 };
 
+use tms_crypto::keyblock::WorkingKeys;
+
 use crate::{
     file::BlockRequest,
     parameters::{Push, Values},
@@ -99,7 +101,11 @@ pub enum HostEvent {
     EchoAnswered,
     /// A request of the host was not answered in time.
     TimedOut(Function),
-    /// A message was refused by the session itself; it has been answered where possible.
+    /// The next event's message had a MAC that the profile asks for nowhere and that nothing here can
+    /// check; it was let through.
+    MacUnchecked(Function),
+    /// A message was refused by the session itself; it has been answered where possible. One whose
+    /// MAC is missing or wrong is told here, with [`Refusal::MacWrong`].
     Refused {
         /// The function, if it could be told.
         function: Option<Function>,
@@ -129,6 +135,7 @@ impl HostEvent {
             | Self::PushAnswered { .. }
             | Self::EchoAnswered
             | Self::TimedOut(_)
+            | Self::MacUnchecked(_)
             | Self::Refused { .. } => None,
         }
     }
@@ -146,6 +153,8 @@ pub struct Exchange {
     pub(super) merchant: String,
     pub(super) tpdu: Option<Tpdu>,
     pub(super) header: Option<Header>,
+    /// Whether the request's MAC was checked and right.
+    pub(super) authentic: bool,
 }
 
 impl Exchange {
@@ -166,6 +175,12 @@ impl Exchange {
     pub fn terminal(&self) -> &str {
         &self.terminal
     }
+
+    /// Whether the request had a MAC that was right.
+    #[must_use]
+    pub fn is_authentic(&self) -> bool {
+        self.authentic
+    }
 }
 
 /// What the host says to a request.
@@ -174,8 +189,13 @@ impl Exchange {
 pub enum Answer<'a> {
     /// Done, nothing to add.
     Approved,
-    /// Sign-on with working keys: UnionPay DE62 key block.
-    Keys(&'a [u8]),
+    /// Sign-on with working keys, whose MAC key the session uses from then on if the profile says so.
+    Keys {
+        /// UnionPay DE62 key block: `keys` as the terminal can open them.
+        block: &'a [u8],
+        /// The keys in it.
+        keys: &'a WorkingKeys,
+    },
     /// The terminal's parameters.
     Parameters(&'a Values),
     /// The next task, or none.

@@ -13,6 +13,7 @@ use iso8583::{
 use jiff::Timestamp;
 
 use crate::{
+    authentic::{Admitted, Gate, Outgoing},
     error::ProtocolError,
     file::Block,
     message::{self, Standard},
@@ -40,6 +41,7 @@ const MAX_UNUSABLE_IN_A_ROW: u32 = 8;
 pub struct HostSession {
     profile: std::sync::Arc<Profile>,
     framing: Framing,
+    gate: Gate,
     /// The TID of the terminal's certificate, when the transport proved one.
     expected_terminal: Option<String>,
     /// What every request is answered with, if none may be carried out.
@@ -71,6 +73,7 @@ impl HostSession {
     pub fn new(profile: std::sync::Arc<Profile>, expected_terminal: Option<String>) -> Self {
         let framing = profile.framing();
         Self {
+            gate: Gate::new(std::sync::Arc::clone(&profile)),
             profile,
             framing,
             expected_terminal,
@@ -98,6 +101,15 @@ impl HostSession {
     pub fn refusing_all(mut self, refusal: Refusal) -> Self {
         self.refuse_all = Some(refusal);
         self
+    }
+
+    /// Takes the MAC key that this terminal was given beforehand, in a profile whose `[mac]` section
+    /// has `key = "static"`. Keys of a sign-on come with [`Answer::Keys`] instead.
+    ///
+    /// # Errors
+    /// When the profile takes no such key, or the bytes are none for its algorithm.
+    pub fn set_mac_key(&mut self, key: &[u8]) -> Result<(), ProtocolError> {
+        self.gate.set_static_key(key)
     }
 
     /// The framing in force.
@@ -175,9 +187,13 @@ impl HostSession {
         };
         let mut builder = Builder::new(profile.dialect(), reply_mti(exchange.mti)?);
         self.fill_reply(&mut builder, rule, &exchange, refusal, now)?;
+        let mut new_keys = None;
         match answer {
             Answer::Approved | Answer::Refused(_) | Answer::Task(None) => {}
-            Answer::Keys(block) => put_body(&profile, &mut builder, block)?,
+            Answer::Keys { block, keys } => {
+                put_body(&profile, &mut builder, block)?;
+                new_keys = Some(keys);
+            }
             Answer::Parameters(values) => match rule.body {
                 BodyLayout::Tags => {
                     let tags = parameters::encode_tags(&profile, TagPlace::Parameters, values)?;
@@ -194,13 +210,24 @@ impl HostSession {
             }
             Answer::Uploaded(next) => put_body(&profile, &mut builder, &upload::encode_next(next))?,
         }
-        if exchange.function == Function::SignOn {
-            self.signed_on = refusal.is_none();
+        let outgoing =
+            Outgoing::Reply { to: Some(exchange.function), refusal, authentic: exchange.authentic };
+        self.send(builder, outgoing, exchange.tpdu.map(Tpdu::swapped), exchange.header)?;
+        match (exchange.function, refusal) {
+            (Function::SignOn, None) => {
+                self.signed_on = true;
+                // What an earlier sign-on gave ends here, whether or not this one gives anything.
+                self.gate.forget_working_key();
+                new_keys.map_or(Ok(()), |keys| self.gate.set_working_keys(keys))?;
+            }
+            (Function::SignOn, Some(_)) => self.signed_on = false,
+            (Function::SignOff, None) => {
+                self.signed_on = false;
+                self.gate.forget_working_key();
+            }
+            _ => {}
         }
-        if exchange.function == Function::SignOff && refusal.is_none() {
-            self.signed_on = false;
-        }
-        self.send(builder, exchange.tpdu.map(Tpdu::swapped), exchange.header)
+        Ok(())
     }
 
     /// The next frame to send.
@@ -231,6 +258,7 @@ impl HostSession {
             merchant: message.text("42").map(|t| t.into_owned()).unwrap_or_default(),
             tpdu,
             header,
+            authentic: false,
         };
         let Some(rule) = profile.classify(message) else {
             if let Some(missing) = profile.missing_selector(message) {
@@ -259,18 +287,39 @@ impl HostSession {
             let reason = format!("DE41 is {named}, the certificate is for {expected}");
             return self.refuse(exchange, Refusal::InvalidTerminal, reason, now);
         }
+        match self.gate.request(rule.function, message) {
+            Ok(admitted) => self.take_request(rule.function, exchange, &admitted, now),
+            Err(fault) => {
+                let reason = format!("{}: {fault}", rule.function);
+                self.refuse(exchange, Refusal::MacWrong, reason, now)
+            }
+        }
+    }
+
+    fn take_request(
+        &mut self,
+        function: Function,
+        mut exchange: Exchange,
+        admitted: &Admitted<'_, '_>,
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
+        exchange.authentic = admitted.is_authentic();
+        if admitted.is_unchecked() {
+            self.events.push_back(HostEvent::MacUnchecked(function));
+        }
         self.peer = Some(Peer {
             terminal: exchange.terminal.clone(),
             merchant: exchange.merchant.clone(),
-            tpdu: tpdu.map(Tpdu::swapped),
-            header,
+            tpdu: exchange.tpdu.map(Tpdu::swapped),
+            header: exchange.header,
         });
-        if rule.function == Function::Echo {
+        if function == Function::Echo {
             self.answer(exchange, Answer::Approved, now)?;
             self.events.push_back(HostEvent::Echo);
             return Ok(());
         }
-        match read_request(&profile, rule.function, message) {
+        let profile = std::sync::Arc::clone(&self.profile);
+        match read_request(&profile, function, admitted) {
             Ok(request) => {
                 self.events.push_back(request.into_event(exchange));
                 Ok(())
@@ -335,7 +384,8 @@ impl HostSession {
             }
         }
         builder.set(39, self.profile.code(refusal))?;
-        self.send(builder, exchange.tpdu.map(Tpdu::swapped), exchange.header)?;
+        let outgoing = Outgoing::Reply { to: None, refusal: Some(refusal), authentic: false };
+        self.send(builder, outgoing, exchange.tpdu.map(Tpdu::swapped), exchange.header)?;
         self.events.push_back(HostEvent::Refused { function: None, refusal, reason });
         Ok(())
     }
@@ -355,7 +405,9 @@ impl HostSession {
                 builder.set(41, &peer.terminal)?;
             }
             builder.set(39, profile.code(Refusal::FormatError))?;
-            self.send(builder, tpdu.map(Tpdu::swapped), header)?;
+            let refusal = Some(Refusal::FormatError);
+            let outgoing = Outgoing::Reply { to: None, refusal, authentic: false };
+            self.send(builder, outgoing, tpdu.map(Tpdu::swapped), header)?;
         }
         self.events.push_back(HostEvent::Refused {
             function: None,
@@ -368,10 +420,11 @@ impl HostSession {
     fn send(
         &mut self,
         builder: Builder<'_>,
+        outgoing: Outgoing,
         tpdu: Option<Tpdu>,
         header: Option<Header>,
     ) -> Result<(), ProtocolError> {
-        let body = builder.build()?;
+        let body = self.gate.seal(builder, outgoing)?;
         let header = header.map(|header| match (self.profile.pending_place(), self.pending) {
             (PendingPlace::Header, Some(work)) => {
                 header.with_processing_requirement(self.profile.pending_digit(work))

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{HostEvent, HostSession, MAX_OUTSTANDING, next_stan, put_body, reply_mti};
 use crate::{
+    authentic::{Admitted, Outgoing},
     error::ProtocolError,
     message::{self, Standard},
     parameters::Push,
@@ -14,10 +15,14 @@ use crate::{
 
 /// Time after which a request of the host counts as unanswered.
 const REPLY_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
+
 #[derive(Debug)]
 pub(super) struct Outstanding {
+    function: Function,
     stan: u32,
     reply_mti: Mti,
+    select: String,
+    code: String,
     deadline: Timestamp,
     request: Sent,
 }
@@ -78,19 +83,12 @@ impl HostSession {
             std::mem::take(&mut self.outstanding).into_iter().partition(|o| o.deadline <= now);
         self.outstanding = waiting;
         for sent in late {
-            self.events.push_back(HostEvent::TimedOut(match sent.request {
-                Sent::Command(_) => Function::Command,
-                Sent::Push(_) => Function::ParameterPush,
-                Sent::Echo => Function::Echo,
-            }));
+            self.events.push_back(HostEvent::TimedOut(sent.function));
         }
     }
 
     pub(super) fn receive_reply(&mut self, message: &Message<'_>) {
-        let stan = message::stan(message);
-        let found =
-            self.outstanding.iter().position(|o| Some(o.stan) == stan && o.reply_mti == message.mti());
-        let Some(index) = found else {
+        let Some(sent) = self.outstanding.iter().find(|o| o.is_answered_by(message)) else {
             self.events.push_back(HostEvent::Refused {
                 function: None,
                 refusal: Refusal::FormatError,
@@ -98,9 +96,27 @@ impl HostSession {
             });
             return;
         };
+        let (function, stan) = (sent.function, sent.stan);
         let refusal =
             message.text("39").map_or(Some(Refusal::FormatError), |code| self.profile.refusal(&code));
-        self.events.push_back(match self.outstanding.swap_remove(index).request {
+        match self.gate.reply(function, refusal, message) {
+            Ok(admitted) => self.take_reply(stan, refusal, &admitted),
+            // The request still waits: the true reply may yet come.
+            Err(fault) => self.events.push_back(HostEvent::Refused {
+                function: Some(function),
+                refusal: Refusal::MacWrong,
+                reason: format!("{} to {function}: {fault}", message.mti()),
+            }),
+        }
+    }
+
+    fn take_reply(&mut self, stan: u32, refusal: Option<Refusal>, admitted: &Admitted<'_, '_>) {
+        let Some(index) = self.outstanding.iter().position(|o| o.stan == stan) else { return };
+        let sent = self.outstanding.swap_remove(index);
+        if admitted.is_unchecked() {
+            self.events.push_back(HostEvent::MacUnchecked(sent.function));
+        }
+        self.events.push_back(match sent.request {
             Sent::Command(task) => HostEvent::CommandAnswered { task, refusal },
             Sent::Push(push) => HostEvent::PushAnswered { push, refusal },
             Sent::Echo => HostEvent::EchoAnswered,
@@ -142,13 +158,26 @@ impl HostSession {
         }
         .fill(&mut builder, &rule.request)?;
         body(&profile, &mut builder)?;
-        self.send(builder, peer.tpdu, peer.header)?;
+        self.send(builder, Outgoing::Request(function), peer.tpdu, peer.header)?;
         self.outstanding.push(Outstanding {
+            function,
             stan: self.stan,
             reply_mti: reply_mti(rule.mti)?,
+            select: rule.select.clone(),
+            code: code.to_owned(),
             deadline: now.saturating_add(REPLY_TIMEOUT).unwrap_or(Timestamp::MAX),
             request,
         });
         Ok(())
+    }
+}
+
+impl Outstanding {
+    /// By type and STAN. A code of another function tells a message apart that only looks like the
+    /// reply, such as one of the host's own sent back to it.
+    fn is_answered_by(&self, message: &Message<'_>) -> bool {
+        message.mti() == self.reply_mti
+            && message::stan(message) == Some(self.stan)
+            && message.text(&self.select).is_none_or(|code| code == self.code)
     }
 }

@@ -1,9 +1,8 @@
 //! Requests of a terminal with their bodies read.
 
-use iso8583::Message;
-
 use super::{Exchange, HostEvent};
 use crate::{
+    authentic::Admitted,
     error::ProtocolError,
     file::BlockRequest,
     message,
@@ -51,8 +50,9 @@ impl Request {
 pub(super) fn read_request(
     profile: &Profile,
     function: Function,
-    message: &Message<'_>,
+    admitted: &Admitted<'_, '_>,
 ) -> Result<Request, ProtocolError> {
+    let message = admitted.message();
     let body = message.bytes(profile.body_field()).unwrap_or_default();
     Ok(match function {
         Function::SignOn => Request::SignOn { serial: body.to_vec() },

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, str::FromStr};
 use iso8583::{Dialect, Mti};
 use serde::Deserialize;
 
-use super::{BodyLayout, Direction, Function, Rule, TagRule};
+use super::{BodyLayout, Direction, Function, MacRules, Rule, TagRule};
 use crate::error::ProfileError;
 
 #[derive(Debug, Deserialize)]
@@ -22,6 +22,7 @@ pub(super) struct ProfileFile {
     pub(super) block_bytes: u32,
     pub(super) pending: PendingTable,
     pub(super) response: ResponseTable,
+    pub(super) mac: Option<MacRules>,
     pub(super) function: BTreeMap<Function, RuleTable>,
     #[serde(default)]
     pub(super) tag: Vec<TagRule>,

@@ -5,6 +5,7 @@
 //! 处理要求 digits, response codes, which fields are mandatory) is data in it.
 
 mod file;
+mod mac;
 mod rule;
 mod terms;
 
@@ -14,6 +15,7 @@ use iso8583::{Dialect, Message, framing::Framing};
 
 use crate::error::ProfileError;
 
+pub use mac::{MacKeySource, MacReplies, MacRule, MacRules};
 pub use rule::{BodyLayout, Direction, Rule, TagPad, TagPlace, TagRule};
 pub use terms::{Function, PendingWork, Refusal};
 
@@ -93,7 +95,27 @@ impl Profile {
                 return Err(invalid(&format!("tag {}", tag.tag), "must be two digits".into()));
             }
         }
-        Ok(Self { file, framing, dialect, rules })
+        if let Some(mac) = &file.mac {
+            let template = file.selector_template.iter().map(|t| t.field);
+            let other_fields: Vec<u8> = file
+                .data_fields
+                .iter()
+                .copied()
+                .chain([file.body_field])
+                .chain(template)
+                .chain(file.pending.field)
+                .collect();
+            mac.validate(dialect, &rules, &other_fields)?;
+        }
+        let profile = Self { file, framing, dialect, rules };
+        if let Some(mac) = profile.mac() {
+            let means = profile.refusal(mac.refused());
+            if means != Some(Refusal::MacWrong) {
+                let reason = format!("refused = \"{}\" means something else in [response]", mac.refused());
+                return Err(invalid("mac", reason));
+            }
+        }
+        Ok(profile)
     }
 
     /// The profile's name.
@@ -143,6 +165,12 @@ impl Profile {
         self.file.tag.iter().filter(move |t| t.place.contains(&place))
     }
 
+    /// Which messages carry a MAC; `None` when the profile has no `[mac]` section.
+    #[must_use]
+    pub fn mac(&self) -> Option<&MacRules> {
+        self.file.mac.as_ref()
+    }
+
     /// The function of a request, by MTI (repeat or not) and selector value.
     #[must_use]
     pub fn classify(&self, message: &Message<'_>) -> Option<&Rule> {
@@ -185,6 +213,7 @@ impl Profile {
             Refusal::NotFound => &r.not_found,
             Refusal::OutOfRange => &r.out_of_range,
             Refusal::Busy => &r.busy,
+            Refusal::MacWrong => self.mac().map_or(&r.system_error, MacRules::refused),
             Refusal::SystemError | Refusal::Other => &r.system_error,
         }
     }
@@ -206,7 +235,11 @@ impl Profile {
         if code == r.approved {
             return None;
         }
-        Some(known.iter().find(|(c, _)| *c == code).map_or(Refusal::Other, |(_, refusal)| *refusal))
+        if let Some((_, refusal)) = known.iter().find(|(c, _)| *c == code) {
+            return Some(*refusal);
+        }
+        let mac_wrong = self.mac().is_some_and(|mac| mac.refused() == code);
+        Some(if mac_wrong { Refusal::MacWrong } else { Refusal::Other })
     }
 
     /// Where replies announce waiting work.
@@ -296,6 +329,8 @@ mod tests {
         let profile = Profile::builtin("unionpay").unwrap();
         assert_eq!(profile.refusal("00"), None);
         assert_eq!(profile.refusal("97"), Some(Refusal::InvalidTerminal));
+        assert_eq!(profile.refusal("A0"), Some(Refusal::MacWrong));
+        assert_eq!(profile.code(Refusal::MacWrong), "A0");
         assert_eq!(profile.refusal("ZZ"), Some(Refusal::Other));
         assert_eq!(profile.code(Refusal::FormatError), "30");
     }

@@ -72,6 +72,9 @@ pub enum Refusal {
     OutOfRange,
     /// Not now; try again later.
     Busy,
+    /// The message has no MAC, a wrong one, or one that the receiver has no key for. UnionPay
+    /// terminals sign on again (unionpay.md §6).
+    MacWrong,
     /// The other side failed.
     SystemError,
     /// A code that the profile does not list.
@@ -79,10 +82,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Whether asking again can help. Everything else is final.
+    /// Whether asking again can help, after a new sign-on when the MAC was wrong. Everything else is
+    /// final.
     #[must_use]
     pub fn may_retry(self) -> bool {
-        matches!(self, Self::Busy | Self::SystemError)
+        matches!(self, Self::Busy | Self::SystemError | Self::MacWrong)
     }
 }
 
@@ -96,6 +100,7 @@ impl fmt::Display for Refusal {
             Self::NotFound => "not found",
             Self::OutOfRange => "offset or length out of range",
             Self::Busy => "busy, try again",
+            Self::MacWrong => "MAC missing or wrong",
             Self::SystemError => "system malfunction",
             Self::Other => "refused",
         })

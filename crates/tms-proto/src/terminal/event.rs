@@ -68,7 +68,10 @@ pub enum TerminalEvent {
         /// The set.
         push: Push,
     },
-    /// The host said no.
+    /// The next event's message had a MAC that the profile asks for nowhere and that nothing here can
+    /// check; it was let through.
+    MacUnchecked(Function),
+    /// The host said no. After [`Refusal::MacWrong`] the working keys are gone: sign on again.
     Refused {
         /// What was asked.
         request: Asked,
@@ -84,7 +87,7 @@ pub enum TerminalEvent {
         /// Why.
         reason: String,
     },
-    /// A message that makes no sense here was dropped.
+    /// A message that makes no sense here, or whose MAC is missing or wrong, was dropped.
     Dropped(String),
 }
 
@@ -120,4 +123,6 @@ pub struct HostRequest {
     pub(super) stan: Option<u32>,
     pub(super) tpdu: Option<Tpdu>,
     pub(super) header: Option<Header>,
+    /// Whether the request's MAC was checked and right.
+    pub(super) authentic: bool,
 }

@@ -1,25 +1,28 @@
 //! The terminal's end of one connection.
 
 mod event;
+mod receive;
 
 use std::collections::VecDeque;
 
 use iso8583::{
-    Builder, Message, Mti,
+    Builder, Mti,
     framing::{Frame, Framing, Header, Tpdu},
 };
 use jiff::{SignedDuration, Timestamp};
+use tms_crypto::keyblock::WorkingKeys;
 
 use crate::{
+    authentic::{Gate, Outgoing},
     error::ProtocolError,
-    file::{Block, BlockRequest},
+    file::BlockRequest,
     host::next_stan,
     message::{self, Identity, Standard},
-    parameters::{self, Push, Values},
-    profile::{BodyLayout, Direction, Function, PendingPlace, PendingWork, Profile, Refusal, TagPlace},
+    parameters::{self, Values},
+    profile::{Direction, Function, PendingWork, Profile, Refusal, TagPlace},
     report::Report,
-    task::{Task, TaskResult},
-    upload::{self, Chunk},
+    task::TaskResult,
+    upload::Chunk,
 };
 
 pub use event::{Asked, HostRequest, TerminalEvent};
@@ -34,6 +37,7 @@ const REPLY_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
 pub struct TerminalSession {
     profile: std::sync::Arc<Profile>,
     framing: Framing,
+    gate: Gate,
     identity: Identity,
     stan: u32,
     announced: Option<PendingWork>,
@@ -60,6 +64,7 @@ impl TerminalSession {
     pub fn new(profile: std::sync::Arc<Profile>, identity: Identity) -> Self {
         let framing = profile.framing();
         Self {
+            gate: Gate::new(std::sync::Arc::clone(&profile)),
             profile,
             framing,
             identity,
@@ -76,6 +81,24 @@ impl TerminalSession {
     pub fn with_framing(mut self, framing: Framing) -> Self {
         self.framing = framing;
         self
+    }
+
+    /// Takes the working keys of [`TerminalEvent::SignedOn`], once the terminal has opened them, for
+    /// the MACs of a profile whose `[mac]` section has `key = "working"`; elsewhere does nothing.
+    ///
+    /// # Errors
+    /// When the profile's algorithm takes no key of eight bytes.
+    pub fn set_working_keys(&mut self, keys: &WorkingKeys) -> Result<(), ProtocolError> {
+        self.gate.set_working_keys(keys)
+    }
+
+    /// Takes the MAC key that this terminal was given beforehand, in a profile whose `[mac]` section
+    /// has `key = "static"`.
+    ///
+    /// # Errors
+    /// When the profile takes no such key, or the bytes are none for its algorithm.
+    pub fn set_mac_key(&mut self, key: &[u8]) -> Result<(), ProtocolError> {
+        self.gate.set_static_key(key)
     }
 
     /// The framing in force.
@@ -215,44 +238,8 @@ impl TerminalSession {
             now,
         }
         .fill(&mut builder, &rule.reply)?;
-        self.send(&builder, request.tpdu.map(Tpdu::swapped), request.header)
-    }
-
-    /// Takes one whole frame.
-    ///
-    /// # Errors
-    /// When it is no frame, or its content is no message: the connection cannot be trusted.
-    pub fn receive(&mut self, frame: &[u8], now: Timestamp) -> Result<(), ProtocolError> {
-        let frame = message::whole_frame(self.framing, frame)?;
-        let profile = std::sync::Arc::clone(&self.profile);
-        let message = Message::parse(profile.dialect(), frame.body)?;
-        if message.mti().response().is_some() {
-            return self.receive_request(&message, frame.tpdu, frame.header, now);
-        }
-        let Some(index) = self.outstanding.iter().position(|o| o.is_answered_by(&message)) else {
-            self.events.push_back(TerminalEvent::Dropped(format!(
-                "{} answers nothing that was asked",
-                message.mti()
-            )));
-            return Ok(());
-        };
-        let sent = self.outstanding.swap_remove(index);
-        let code = message.text("39").map(|c| c.into_owned()).unwrap_or_default();
-        if let Some(refusal) = self.profile.refusal(&code) {
-            self.events.push_back(TerminalEvent::Refused { request: sent.asked, refusal, code });
-        } else if message.text("41").is_some_and(|tid| tid.trim_end() != self.identity.terminal.trim_end()) {
-            let reason = "the reply is for another terminal".to_owned();
-            self.events.push_back(TerminalEvent::Unanswered { request: sent.asked, reason });
-        } else {
-            match self.read_reply(&sent, &message) {
-                Ok(event) => self.events.push_back(event),
-                Err(error) => self
-                    .events
-                    .push_back(TerminalEvent::Unanswered { request: sent.asked, reason: error.to_string() }),
-            }
-        }
-        self.note_pending(&message, frame.header);
-        Ok(())
+        let outgoing = Outgoing::Reply { to: Some(request.function), refusal, authentic: request.authentic };
+        self.send(builder, outgoing, request.tpdu.map(Tpdu::swapped), request.header)
     }
 
     /// The next frame to send.
@@ -317,7 +304,12 @@ impl TerminalSession {
             builder.set_bytes(profile.body_field(), body)?;
         }
         message::put_spread(&profile, &mut builder, data)?;
-        self.send(&builder, Some(self.identity.tpdu), Some(self.identity.header))?;
+        self.send(
+            builder,
+            Outgoing::Request(function),
+            Some(self.identity.tpdu),
+            Some(self.identity.header),
+        )?;
         self.outstanding.push(Outstanding {
             function,
             reply_mti: rule.mti.response().ok_or(ProtocolError::NotInProfile(function))?,
@@ -332,135 +324,17 @@ impl TerminalSession {
 
     fn send(
         &mut self,
-        builder: &Builder<'_>,
+        builder: Builder<'_>,
+        outgoing: Outgoing,
         tpdu: Option<Tpdu>,
         header: Option<Header>,
     ) -> Result<(), ProtocolError> {
-        let body = builder.build()?;
+        let body = self.gate.seal(builder, outgoing)?;
         let mut frame = Vec::with_capacity(body.len().saturating_add(16));
         let tpdu = if self.framing.has_tpdu() { tpdu } else { None };
         let header = if self.framing.has_header() { header } else { None };
         self.framing.encode(&mut frame, &Frame { tpdu, header, vendor: &[], body: &body })?;
         self.transmit.push_back(frame);
         Ok(())
-    }
-
-    fn read_reply(&self, sent: &Outstanding, message: &Message<'_>) -> Result<TerminalEvent, ProtocolError> {
-        let body = message.bytes(self.profile.body_field());
-        Ok(match (sent.function, &sent.asked) {
-            (Function::SignOn, _) => TerminalEvent::SignedOn { keys: body.map(<[u8]>::to_vec) },
-            (Function::SignOff, _) => TerminalEvent::SignedOff,
-            (Function::Echo, _) => TerminalEvent::EchoAnswered,
-            (Function::Status, _) => TerminalEvent::StatusTaken,
-            (Function::Report, _) => TerminalEvent::ReportTaken,
-            (Function::Parameters, _) => TerminalEvent::Parameters(self.read_parameters(message, body)?),
-            (Function::TaskPoll, _) => TerminalEvent::Task(body.map(Task::decode).transpose()?),
-            (_, Asked::Block(request)) => {
-                let data = message::take_spread(&self.profile, message);
-                let block = Block::decode(body.unwrap_or_default(), data)?;
-                if block.offset != request.offset {
-                    return Err(ProtocolError::body("file block", "is not the one asked for"));
-                }
-                TerminalEvent::Block(block)
-            }
-            (_, Asked::Result { operation, step }) => {
-                TerminalEvent::ResultTaken { operation: *operation, step: *step }
-            }
-            (_, Asked::Upload { operation, .. }) => TerminalEvent::Uploaded {
-                operation: *operation,
-                next: upload::decode_next(body.unwrap_or_default())?,
-            },
-            (function, Asked::Function(_)) => return Err(ProtocolError::Unexpected(function.to_string())),
-        })
-    }
-
-    fn read_parameters(&self, message: &Message<'_>, body: Option<&[u8]>) -> Result<Values, ProtocolError> {
-        match self.profile.rule(Function::Parameters).map(|rule| rule.body) {
-            Some(BodyLayout::Tags) => {
-                parameters::decode_tags(&self.profile, TagPlace::Parameters, body.unwrap_or_default())
-            }
-            _ => parameters::decode_named(&message::take_spread(&self.profile, message)),
-        }
-    }
-
-    fn receive_request(
-        &mut self,
-        message: &Message<'_>,
-        tpdu: Option<Tpdu>,
-        header: Option<Header>,
-        now: Timestamp,
-    ) -> Result<(), ProtocolError> {
-        let profile = std::sync::Arc::clone(&self.profile);
-        let Some(rule) = profile.classify(message).filter(|rule| rule.from != Direction::Terminal) else {
-            self.events
-                .push_back(TerminalEvent::Dropped(format!("{} is no request of the host", message.mti())));
-            return Ok(());
-        };
-        let request = HostRequest {
-            function: rule.function,
-            code: message.text(&rule.select).map(|c| c.into_owned()).unwrap_or_default(),
-            mti: message.mti(),
-            stan: message::stan(message),
-            tpdu,
-            header,
-        };
-        let own = message.text("41").is_some_and(|tid| tid.trim_end() == self.identity.terminal.trim_end());
-        if !own || rule.request.iter().any(|n| !message.has(*n)) {
-            let reason = format!("{} lacks a mandatory field or names another terminal", rule.function);
-            self.answer(request, Some(Refusal::FormatError), now)?;
-            self.events.push_back(TerminalEvent::Dropped(reason));
-            return Ok(());
-        }
-        let event = match rule.function {
-            Function::Echo => return self.answer(request, None, now),
-            Function::Command => Task::decode(message.bytes(profile.body_field()).unwrap_or_default())
-                .map(HostMessage::Command),
-            Function::ParameterPush => {
-                Push::decode(&message::take_spread(&profile, message)).map(HostMessage::Push)
-            }
-            _ => return self.answer(request, Some(Refusal::NotSupported), now),
-        };
-        match event {
-            Ok(HostMessage::Command(task)) => self.events.push_back(TerminalEvent::Command { request, task }),
-            Ok(HostMessage::Push(push)) => {
-                self.events.push_back(TerminalEvent::ParameterPush { request, push })
-            }
-            Err(error) => {
-                self.answer(request, Some(Refusal::FormatError), now)?;
-                self.events.push_back(TerminalEvent::Dropped(error.to_string()));
-            }
-        }
-        Ok(())
-    }
-
-    fn note_pending(&mut self, message: &Message<'_>, header: Option<Header>) {
-        let digit = match self.profile.pending_place() {
-            PendingPlace::Header => header.map_or(0, Header::processing_requirement),
-            PendingPlace::Field(field) => {
-                message.text(&field.to_string()).and_then(|t| t.parse().ok()).unwrap_or(0)
-            }
-        };
-        let work = self.profile.pending_work(digit);
-        if work != self.announced {
-            self.announced = work;
-            if let Some(work) = work {
-                self.events.push_back(TerminalEvent::WorkPending(work));
-            }
-        }
-    }
-}
-
-enum HostMessage {
-    Command(Task),
-    Push(Push),
-}
-
-impl Outstanding {
-    fn is_answered_by(&self, message: &Message<'_>) -> bool {
-        message.mti() == self.reply_mti
-            && match self.stan {
-                Some(stan) => message::stan(message) == Some(stan),
-                None => message.text(&self.select).is_some_and(|code| code == self.code),
-            }
     }
 }

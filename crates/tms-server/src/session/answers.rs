@@ -44,6 +44,10 @@ impl Session {
             HostEvent::CommandAnswered { task, refusal } => self.command_answered(&task, refusal).await,
             HostEvent::PushAnswered { push, refusal } => self.push_answered(&push, refusal).await,
             HostEvent::Echo | HostEvent::EchoAnswered => Ok(()),
+            HostEvent::MacUnchecked(function) => {
+                debug!(terminal = terminal.as_str(), %function, "a MAC was let through unchecked");
+                Ok(())
+            }
             HostEvent::TimedOut(function) => {
                 debug!(terminal = terminal.as_str(), %function, "not answered in time");
                 Ok(())
@@ -63,7 +67,7 @@ impl Session {
         let now = self.app.now();
         self.announce();
         match &keys {
-            Some(block) => self.protocol.answer(exchange, Answer::Keys(block), now)?,
+            Some((block, keys)) => self.protocol.answer(exchange, Answer::Keys { block, keys }, now)?,
             None => self.protocol.answer(exchange, Answer::Approved, now)?,
         }
         self.app.counters.sign_ons.increment();
@@ -74,9 +78,14 @@ impl Session {
         self.look_for_work().await
     }
 
-    /// The key block of a sign-on reply: UnionPay terminals with a master key get working keys.
-    async fn working_keys(&self, id: &TerminalId, exchange: &Exchange) -> Result<Option<Vec<u8>>, Refusal> {
-        let with_track_key = match (self.protocol.profile().name(), exchange.code()) {
+    /// The keys of a sign-on reply and the block that brings them: UnionPay terminals with a master
+    /// key get working keys, under a profile of the operator's own too.
+    async fn working_keys(
+        &self,
+        id: &TerminalId,
+        exchange: &Exchange,
+    ) -> Result<Option<(Vec<u8>, WorkingKeys)>, Refusal> {
+        let with_track_key = match (self.protocol.profile().dialect().name(), exchange.code()) {
             ("unionpay", "003") => false,
             ("unionpay", "004") => true,
             _ => return Ok(None),
@@ -90,7 +99,8 @@ impl Session {
             tracing::warn!(terminal = id.as_str(), %error, "terminal master key cannot be opened");
             Refusal::SystemError
         })?;
-        Ok(Some(wrap_working_keys(&tmk, &WorkingKeys::generate(with_track_key))))
+        let keys = WorkingKeys::generate(with_track_key);
+        Ok(Some((wrap_working_keys(&tmk, &keys), keys)))
     }
 
     async fn status(&mut self, id: &TerminalId, exchange: Exchange, mut values: Values) -> Result<(), Ended> {

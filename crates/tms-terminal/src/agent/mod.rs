@@ -250,6 +250,11 @@ impl Agent {
                 self.on_refused(&request, refusal, &code, now)
             }
             TerminalEvent::Unanswered { request, reason } => self.on_unanswered(&request, &reason, late, now),
+            TerminalEvent::MacUnchecked(function) => {
+                let what = format!("{function}: its MAC was not checked, there is no key for it");
+                self.machine().note(now, 'W', "comm", &what);
+                Ok(())
+            }
             TerminalEvent::Dropped(reason) => {
                 self.machine().note(now, 'W', "comm", &format!("dropped: {reason}"));
                 Ok(())

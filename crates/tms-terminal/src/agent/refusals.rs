@@ -21,6 +21,14 @@ impl Agent {
             Asked::Upload { .. } => Function::LogUpload.to_string(),
         };
         self.machine().note(now, 'W', "comm", &format!("host refused {what}: {refusal} (code {code})"));
+        let ends_anyway =
+            matches!(asked, Asked::Function(Function::SignOn) | Asked::Function(Function::SignOff));
+        if refusal == Refusal::MacWrong && !ends_anyway {
+            // Only a new sign-on brings a key that both have (unionpay.md §6, A0), and it comes with a
+            // new connection and its back-off: a host that goes on refusing is not asked in a circle.
+            let reason = format!("the host found the MAC of the {what} missing or wrong (code {code})");
+            return Err(Exit::Lost(Failure::new(FailureKind::ConnectionLost, reason, "")));
+        }
         match asked {
             Asked::Function(Function::SignOn) => Err(Exit::Lost(sign_on::refused(refusal, code))),
             Asked::Function(Function::SignOff) => Err(Exit::Stopped),

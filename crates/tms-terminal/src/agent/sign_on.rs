@@ -68,7 +68,8 @@ impl Agent {
         match unwrap_working_keys(&tmk, block) {
             Ok(keys) => {
                 machine.note(now, 'I', "keys", &format!("working keys installed, {keys:?}"));
-                Ok(())
+                drop(machine);
+                Ok(self.session.set_working_keys(&keys)?)
             }
             Err(error) => {
                 machine.note(now, 'E', "keys", &format!("working keys refused: {error}"));
@@ -88,6 +89,9 @@ pub(super) fn refused(refusal: Refusal, code: &str) -> Failure {
     let next = match refusal {
         Refusal::InvalidTerminal => {
             "enrol this terminal at the host, and check that [identity] tid is the one its certificate was issued for"
+        }
+        Refusal::MacWrong => {
+            "check that the MAC key, or the terminal master key, is the one that the host has"
         }
         Refusal::NotPermitted => "ask the estate's operator whether the terminal is locked",
         Refusal::FormatError | Refusal::NotSupported => {

@@ -283,11 +283,11 @@ impl Host {
     fn answer(&mut self, session: &mut HostSession, profile: &Profile, event: HostEvent, now: Timestamp) {
         match event {
             HostEvent::SignOn { exchange, .. } => {
-                let keys =
-                    self.keys.as_ref().map(|tmk| wrap_working_keys(tmk, &WorkingKeys::generate(false)));
-                let answer = match (&self.sign_on_refusal, &keys) {
+                let keys = WorkingKeys::generate(false);
+                let block = self.keys.as_ref().map(|tmk| wrap_working_keys(tmk, &keys));
+                let answer = match (&self.sign_on_refusal, &block) {
                     (Some(refusal), _) => Answer::Refused(*refusal),
-                    (None, Some(keys)) => Answer::Keys(keys),
+                    (None, Some(block)) => Answer::Keys { block, keys: &keys },
                     (None, None) => Answer::Approved,
                 };
                 session.answer(exchange, answer, now).unwrap();

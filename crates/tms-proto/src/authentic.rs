@@ -1,0 +1,243 @@
+//! Which messages a session acts on.
+//!
+//! Every handler of a session takes an [`Admitted`], and only the [`Gate`] makes those: out of a
+//! message whose MAC was right, or out of one of which the profile asks none. A handler that is
+//! given a message that nobody checked does not compile.
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use iso8583::{BuildError, Builder, Message};
+use tms_crypto::{
+    keyblock::WorkingKeys,
+    mac::{MacError, MacKey, MacVerified},
+};
+
+use crate::{
+    error::ProtocolError,
+    profile::{Function, MacKeySource, MacRule, MacRules, Profile, Refusal},
+};
+
+/// A message that the profile lets a session act on.
+pub(crate) struct Admitted<'m, 'a> {
+    message: &'m Message<'a>,
+    proof: Option<MacVerified<'a>>,
+    unchecked: bool,
+}
+
+impl<'m, 'a> Admitted<'m, 'a> {
+    pub(crate) fn message(&self) -> &'m Message<'a> {
+        self.message
+    }
+
+    /// Whether its MAC was checked and right.
+    pub(crate) fn is_authentic(&self) -> bool {
+        self.proof.is_some()
+    }
+
+    /// Whether it has a MAC that was let through, because the profile asks for none and there was
+    /// nothing to check it with.
+    pub(crate) fn is_unchecked(&self) -> bool {
+        self.unchecked
+    }
+}
+
+/// Why a message is not acted on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Missing(u8),
+    NoKey,
+    /// In a field that does not end the message, so that it cannot cover all of it.
+    Misplaced(u8),
+    Wrong(MacError),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(place) => write!(f, "it has no MAC in DE{place}"),
+            Self::NoKey => {
+                f.write_str("this session has no MAC key: no sign-on gave one, or none is configured")
+            }
+            Self::Misplaced(found) => {
+                write!(
+                    f,
+                    "its MAC is in DE{found}, which is not its last field, so that it cannot cover all of it"
+                )
+            }
+            Self::Wrong(error) => error.fmt(f),
+        }
+    }
+}
+
+/// What goes out, as far as its MAC is concerned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Outgoing {
+    Request(Function),
+    Reply {
+        /// `None` when the request was of no known function.
+        to: Option<Function>,
+        refusal: Option<Refusal>,
+        /// Whether the request was authentic.
+        authentic: bool,
+    },
+}
+
+/// One session's MAC key, and the only place where messages are admitted.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    profile: Arc<Profile>,
+    key: Option<MacKey>,
+}
+
+impl Gate {
+    pub(crate) fn new(profile: Arc<Profile>) -> Self {
+        Self { profile, key: None }
+    }
+
+    /// Takes the MAC key of a sign-on, in a profile that takes its key from there.
+    pub(crate) fn set_working_keys(&mut self, keys: &WorkingKeys) -> Result<(), ProtocolError> {
+        if let Some(rules) = self.rules_of(MacKeySource::Working) {
+            self.key = Some(keys.mac_key(rules.algorithm())?);
+        }
+        Ok(())
+    }
+
+    /// Takes a configured key.
+    pub(crate) fn set_static_key(&mut self, key: &[u8]) -> Result<(), ProtocolError> {
+        let rules = self.rules_of(MacKeySource::Static).ok_or(ProtocolError::NoStaticMacKey)?;
+        self.key = Some(MacKey::new(rules.algorithm(), key)?);
+        Ok(())
+    }
+
+    /// Ends the life of the sign-on's key; a configured one stays.
+    pub(crate) fn forget_working_key(&mut self) {
+        if self.rules_of(MacKeySource::Working).is_some() {
+            self.key = None;
+        }
+    }
+
+    /// Admits a request, or says why not.
+    pub(crate) fn request<'m, 'a>(
+        &self,
+        function: Function,
+        message: &'m Message<'a>,
+    ) -> Result<Admitted<'m, 'a>, Fault> {
+        self.admit(message, |rules| rules.request(function))
+    }
+
+    /// Admits a reply, or says why not; `refusal` is what its DE39 means.
+    pub(crate) fn reply<'m, 'a>(
+        &self,
+        function: Function,
+        refusal: Option<Refusal>,
+        message: &'m Message<'a>,
+    ) -> Result<Admitted<'m, 'a>, Fault> {
+        self.admit(message, |rules| rules.reply(function, refusal))
+    }
+
+    fn admit<'m, 'a>(
+        &self,
+        message: &'m Message<'a>,
+        rule: impl FnOnce(&MacRules) -> MacRule,
+    ) -> Result<Admitted<'m, 'a>, Fault> {
+        let Some(rules) = self.profile.mac() else {
+            let unchecked = message.has(64) || message.has(128);
+            return Ok(Admitted { message, proof: None, unchecked });
+        };
+        let found = find(rules, message);
+        let present = !matches!(found, Err(Fault::Missing(_)));
+        match (rule(rules), &self.key) {
+            (MacRule::None, _) | (MacRule::Optional, None) => {
+                Ok(Admitted { message, proof: None, unchecked: present })
+            }
+            (MacRule::Optional, _) if !present => Ok(Admitted { message, proof: None, unchecked: false }),
+            (MacRule::Required, None) => Err(Fault::NoKey),
+            (MacRule::Optional | MacRule::Required, Some(key)) => {
+                let (covered, mac) = found?;
+                let proof = key.verify(rules.form(), covered, &mac).map_err(Fault::Wrong)?;
+                Ok(Admitted { message, proof: Some(proof), unchecked: false })
+            }
+        }
+    }
+
+    /// The final bytes of a message, with the MAC that the profile asks for.
+    pub(crate) fn seal(&self, builder: Builder<'_>, outgoing: Outgoing) -> Result<Vec<u8>, ProtocolError> {
+        let Some(rules) = self.profile.mac().filter(|rules| wanted(rules, outgoing)) else {
+            return Ok(builder.build()?);
+        };
+        let Some(key) = &self.key else {
+            return match outgoing {
+                Outgoing::Reply { refusal: Some(_), .. } | Outgoing::Reply { to: None, .. } => {
+                    Ok(builder.build()?)
+                }
+                Outgoing::Request(function) | Outgoing::Reply { to: Some(function), .. } => {
+                    Err(ProtocolError::NoMacKey(function))
+                }
+            };
+        };
+        let mut out = Vec::new();
+        match sign_in(&builder, rules.first_place(), rules, key, &mut out) {
+            // A field above 64: the bitmap has both halves, and its last place is DE128.
+            Err(ProtocolError::Build(BuildError::AfterMac { mac: 64, .. })) => {
+                sign_in(&builder, 128, rules, key, &mut out)?;
+            }
+            other => other?,
+        }
+        Ok(out)
+    }
+
+    fn rules_of(&self, source: MacKeySource) -> Option<&MacRules> {
+        self.profile.mac().filter(|rules| rules.key_source() == source)
+    }
+}
+
+fn wanted(rules: &MacRules, outgoing: Outgoing) -> bool {
+    match outgoing {
+        Outgoing::Request(function) => rules.request(function) == MacRule::Required,
+        // The other side has no key, or another one, and is to understand this all the same.
+        Outgoing::Reply { refusal: Some(Refusal::MacWrong), .. } => false,
+        Outgoing::Reply { to: None, .. } => rules.unknown_reply() == MacRule::Required,
+        Outgoing::Reply { to: Some(function), refusal, authentic } => match rules.request(function) {
+            MacRule::None => false,
+            MacRule::Optional => authentic && (refusal.is_none() || rules.covers_refusals()),
+            MacRule::Required => refusal.is_none() || rules.covers_refusals(),
+        },
+    }
+}
+
+/// Builds a message with its MAC in field `place`, over the very bytes that are sent.
+fn sign_in(
+    builder: &Builder<'_>,
+    place: u8,
+    rules: &MacRules,
+    key: &MacKey,
+    out: &mut Vec<u8>,
+) -> Result<(), ProtocolError> {
+    let mut failed = None;
+    let built = builder.build_with_mac(out, place, |covered| {
+        key.sign(rules.form(), covered).unwrap_or_else(|error| {
+            failed = Some(error);
+            Vec::new()
+        })
+    });
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok(built?),
+    }
+}
+
+/// The MAC of a message and the bytes that it covers, which are the received ones: everything
+/// before its own value, the bit of its own field in the bitmap included.
+fn find<'a>(rules: &MacRules, message: &Message<'a>) -> Result<(&'a [u8], Cow<'a, [u8]>), Fault> {
+    let wanted = rules.place(message);
+    let other = if wanted == 128 { 64 } else { 128 };
+    if message.has(other) {
+        return Err(Fault::Misplaced(other));
+    }
+    let field = message.field(wanted).ok_or(Fault::Missing(wanted))?;
+    // Strict reading leaves nothing after the last field, and the MAC is the last.
+    let last = message.fields().last().is_some_and(|field| field.number() == wanted);
+    let covered = message.body().strip_suffix(field.bytes()).filter(|_| last);
+    let covered = covered.ok_or(Fault::Misplaced(wanted))?;
+    Ok((covered, field.value()))
+}

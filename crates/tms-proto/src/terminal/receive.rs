@@ -1,0 +1,246 @@
+//! What comes in: replies to what the terminal asked, and requests of the host.
+
+use iso8583::{
+    Message,
+    framing::{Header, Tpdu},
+};
+use jiff::Timestamp;
+
+use super::{Asked, HostRequest, Outstanding, TerminalEvent, TerminalSession};
+use crate::{
+    authentic::Admitted,
+    error::ProtocolError,
+    file::Block,
+    message,
+    parameters::{self, Push, Values},
+    profile::{BodyLayout, Direction, Function, PendingPlace, Refusal, TagPlace},
+    task::Task,
+    upload,
+};
+
+impl TerminalSession {
+    /// Takes one whole frame.
+    ///
+    /// # Errors
+    /// When it is no frame, or its content is no message: the connection cannot be trusted.
+    pub fn receive(&mut self, frame: &[u8], now: Timestamp) -> Result<(), ProtocolError> {
+        let frame = message::whole_frame(self.framing, frame)?;
+        let profile = std::sync::Arc::clone(&self.profile);
+        let message = Message::parse(profile.dialect(), frame.body)?;
+        if message.mti().response().is_some() {
+            return self.receive_request(&message, frame.tpdu, frame.header, now);
+        }
+        let Some(index) = self.outstanding.iter().position(|o| o.is_answered_by(&message)) else {
+            let reason = format!("{} answers nothing that was asked", message.mti());
+            self.events.push_back(TerminalEvent::Dropped(reason));
+            return Ok(());
+        };
+        let Some(function) = self.outstanding.get(index).map(|sent| sent.function) else { return Ok(()) };
+        let code = message.text("39").map(|c| c.into_owned()).unwrap_or_default();
+        let refusal = profile.refusal(&code);
+        match self.gate.reply(function, refusal, &message) {
+            Ok(admitted) => {
+                let sent = self.outstanding.swap_remove(index);
+                self.take_reply(sent, refusal, code, &admitted);
+                self.note_pending(&admitted, frame.header);
+            }
+            // The request still waits: the true reply may yet come.
+            Err(fault) => {
+                let reason = format!("{} to {function}: {fault}", message.mti());
+                self.events.push_back(TerminalEvent::Dropped(reason));
+            }
+        }
+        Ok(())
+    }
+
+    fn take_reply(
+        &mut self,
+        sent: Outstanding,
+        refusal: Option<Refusal>,
+        code: String,
+        admitted: &Admitted<'_, '_>,
+    ) {
+        if admitted.is_unchecked() {
+            self.events.push_back(TerminalEvent::MacUnchecked(sent.function));
+        }
+        let own = |tid: &str| tid.trim_end() == self.identity.terminal.trim_end();
+        let event = if let Some(refusal) = refusal {
+            if refusal == Refusal::MacWrong {
+                // The host has no key, or another one: only a sign-on mends that.
+                self.gate.forget_working_key();
+            }
+            TerminalEvent::Refused { request: sent.asked, refusal, code }
+        } else if admitted.message().text("41").is_some_and(|tid| !own(&tid)) {
+            let reason = "the reply is for another terminal".to_owned();
+            TerminalEvent::Unanswered { request: sent.asked, reason }
+        } else {
+            match self.read_reply(&sent, admitted) {
+                Ok(event) => {
+                    // A sign-on may bring new keys; those of an earlier one are over in any case.
+                    if matches!(sent.function, Function::SignOn | Function::SignOff) {
+                        self.gate.forget_working_key();
+                    }
+                    event
+                }
+                Err(error) => TerminalEvent::Unanswered { request: sent.asked, reason: error.to_string() },
+            }
+        };
+        self.events.push_back(event);
+    }
+
+    fn read_reply(
+        &self,
+        sent: &Outstanding,
+        admitted: &Admitted<'_, '_>,
+    ) -> Result<TerminalEvent, ProtocolError> {
+        let message = admitted.message();
+        let body = message.bytes(self.profile.body_field());
+        Ok(match (sent.function, &sent.asked) {
+            (Function::SignOn, _) => TerminalEvent::SignedOn { keys: body.map(<[u8]>::to_vec) },
+            (Function::SignOff, _) => TerminalEvent::SignedOff,
+            (Function::Echo, _) => TerminalEvent::EchoAnswered,
+            (Function::Status, _) => TerminalEvent::StatusTaken,
+            (Function::Report, _) => TerminalEvent::ReportTaken,
+            (Function::Parameters, _) => TerminalEvent::Parameters(self.read_parameters(message, body)?),
+            (Function::TaskPoll, _) => TerminalEvent::Task(body.map(Task::decode).transpose()?),
+            (_, Asked::Block(request)) => {
+                let data = message::take_spread(&self.profile, message);
+                let block = Block::decode(body.unwrap_or_default(), data)?;
+                if block.offset != request.offset {
+                    return Err(ProtocolError::body("file block", "is not the one asked for"));
+                }
+                TerminalEvent::Block(block)
+            }
+            (_, Asked::Result { operation, step }) => {
+                TerminalEvent::ResultTaken { operation: *operation, step: *step }
+            }
+            (_, Asked::Upload { operation, .. }) => TerminalEvent::Uploaded {
+                operation: *operation,
+                next: upload::decode_next(body.unwrap_or_default())?,
+            },
+            (function, Asked::Function(_)) => return Err(ProtocolError::Unexpected(function.to_string())),
+        })
+    }
+
+    fn read_parameters(&self, message: &Message<'_>, body: Option<&[u8]>) -> Result<Values, ProtocolError> {
+        match self.profile.rule(Function::Parameters).map(|rule| rule.body) {
+            Some(BodyLayout::Tags) => {
+                parameters::decode_tags(&self.profile, TagPlace::Parameters, body.unwrap_or_default())
+            }
+            _ => parameters::decode_named(&message::take_spread(&self.profile, message)),
+        }
+    }
+
+    fn receive_request(
+        &mut self,
+        message: &Message<'_>,
+        tpdu: Option<Tpdu>,
+        header: Option<Header>,
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
+        let profile = std::sync::Arc::clone(&self.profile);
+        let Some(rule) = profile.classify(message).filter(|rule| rule.from != Direction::Terminal) else {
+            self.events
+                .push_back(TerminalEvent::Dropped(format!("{} is no request of the host", message.mti())));
+            return Ok(());
+        };
+        let mut request = HostRequest {
+            function: rule.function,
+            code: message.text(&rule.select).map(|c| c.into_owned()).unwrap_or_default(),
+            mti: message.mti(),
+            stan: message::stan(message),
+            tpdu,
+            header,
+            authentic: false,
+        };
+        let own = message.text("41").is_some_and(|tid| tid.trim_end() == self.identity.terminal.trim_end());
+        if !own || rule.request.iter().any(|n| !message.has(*n)) {
+            let reason = format!("{} lacks a mandatory field or names another terminal", rule.function);
+            self.answer(request, Some(Refusal::FormatError), now)?;
+            self.events.push_back(TerminalEvent::Dropped(reason));
+            return Ok(());
+        }
+        match self.gate.request(rule.function, message) {
+            Ok(admitted) => {
+                request.authentic = admitted.is_authentic();
+                self.take_request(request, &admitted, now)
+            }
+            Err(fault) => {
+                let reason = format!("{}: {fault}", rule.function);
+                self.answer(request, Some(Refusal::MacWrong), now)?;
+                self.events.push_back(TerminalEvent::Dropped(reason));
+                Ok(())
+            }
+        }
+    }
+
+    fn take_request(
+        &mut self,
+        request: HostRequest,
+        admitted: &Admitted<'_, '_>,
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
+        let profile = std::sync::Arc::clone(&self.profile);
+        let message = admitted.message();
+        if admitted.is_unchecked() {
+            self.events.push_back(TerminalEvent::MacUnchecked(request.function));
+        }
+        let event = match request.function {
+            Function::Echo => return self.answer(request, None, now),
+            Function::Command => Task::decode(message.bytes(profile.body_field()).unwrap_or_default())
+                .map(HostMessage::Command),
+            Function::ParameterPush => {
+                Push::decode(&message::take_spread(&profile, message)).map(HostMessage::Push)
+            }
+            _ => return self.answer(request, Some(Refusal::NotSupported), now),
+        };
+        match event {
+            Ok(HostMessage::Command(task)) => self.events.push_back(TerminalEvent::Command { request, task }),
+            Ok(HostMessage::Push(push)) => {
+                self.events.push_back(TerminalEvent::ParameterPush { request, push })
+            }
+            Err(error) => {
+                self.answer(request, Some(Refusal::FormatError), now)?;
+                self.events.push_back(TerminalEvent::Dropped(error.to_string()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The UnionPay header is outside every MAC: what it announces is only ever a reason to ask.
+    fn note_pending(&mut self, admitted: &Admitted<'_, '_>, header: Option<Header>) {
+        let message = admitted.message();
+        let digit = match self.profile.pending_place() {
+            PendingPlace::Header => header.map_or(0, Header::processing_requirement),
+            PendingPlace::Field(field) => {
+                message.text(&field.to_string()).and_then(|t| t.parse().ok()).unwrap_or(0)
+            }
+        };
+        let work = self.profile.pending_work(digit);
+        if work != self.announced {
+            self.announced = work;
+            if let Some(work) = work {
+                self.events.push_back(TerminalEvent::WorkPending(work));
+            }
+        }
+    }
+}
+
+enum HostMessage {
+    Command(Task),
+    Push(Push),
+}
+
+impl Outstanding {
+    fn is_answered_by(&self, message: &Message<'_>) -> bool {
+        message.mti() == self.reply_mti
+            && match self.stan {
+                // A code of another function tells a message apart that only looks like the reply.
+                Some(stan) => {
+                    message::stan(message) == Some(stan)
+                        && message.text(&self.select).is_none_or(|code| code == self.code)
+                }
+                None => message.text(&self.select).is_some_and(|code| code == self.code),
+            }
+    }
+}
