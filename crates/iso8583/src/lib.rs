@@ -24,6 +24,7 @@
 //!   format of dialect files
 //! - [`Message`] and [`Field`]: reading, strictly; [`ParseError`] names field, byte and reason
 //! - [`Builder`]: writing; every value is checked when it is set
+//! - [`fields`]: messages as structs, with serde
 //! - [`framing`]: lengths, transport addresses, the UnionPay header
 //! - [`tlv`]: data objects inside fields
 //! - [`mask`]: what is not shown, and how card numbers are found in text and bytes
@@ -35,6 +36,7 @@ mod dialect;
 mod ebcdic;
 mod error;
 mod field;
+pub mod fields;
 mod format;
 pub mod framing;
 pub mod mask;
@@ -56,10 +58,15 @@ pub use class::Class;
 pub use dialect::{BitmapEncoding, Dialect, DialectError, MtiEncoding};
 pub use error::{AccessError, AccessKind, BuildError, ParseError, ParseReason, ValueError};
 pub use field::Field;
+<<<<<<< HEAD
 pub use format::{
     Align, Binary, Charset, DatePattern, DateTime, Digits, FieldFormat, Fill, Length, LengthEncoding, Part,
     Unit,
 };
+=======
+pub use fields::{FieldsError, FieldsReason, to_builder};
+pub use format::{Align, Binary, Digits, FieldFormat, Length, LengthEncoding, Part, Unit};
+>>>>>>> 7c2d3b4 (iso8583: messages as structs with serde: fields, the type, errors that name and do not quote)
 pub use mask::{MASK, Sensitivity};
 pub use message::{Lenient, MAX_MESSAGE_BYTES, Message, Partial};
 pub use mti::{Mti, MtiError};

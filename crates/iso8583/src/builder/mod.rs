@@ -97,6 +97,10 @@ impl<'d> Builder<'d> {
         self.mti
     }
 
+    pub(crate) fn set_mti(&mut self, mti: Mti) {
+        self.mti = mti;
+    }
+
     /// The dialect of the message.
     #[must_use]
     pub fn dialect(&self) -> &'d Dialect {
@@ -248,7 +252,7 @@ impl<'d> Builder<'d> {
     }
 
     /// What is inside field `number`, given the type and the fields set so far.
-    fn structure_of<'s>(&'s self, number: u8, format: &'d FieldFormat) -> &'d Structure {
+    pub(crate) fn structure_of<'s>(&'s self, number: u8, format: &'d FieldFormat) -> &'d Structure {
         let mut rules = self.dialect.structure_rules.iter().filter(|rule| rule.field == number);
         rules
             .find(|rule| rule.applies(self.mti, false, |when, value| self.is(when, value)))
