@@ -58,15 +58,11 @@ pub use class::Class;
 pub use dialect::{BitmapEncoding, Dialect, DialectError, MtiEncoding};
 pub use error::{AccessError, AccessKind, BuildError, ParseError, ParseReason, ValueError};
 pub use field::Field;
-<<<<<<< HEAD
+pub use fields::{FieldsError, FieldsReason, to_builder};
 pub use format::{
     Align, Binary, Charset, DatePattern, DateTime, Digits, FieldFormat, Fill, Length, LengthEncoding, Part,
     Unit,
 };
-=======
-pub use fields::{FieldsError, FieldsReason, to_builder};
-pub use format::{Align, Binary, Digits, FieldFormat, Length, LengthEncoding, Part, Unit};
->>>>>>> 7c2d3b4 (iso8583: messages as structs with serde: fields, the type, errors that name and do not quote)
 pub use mask::{MASK, Sensitivity};
 pub use message::{Lenient, MAX_MESSAGE_BYTES, Message, Partial};
 pub use mti::{Mti, MtiError};

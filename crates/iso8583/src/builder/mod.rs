@@ -17,6 +17,7 @@ use crate::structure::Structure;
 use crate::view::View;
 use crate::write;
 
+pub(crate) use compose::Composer;
 pub use compose::Content;
 
 /// Builds one message. Each value is checked against its field when it is set; the bitmap follows

@@ -72,6 +72,12 @@ pub enum FieldsReason {
     /// A struct or map for a field that has no structure in the dialect.
     #[error("has no subfields in the dialect")]
     NoStructure,
+    /// A subfield that its field does not have.
+    #[error("the dialect has no such subfield")]
+    NoSubfield,
+    /// A positional subfield that is left out before one that is not.
+    #[error("is left out, and a subfield that stands after it is not")]
+    Gap,
     /// Something that no message can hold.
     #[error("{0} cannot be in a message")]
     Unsupported(&'static str),
@@ -131,14 +137,17 @@ impl FieldsError {
         &self.0.reason
     }
 
-    /// The error of a value, seen from its key: `offset` is where the value is, and `secret` says
-    /// that nothing may be told of it.
-    pub(super) fn at_value(mut self, key: &str, offset: Option<usize>, secret: bool) -> Self {
-        self.0.offset = self.0.offset.or(offset);
-        if secret && matches!(self.0.reason, FieldsReason::Custom(_)) {
-            self.0.reason = FieldsReason::Hidden;
-        }
-        self.below(key, "")
+    pub(super) fn at_offset(mut self, offset: usize) -> Self {
+        self.0.offset.get_or_insert(offset);
+        self
+    }
+
+    /// Without what a type says about a sensitive value.
+    pub(super) fn hidden_if(self, secret: bool) -> Self {
+        self.map_reason(|reason| match reason {
+            FieldsReason::Custom(_) if secret => FieldsReason::Hidden,
+            reason => reason,
+        })
     }
 
     /// The error with its path, if it has one, taken as one from `key` on.

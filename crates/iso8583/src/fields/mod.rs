@@ -94,6 +94,7 @@ mod hide;
 mod integer;
 pub mod number;
 mod output;
+mod parts;
 mod read;
 mod value;
 mod write;

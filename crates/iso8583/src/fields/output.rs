@@ -26,11 +26,6 @@ pub(super) trait Output: Sized {
 
     /// The values of a subfield that occurs several times, or an empty list of anything.
     fn list(self, values: Vec<Tree>) -> Result<(), FieldsError>;
-
-    /// What stands in a path between the value and one of its subfields.
-    fn separator(&self) -> &'static str {
-        "."
-    }
 }
 
 /// A value of a subfield.
@@ -314,9 +309,7 @@ pub(super) struct Parts<O> {
 impl<O: Output> Parts<O> {
     fn part<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), FieldsError> {
         let mut values = Vec::new();
-        value
-            .serialize(ValueSerializer(&mut values))
-            .map_err(|error| error.below(name, self.output.separator()))?;
+        value.serialize(ValueSerializer(&mut values)).map_err(|error| error.below(name, "/"))?;
         self.parts.extend(values.into_iter().map(|value| (name.to_owned(), value)));
         Ok(())
     }

@@ -1,17 +1,19 @@
 //! From a message to a type: the message itself, and the walk over what it holds.
 
-use std::vec;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, VariantAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
+use crate::field::Field;
 use crate::message::Message;
+use crate::path::Step;
 
 use super::error::{FieldsError, FieldsReason};
 use super::hide;
-use super::value::{Group, Place, Value};
+use super::value::{Group, Value};
 
 pub(super) fn read<'de, T: Deserialize<'de>>(message: &Message<'de>) -> Result<T, FieldsError> {
     T::deserialize(Whole { message }).map_err(|error| {
@@ -30,35 +32,22 @@ struct Whole<'m, 'de> {
     message: &'m Message<'de>,
 }
 
-impl<'m, 'de> Whole<'m, 'de> {
-    fn entries(self, names: Option<&'static [&'static str]>) -> Entries<'m, 'de> {
-        let place = Place::new(self.message);
-        let mut named = Vec::new();
-        // A struct that has no member for the type does not find it unexpected.
-        if names.is_none_or(|names| names.contains(&MTI)) {
-            named.push((MTI, Value::mti(self.message)));
-        }
-        let names = names.unwrap_or_default();
-        named.extend(names.iter().filter(|name| is_deep(name)).filter_map(|name| {
-            let group = Group::find(self.message, name)?;
-            Some((*name, Value::new(place, group)))
-        }));
-        Entries { place, names, named: named.into_iter(), rest: Rest::Fields(self.message, 2), value: None }
+impl<'de> Whole<'_, 'de> {
+    fn visit<V: Visitor<'de>>(self, names: Names, visitor: V) -> Result<V::Value, FieldsError> {
+        let parent = Parent::Message(self.message);
+        let rest = self.message.fields().map(|field| Ok((Name::Field(field.number()), Group::one(field))));
+        visitor.visit_map(Entries { parent, names, asked: 0, rest, value: None })
     }
 }
 
+/// The name of the message type.
 pub(super) const MTI: &str = "mti";
-
-/// Whether a name is a path of more than one step.
-fn is_deep(name: &str) -> bool {
-    name.contains(['.', '/'])
-}
 
 impl<'de> Deserializer<'de> for Whole<'_, 'de> {
     type Error = FieldsError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldsError> {
-        visitor.visit_map(self.entries(None))
+        self.visit(None, visitor)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -67,7 +56,7 @@ impl<'de> Deserializer<'de> for Whole<'_, 'de> {
         names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, FieldsError> {
-        visitor.visit_map(self.entries(Some(names)))
+        self.visit(Some(names), visitor)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -118,7 +107,7 @@ impl<'de> EnumAccess<'de> for Whole<'_, 'de> {
         let mti = self.message.mti().to_string();
         let variant = seed
             .deserialize(StrDeserializer::<FieldsError>::new(&mti))
-            .map_err(|error| error.at_value(MTI, Some(0), false))?;
+            .map_err(|error| error.at_offset(0).below(MTI, ""))?;
         Ok((variant, self))
     }
 }
@@ -147,15 +136,76 @@ impl<'de> VariantAccess<'de> for Whole<'_, 'de> {
     }
 }
 
+/// Reads the subfields of one field into a struct or a map.
+pub(super) fn subfields<'de, V: Visitor<'de>>(
+    field: Field<'de>,
+    names: Names,
+    visitor: V,
+) -> Result<V::Value, FieldsError> {
+    let mut groups: Vec<Group<'de>> = Vec::new();
+    let mut by_tag = BTreeMap::new();
+    for subfield in field.subfields() {
+        let subfield = subfield.map_err(|error| {
+            FieldsError::new(FieldsReason::Content(error.reason())).at_offset(error.offset())
+        })?;
+        if let Some(Step::Tag(tag)) = subfield.step() {
+            let place = *by_tag.entry(tag).or_insert(groups.len());
+            if let Some(group) = groups.get_mut(place) {
+                group.more.push(subfield);
+                continue;
+            }
+        }
+        groups.push(Group::one(subfield));
+    }
+    let named = |group: Group<'de>| {
+        let name = group.first.step().map(|step| step.to_string()).unwrap_or_default();
+        Ok((Name::Subfield(name), group))
+    };
+    let rest = groups.into_iter().map(named);
+    visitor.visit_map(Entries { parent: Parent::Field(field), names, asked: 0, rest, value: None })
+}
+
+/// The members of a struct; none for a map.
+type Names = Option<&'static [&'static str]>;
+
 /// Names and values, one after the other: first those that a struct asks for by more than the name
 /// of a field, then all fields or subfields.
-pub(super) struct Entries<'m, 'de> {
-    place: Place,
-    /// The members of a struct; none for a map.
-    names: &'static [&'static str],
-    named: vec::IntoIter<(&'static str, Value<'m, 'de>)>,
-    rest: Rest<'m, 'de>,
+struct Entries<'m, 'de, I> {
+    parent: Parent<'m, 'de>,
+    names: Names,
+    /// How many of the names were looked at.
+    asked: usize,
+    rest: I,
     value: Option<(Name, Value<'m, 'de>)>,
+}
+
+#[derive(Clone, Copy)]
+enum Parent<'m, 'de> {
+    Message(&'m Message<'de>),
+    Field(Field<'de>),
+}
+
+impl<'m, 'de> Parent<'m, 'de> {
+    /// The value at a path of more than one step, or the message type.
+    fn find(self, name: &str) -> Option<Value<'m, 'de>> {
+        match self {
+            Self::Message(message) if name == MTI => Some(Value::mti(message)),
+            Self::Message(message) => {
+                let (number, path) = name.split_at(name.find(SEPARATORS)?);
+                Some(Group::below(message.field(field_number(number)?)?, path.get(1..)?)?.into())
+            }
+            Self::Field(field) => {
+                name.contains(SEPARATORS).then(|| Group::below(field, name))?.map(Value::from)
+            }
+        }
+    }
+}
+
+const SEPARATORS: [char; 2] = ['.', '/'];
+
+/// The number that a name stands for: `41`, and not `041`.
+pub(super) fn field_number(name: &str) -> Option<u8> {
+    name.parse().ok().filter(|_| !name.starts_with(['0', '+']))
 }
 
 /// What a value is called.
@@ -180,73 +230,51 @@ impl Name {
     }
 }
 
-enum Rest<'m, 'de> {
-    /// The fields of the message from this one on.
-    Fields(&'m Message<'de>, u8),
-    /// Subfields with their names.
-    Subfields(vec::IntoIter<(String, Group<'de>)>),
-}
-
-impl<'de> Entries<'_, 'de> {
-    /// The subfields of one field.
-    pub(super) fn within(
-        value: &Value<'_, 'de>,
-        names: Option<&'static [&'static str]>,
-    ) -> Result<Self, FieldsError> {
-        let names = names.unwrap_or_default();
-        let (place, groups) = value.subfields()?;
-        let deep = names.iter().filter(|name| is_deep(name));
-        let named: Vec<_> =
-            deep.filter_map(|name| Some((*name, Value::new(place, value.group()?.below(name)?)))).collect();
-        Ok(Self {
-            place,
-            names,
-            named: named.into_iter(),
-            rest: Rest::Subfields(groups.into_iter()),
-            value: None,
-        })
-    }
-
-    fn next(&mut self) -> Option<(Name, Group<'de>)> {
+impl<'m, 'de, I: Iterator<Item = Result<(Name, Group<'de>), FieldsError>>> Entries<'m, 'de, I> {
+    /// The next value that a struct asks for by more than the name of a field.
+    fn next_asked(&mut self) -> Option<(&'static str, Value<'m, 'de>)> {
+        // A map takes the type, too. A struct without it does not find it unexpected.
+        let names = self.names.unwrap_or(&[MTI]);
         loop {
-            let (name, group) = match &mut self.rest {
-                Rest::Subfields(groups) => {
-                    let (name, group) = groups.next()?;
-                    (Name::Subfield(name), group)
-                }
-                Rest::Fields(message, next) => {
-                    let field = (*next..=u8::MAX).find_map(|number| message.field(number))?;
-                    *next = field.number().saturating_add(1);
-                    (Name::Field(field.number()), Group::one(field))
-                }
-            };
-            if !name.with(|name| self.is_read_by_its_subfields(name)) {
-                return Some((name, group));
+            let name = names.get(self.asked)?;
+            self.asked += 1;
+            if let Some(value) = self.parent.find(name) {
+                return Some((name, value));
             }
         }
     }
 
-    /// Whether a struct has members for subfields of a field, and none for the field: it does not
-    /// find the field unexpected.
-    fn is_read_by_its_subfields(&self, field: &str) -> bool {
-        let deep = |name: &&str| name.strip_prefix(field).is_some_and(|rest| rest.starts_with(['.', '/']));
-        self.names.iter().any(deep) && !self.names.contains(&field)
+    fn next(&mut self) -> Option<Result<(Name, Group<'de>), FieldsError>> {
+        let names = self.names.unwrap_or_default();
+        self.rest.find(|next| match next {
+            Ok((name, _)) => !name.with(|name| is_read_by_its_subfields(name, names)),
+            Err(_) => true,
+        })
     }
 }
 
-impl<'de> MapAccess<'de> for Entries<'_, 'de> {
+/// Whether a struct has members for subfields of a field, and none for the field: it does not find
+/// the field unexpected.
+fn is_read_by_its_subfields(field: &str, names: &[&str]) -> bool {
+    let deep = |name: &&str| name.strip_prefix(field).is_some_and(|rest| rest.starts_with(SEPARATORS));
+    names.iter().any(deep) && !names.contains(&field)
+}
+
+impl<'de, I: Iterator<Item = Result<(Name, Group<'de>), FieldsError>>> MapAccess<'de>
+    for Entries<'_, 'de, I>
+{
     type Error = FieldsError;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, FieldsError> {
-        if let Some((name, value)) = self.named.next() {
+        if let Some((name, value)) = self.next_asked() {
             self.value = Some((Name::Member(name), value));
             return seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some);
         }
-        let Some((name, group)) = self.next() else {
+        let Some((name, group)) = self.next().transpose()? else {
             return Ok(None);
         };
         let key = name.with(|name| seed.deserialize(StrDeserializer::new(name)))?;
-        self.value = Some((name, Value::new(self.place, group)));
+        self.value = Some((name, group.into()));
         Ok(Some(key))
     }
 
@@ -258,7 +286,7 @@ impl<'de> MapAccess<'de> for Entries<'_, 'de> {
         let (offset, secret, separator) = (value.offset(), value.is_secret(), value.separator());
         seed.deserialize(value).map_err(|error| {
             name.with(|name| match error.path() {
-                None => error.at_value(name, offset, secret),
+                None => error.hidden_if(secret).at_offset(offset).below(name, ""),
                 Some(_) => error.below(name, separator),
             })
         })

@@ -9,33 +9,19 @@ use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, SeqAccess, Visi
 use crate::class::Class;
 use crate::dialect::MtiEncoding;
 use crate::field::Field;
-use crate::format::{Binary, Digits};
 use crate::message::Message;
+use crate::path::Step;
+use crate::structure::Structure;
 
 use super::error::{FieldsError, FieldsReason};
 use super::integer::Integer;
-use super::read::Entries;
-
-/// What is known about the surroundings of a value.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    /// The address of the message's first byte.
-    start: usize,
-    /// Whether the value is inside a sensitive one.
-    secret: bool,
-}
-
-impl Place {
-    pub(super) fn new(message: &Message<'_>) -> Self {
-        Self { start: message.body().as_ptr().addr(), secret: false }
-    }
-}
+use super::read;
 
 /// A field, or a subfield with those further ones that have the same name.
 #[derive(Clone)]
 pub(super) struct Group<'de> {
-    first: Field<'de>,
-    more: Vec<Field<'de>>,
+    pub(super) first: Field<'de>,
+    pub(super) more: Vec<Field<'de>>,
 }
 
 impl<'de> Group<'de> {
@@ -43,17 +29,19 @@ impl<'de> Group<'de> {
         Self { first: field, more: Vec::new() }
     }
 
-    pub(super) fn find(message: &Message<'de>, path: &str) -> Option<Self> {
-        let (number, rest) = path.split_at(path.find(['.', '/'])?);
-        Self::one(message.field(number.parse().ok()?)?).below(rest.get(1..)?)
-    }
-
-    pub(super) fn below(&self, _path: &str) -> Option<Self> {
-        None
-    }
-
-    fn len(&self) -> usize {
-        1 + self.more.len()
+    /// The subfields below `field` that the steps of a path lead to.
+    pub(super) fn below(field: Field<'de>, path: &str) -> Option<Self> {
+        let (mut parent, mut found) = (field, field);
+        for step in path.split(['.', '/']) {
+            parent = found;
+            found = parent.sub(step)?;
+        }
+        let same = |other: &Field<'_>| other.step() == found.step() && other.offset() != found.offset();
+        let more = match found.step() {
+            Some(Step::Tag(_)) => parent.subfields().map_while(Result::ok).filter(same).collect(),
+            _ => Vec::new(),
+        };
+        Some(Self { first: found, more })
     }
 
     fn get(&self, at: usize) -> Option<Field<'de>> {
@@ -64,7 +52,6 @@ impl<'de> Group<'de> {
 /// A value to be read into a type.
 pub(super) struct Value<'v, 'de> {
     source: Source<'de>,
-    place: Place,
     /// For an element of a list.
     byte: Option<Byte<'v>>,
 }
@@ -76,110 +63,106 @@ enum Source<'de> {
     Group(Group<'de>),
 }
 
+impl<'de> From<Group<'de>> for Value<'_, 'de> {
+    fn from(group: Group<'de>) -> Self {
+        Self { source: Source::Group(group), byte: None }
+    }
+}
+
 impl<'de> Value<'_, 'de> {
+    /// The type of a message.
     pub(super) fn mti(message: &Message<'de>) -> Self {
         let ascii = (message.dialect().mti == MtiEncoding::Ascii).then(|| message.body().get(..4));
         let borrowed = ascii.flatten().and_then(|ascii| std::str::from_utf8(ascii).ok());
         let text = borrowed.map_or_else(|| Cow::Owned(message.mti().to_string()), Cow::Borrowed);
-        Self { source: Source::Mti(text), place: Place::new(message), byte: None }
-    }
-
-    pub(super) fn new(place: Place, group: Group<'de>) -> Self {
-        let secret = place.secret || group.first.sensitivity().is_sensitive();
-        Self { source: Source::Group(group), place: Place { secret, ..place }, byte: None }
-    }
-
-    pub(super) fn group(&self) -> Option<&Group<'de>> {
-        match &self.source {
-            Source::Mti(_) => None,
-            Source::Group(group) => Some(group),
-        }
+        Self { source: Source::Mti(text), byte: None }
     }
 
     /// Whether nothing may be told of the value.
     pub(super) fn is_secret(&self) -> bool {
-        self.place.secret
+        match &self.source {
+            Source::Mti(_) => false,
+            Source::Group(group) => group.first.sensitivity().is_sensitive(),
+        }
     }
 
-    /// Where the value is in the message. It is not there when a structure had to be decoded to
-    /// find it.
-    pub(super) fn offset(&self) -> Option<usize> {
+    /// Where the value is in the message.
+    pub(super) fn offset(&self) -> usize {
         match &self.source {
-            Source::Mti(_) => Some(0),
-            Source::Group(group) => group
-                .first
-                .bytes()
-                .as_ptr()
-                .addr()
-                .checked_sub(self.place.start)
-                .filter(|offset| *offset <= crate::MAX_MESSAGE_BYTES),
+            Source::Mti(_) => 0,
+            Source::Group(group) => group.first.offset(),
         }
     }
 
     /// What stands in a path between the name of the value and that of a subfield.
     pub(super) fn separator(&self) -> &'static str {
-        "."
-    }
-
-    /// The subfields by name.
-    pub(super) fn subfields(&self) -> Result<(Place, Vec<(String, Group<'de>)>), FieldsError> {
-        Err(FieldsError::new(FieldsReason::NoStructure))
+        match &self.source {
+            Source::Mti(_) => ".",
+            Source::Group(group) => separator(group.first.structure()),
+        }
     }
 
     /// How often it occurs.
     fn count(&self) -> usize {
-        self.group().map_or(1, Group::len)
+        match &self.source {
+            Source::Mti(_) => 1,
+            Source::Group(group) => 1 + group.more.len(),
+        }
     }
 
-    /// The field, when it occurs once.
+    /// The field, when it occurs once; `None` for the message type.
     fn only(&self) -> Result<Option<Field<'de>>, FieldsError> {
         match &self.source {
             Source::Mti(_) => Ok(None),
             Source::Group(group) if group.more.is_empty() => Ok(Some(group.first)),
-            Source::Group(group) => Err(FieldsError::new(FieldsReason::Repeated(group.len()))),
+            Source::Group(_) => Err(FieldsError::new(FieldsReason::Repeated(self.count()))),
         }
     }
 
     fn text(&self) -> Result<Cow<'de, str>, FieldsError> {
-        Ok(match (self.only()?, &self.source) {
-            (Some(field), _) => field.text(),
-            (None, Source::Mti(text)) => text.clone(),
-            (None, Source::Group(group)) => group.first.text(),
-        })
+        match (self.only()?, &self.source) {
+            (None, Source::Mti(text)) => Ok(text.clone()),
+            (field, _) => Ok(field.map(|field| field.text()).unwrap_or_default()),
+        }
     }
 
     fn bytes(&self) -> Result<Cow<'de, [u8]>, FieldsError> {
-        Ok(match self.only()? {
-            Some(field) => bytes_of(&field),
-            None => match self.text()? {
-                Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-            },
-        })
+        match (self.only()?, self.text()?) {
+            (Some(field), _) => Ok(field.value()),
+            (None, Cow::Borrowed(text)) => Ok(Cow::Borrowed(text.as_bytes())),
+            (None, Cow::Owned(text)) => Ok(Cow::Owned(text.into_bytes())),
+        }
     }
 
     fn integer(&self) -> Result<Integer, FieldsError> {
-        let class = self.only()?.map_or(Class::Numeric, |field| field.format().class());
-        Integer::read(class, &self.text()?)
-    }
-}
-
-/// The value's bytes: those of class `b`, or one for each character.
-fn bytes_of<'de>(field: &Field<'de>) -> Cow<'de, [u8]> {
-    let format = field.format();
-    match (format.class(), format.binary(), format.digits()) {
-        (Class::Binary, Binary::Raw, _) => Cow::Borrowed(field.bytes()),
-        (Class::Binary, Binary::Hex, _) => Cow::Owned(unhex(field.bytes())),
-        (class, _, Digits::Bcd { .. }) if class.is_packable() => {
-            Cow::Owned(field.text().into_owned().into_bytes())
+        let Some(field) = self.only()? else {
+            return Integer::read(Class::Numeric, &self.text()?);
+        };
+        let class = field.format().class();
+        // These two do not make a text first.
+        let short = match class {
+            Class::SignedNumeric => field.amount().map(Integer::signed),
+            _ => field.u64().map(Integer::unsigned),
+        };
+        match short {
+            Ok(integer) if class != Class::Binary => Ok(integer),
+            _ => Integer::read(class, &field.text()),
         }
-        _ => Cow::Borrowed(field.bytes()),
+    }
+
+    fn structured(&self) -> Result<Field<'de>, FieldsError> {
+        self.only()?
+            .filter(|field| *field.structure() != Structure::None)
+            .ok_or_else(|| FieldsError::new(FieldsReason::NoStructure))
     }
 }
 
-fn unhex(checked: &[u8]) -> Vec<u8> {
-    let nibble = |byte| crate::read::upper_hex(byte).unwrap_or_default();
-    checked.as_chunks::<2>().0.iter().map(|&[high, low]| nibble(high) << 4 | nibble(low)).collect()
+/// What stands in a path before the name of a subfield.
+pub(super) fn separator(structure: &Structure) -> &'static str {
+    match structure {
+        Structure::None | Structure::Positional(_) | Structure::Bitmapped { .. } => ".",
+        _ => "/",
+    }
 }
 
 macro_rules! integers {
@@ -299,7 +282,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldsError> {
-        visitor.visit_map(Entries::within(&self, None)?)
+        read::subfields(self.structured()?, None, visitor)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -308,7 +291,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, FieldsError> {
-        visitor.visit_map(Entries::within(&self, Some(names))?)
+        read::subfields(self.structured()?, Some(names), visitor)
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldsError> {
@@ -376,7 +359,7 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
             }
             source => source.clone(),
         };
-        seed.deserialize(Value { source, place: value.place, byte }).map(Some)
+        seed.deserialize(Value { source, byte }).map(Some)
     }
 }
 

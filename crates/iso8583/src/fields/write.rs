@@ -1,17 +1,21 @@
 //! From a type to a message: the message itself, and its fields.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde::ser::{Impossible, SerializeMap, SerializeStruct, SerializeStructVariant, Serializer};
 
 use crate::builder::Builder;
 use crate::dialect::Dialect;
-use crate::error::{BuildError, ValueError};
+use crate::error::BuildError;
 use crate::mti::Mti;
 
 use super::error::{FieldsError, FieldsReason};
 use super::integer::Integer;
 use super::output::{Output, Tree, ValueSerializer, unsupported};
-use super::read::MTI;
+use super::parts::{self, refused};
+use super::read::{MTI, field_number};
+use super::value::separator;
 
 pub(super) fn write<T: Serialize + ?Sized>(builder: &mut Builder<'_>, fields: &T) -> Result<(), FieldsError> {
     fields.serialize(Whole { builder, has_mti: &mut false })
@@ -43,7 +47,7 @@ impl<'b, 'd> Whole<'b, 'd> {
     }
 
     fn members(self) -> Members<'b, 'd> {
-        Members { whole: self, name: None, given: [false; 256], parts: Vec::new() }
+        Members { whole: self, name: None, given: [false; 256], parts: BTreeMap::new() }
     }
 }
 
@@ -156,7 +160,7 @@ struct Members<'b, 'd> {
     given: [bool; 256],
     /// Fields that were given by their subfields. Those are put together at the end, when all of
     /// them are there.
-    parts: Vec<(u8, Vec<(String, Tree)>)>,
+    parts: BTreeMap<u8, Vec<(String, Tree)>>,
 }
 
 impl Members<'_, '_> {
@@ -165,35 +169,37 @@ impl Members<'_, '_> {
             let output = ToMti { builder: self.whole.builder, has_mti: self.whole.has_mti };
             return value.serialize(ValueSerializer(output)).map_err(|error| error.below(MTI, ""));
         }
-        let (number, steps) = name.split_at(name.find(['.', '/']).unwrap_or(name.len()));
-        let Some(number) = number.parse().ok().filter(|_| !number.starts_with(['0', '+'])) else {
+        let (number, steps) = name.split_once(['.', '/']).unwrap_or((name, ""));
+        let Some(number) = field_number(number) else {
             return Err(FieldsError::new(FieldsReason::Name).below(name, ""));
         };
-        let secret =
-            self.whole.builder.dialect().field(number).is_some_and(|f| f.sensitivity().is_sensitive());
-        let at = |error: FieldsError| match error.path() {
-            None => error.at_value(name, None, secret),
-            Some(_) => error.below(name, "."),
-        };
+        let format = self.whole.builder.dialect().field(number);
+        let secret = format.is_some_and(|format| format.sensitivity().is_sensitive());
+        let separator = format.map_or(".", |format| separator(format.structure()));
+        let at = |error: FieldsError| error.hidden_if(secret).below(name, separator);
         if steps.is_empty() {
-            let output = ToField {
-                builder: self.whole.builder,
-                number,
-                parts: &mut self.parts,
-                given: &mut self.given,
-            };
+            let output = ToField { members: self, number };
             return value.serialize(ValueSerializer(output)).map_err(at);
         }
-        Err(at(FieldsError::new(FieldsReason::NoStructure)))
+        let mut trees = Vec::new();
+        value.serialize(ValueSerializer(&mut trees)).map_err(at)?;
+        let parts = self.parts_of(number);
+        trees.into_iter().for_each(|tree| parts::insert(parts, steps, tree));
+        Ok(())
+    }
+
+    fn parts_of(&mut self, number: u8) -> &mut Vec<(String, Tree)> {
+        self.parts.entry(number).or_default()
     }
 
     fn finish(self) -> Result<(), FieldsError> {
-        match self.parts.first() {
-            None => Ok(()),
-            Some((number, _)) => {
-                Err(FieldsError::new(FieldsReason::NoStructure).below(&number.to_string(), ""))
+        for (number, parts) in self.parts {
+            // A field that is also given as a whole is that.
+            if !self.given.get(usize::from(number)).is_some_and(|given| *given) {
+                parts::set(self.whole.builder, number, parts)?;
             }
         }
+        Ok(())
     }
 }
 
@@ -261,27 +267,25 @@ impl SerializeMap for Members<'_, '_> {
 }
 
 /// A field of the message.
-struct ToField<'b, 'd> {
-    builder: &'b mut Builder<'d>,
+struct ToField<'f, 'b, 'd> {
+    members: &'f mut Members<'b, 'd>,
     number: u8,
-    given: &'b mut [bool; 256],
-    parts: &'b mut Vec<(u8, Vec<(String, Tree)>)>,
 }
 
-impl ToField<'_, '_> {
+impl ToField<'_, '_, '_> {
     fn set(
         self,
         set: impl FnOnce(&mut Builder<'_>, u8) -> Result<(), BuildError>,
     ) -> Result<(), FieldsError> {
-        set(self.builder, self.number).map_err(refused)?;
-        if let Some(given) = self.given.get_mut(usize::from(self.number)) {
+        set(self.members.whole.builder, self.number).map_err(refused)?;
+        if let Some(given) = self.members.given.get_mut(usize::from(self.number)) {
             *given = true;
         }
         Ok(())
     }
 }
 
-impl Output for ToField<'_, '_> {
+impl Output for ToField<'_, '_, '_> {
     fn text(self, text: &str) -> Result<(), FieldsError> {
         self.set(|builder, number| builder.set(number, text).map(|_| ()))
     }
@@ -291,35 +295,20 @@ impl Output for ToField<'_, '_> {
     }
 
     fn integer(self, integer: Integer) -> Result<(), FieldsError> {
-        let text = integer.text(self.builder.dialect().field(self.number))?;
-        self.set(|builder, number| match builder.set(number, &text) {
-            // A zero in front changes nothing about a number.
-            Err(BuildError::Value { reason: ValueError::OddDigits, .. }) => {
-                let at = text.len() - text.trim_start_matches(['C', 'D']).len();
-                let (sign, digits) = text.split_at(at);
-                builder.set(number, &format!("{sign}0{digits}")).map(|_| ())
-            }
-            result => result.map(|_| ()),
-        })
+        let format = self.members.whole.builder.dialect().field(self.number);
+        let format = format.ok_or_else(|| FieldsError::new(FieldsReason::Undefined))?;
+        let text = parts::number(format, integer)?;
+        self.text(&text)
     }
 
     fn parts(self, parts: Vec<(String, Tree)>) -> Result<(), FieldsError> {
-        self.parts.push((self.number, parts));
+        self.members.parts_of(self.number).extend(parts);
         Ok(())
     }
 
     fn list(self, values: Vec<Tree>) -> Result<(), FieldsError> {
         if values.is_empty() { self.bytes(&[]) } else { unsupported("a list of values in one field") }
     }
-}
-
-/// The reason alone: which field it is about is known from where it came up.
-fn refused(error: BuildError) -> FieldsError {
-    FieldsError::new(match error {
-        BuildError::Value { reason, .. } => FieldsReason::Refused(reason),
-        BuildError::Undefined(_) => FieldsReason::Undefined,
-        error => FieldsReason::Build(error),
-    })
 }
 
 /// The message type.
