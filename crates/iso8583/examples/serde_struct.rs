@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sale = Sale {
         mti: "0200",
         processing_code: "000000",
-        amount: 12_50,
+        amount: 1_250,
         trace: 42,
         fee: Some(-30),
         terminal: "TERM0001",
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let read: Sale = message.deserialize()?;
     println!("{read:?}");
 
-    let answer = if read.amount < 1_000_00 {
+    let answer = if read.amount < 100_000 {
         Answer { authorization: Some("A00042".to_owned()), response: Response::Approved }
     } else {
         Answer { authorization: None, response: Response::InsufficientFunds }

@@ -1,10 +1,10 @@
 //! What a type says about a value may quote the value.
 
-use crate::mask::MASK;
+use crate::mask::{MASK, scrub_text};
 use crate::message::Message;
 
-/// Digits in a row from which on they may be a card number (ISO/IEC 7812 has 8 to 19; what is
-/// issued begins at 12).
+/// Digits in a row from which on they may be a card number, also when their check digit is wrong:
+/// in an error, fewer numbers are no loss.
 const CARD_DIGITS: usize = 12;
 
 /// The text with [`MASK`] in place of everything that may be a card number.
@@ -19,7 +19,8 @@ pub(super) fn numbers(text: &str) -> String {
         rest = after;
     }
     hidden.push_str(rest);
-    hidden
+    // Numbers in groups, in other scripts, in hexadecimal.
+    scrub_text(&hidden).into_owned()
 }
 
 /// The text with [`MASK`] in place of the values of sensitive fields of `message`, also where
@@ -46,6 +47,7 @@ mod tests {
         assert_eq!(numbers("no 4111111111111111 here"), "no ******** here");
         assert_eq!(numbers("4111111111111111"), MASK);
         assert_eq!(numbers("ends in D4111111111111111D2812"), "ends in D********D2812");
+        assert_eq!(numbers("4111 1111 1111 1111"), "4111 11** **** 1111");
         assert_eq!(numbers("trace 000001 of 12 卡"), "trace 000001 of 12 卡");
     }
 }

@@ -183,8 +183,9 @@ impl Members<'_, '_> {
         }
         let mut trees = Vec::new();
         value.serialize(ValueSerializer(&mut trees)).map_err(at)?;
-        let parts = self.parts_of(number);
-        trees.into_iter().for_each(|tree| parts::insert(parts, steps, tree));
+        for tree in trees {
+            parts::insert(self.parts_of(number), steps, tree);
+        }
         Ok(())
     }
 

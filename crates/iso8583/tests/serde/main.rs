@@ -4,6 +4,7 @@
 
 mod errors;
 mod properties;
+mod structures;
 mod values;
 mod whole;
 
