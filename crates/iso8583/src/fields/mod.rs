@@ -29,7 +29,7 @@
 //! # Names
 //!
 //! A member is named by the path of its field, `#[serde(rename = "41")]`; the member `mti` is the
-//! message type. A struct gives the fields that it does not name no thought, unless it says
+//! message type. Fields that a struct does not name are passed over, unless it says
 //! `deny_unknown_fields`; an absent field is `None`, or an error where the member is no `Option`
 //! and has no `#[serde(default)]`. A map takes the type and all fields.
 //!
@@ -47,6 +47,45 @@
 //! `&str` and `&[u8]` borrow from the bytes of the message and are refused where the characters do
 //! not stand there as they are: packed digits, EBCDIC, hexadecimal, escapes. `Cow` takes both, and
 //! borrows where it can under `#[serde(borrow)]` (within an `Option`, serde always copies it).
+//!
+//! # Subfields
+//!
+//! Where the dialect divides a field, a struct or a map takes its subfields by the last step of
+//! their paths, and so on inside of those; or the struct of the message names a subfield by its
+//! whole path. A tag that occurs several times is a `Vec`. (A `Vec<u8>` is always the bytes of one
+//! value, and an empty list leaves a subfield out.)
+//!
+//! ```
+//! # use iso8583::{Dialect, Message, to_builder};
+//! # use serde::{Deserialize, Serialize};
+//! #[derive(Debug, PartialEq, Deserialize, Serialize)]
+//! struct SignOn {
+//!     mti: String,
+//!     #[serde(rename = "53.2")]
+//!     algorithm: Option<u8>,
+//!     #[serde(rename = "60")]
+//!     function: Function,
+//! }
+//!
+//! #[derive(Debug, PartialEq, Deserialize, Serialize)]
+//! struct Function {
+//!     #[serde(rename = "1")]
+//!     kind: String,
+//!     #[serde(rename = "2")]
+//!     batch: u32,
+//!     #[serde(rename = "3")]
+//!     code: u16,
+//! }
+//!
+//! let dialect = Dialect::builtin("unionpay").ok_or("no such dialect")?;
+//! let function = Function { kind: "00".to_owned(), batch: 519, code: 3 };
+//! let sign_on = SignOn { mti: "0800".to_owned(), algorithm: None, function };
+//! let bytes = to_builder(dialect, &sign_on)?.build()?;
+//! let message = Message::parse(dialect, &bytes)?;
+//! assert_eq!(message.text("60").as_deref(), Some("00000519003"));
+//! assert_eq!(message.deserialize::<SignOn>()?, sign_on);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # One enum for several message types
 //!

@@ -10,7 +10,7 @@ use super::{Sale, ascii, build, sale, unionpay};
 
 #[test]
 fn a_struct_becomes_a_message_and_the_message_the_same_struct() {
-    for name in Dialect::builtin_names() {
+    for name in ["unionpay", "iso87-ascii", "iso87-binary"] {
         let dialect = Dialect::builtin(name).unwrap();
         let bytes = to_builder(dialect, &sale()).unwrap().build().unwrap();
         let message = Message::parse(dialect, &bytes).unwrap();
