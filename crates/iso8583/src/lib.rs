@@ -24,6 +24,7 @@
 //!   format of dialect files
 //! - [`Message`] and [`Field`]: reading, strictly; [`ParseError`] names field, byte and reason
 //! - [`Builder`]: writing; every value is checked when it is set
+//! - [`fields`]: messages as structs, with serde
 //! - [`framing`]: lengths, transport addresses, headers; with feature `codec`, for Tokio
 //! - [`tlv`]: data objects inside fields
 //! - [`mask`]: what is not shown, and how card numbers are found in text and bytes
@@ -37,6 +38,7 @@ mod dialect;
 mod ebcdic;
 mod error;
 mod field;
+pub mod fields;
 mod format;
 pub mod framing;
 pub mod mask;
@@ -58,6 +60,7 @@ pub use class::Class;
 pub use dialect::{BitmapEncoding, Dialect, DialectError, MtiEncoding};
 pub use error::{AccessError, AccessKind, BuildError, ParseError, ParseReason, ValueError};
 pub use field::Field;
+pub use fields::{FieldsError, FieldsReason, to_builder};
 pub use format::{
     Align, Binary, Charset, DatePattern, DateTime, Digits, FieldFormat, Fill, Length, LengthEncoding, Part,
     Unit,

@@ -52,13 +52,13 @@ impl Builder<'_> {
     }
 }
 
-struct Composer {
-    field: u8,
+pub(crate) struct Composer {
+    pub(crate) field: u8,
 }
 
 impl Composer {
     /// The value of a field or subfield, as `Builder::set_bytes` takes it.
-    fn compose(
+    pub(crate) fn compose(
         &self,
         format: &FieldFormat,
         structure: &Structure,

@@ -17,6 +17,7 @@ use crate::structure::Structure;
 use crate::view::View;
 use crate::write;
 
+pub(crate) use compose::Composer;
 pub use compose::Content;
 
 /// Builds one message. Each value is checked against its field when it is set; the bitmap follows
@@ -95,6 +96,10 @@ impl<'d> Builder<'d> {
     #[must_use]
     pub fn mti(&self) -> Mti {
         self.mti
+    }
+
+    pub(crate) fn set_mti(&mut self, mti: Mti) {
+        self.mti = mti;
     }
 
     /// The dialect of the message.
@@ -256,7 +261,7 @@ impl<'d> Builder<'d> {
     }
 
     /// What is inside field `number`, given the type and the fields set so far.
-    fn structure_of<'s>(&'s self, number: u8, format: &'d FieldFormat) -> &'d Structure {
+    pub(crate) fn structure_of<'s>(&'s self, number: u8, format: &'d FieldFormat) -> &'d Structure {
         let mut rules = self.dialect.structure_rules.iter().filter(|rule| rule.field == number);
         rules
             .find(|rule| rule.applies(self.mti, false, |when, value| self.is(when, value)))
