@@ -31,7 +31,9 @@
 mod bitmap;
 mod builder;
 mod class;
+pub mod describe;
 mod dialect;
+pub mod diff;
 mod ebcdic;
 mod error;
 mod field;
@@ -40,6 +42,7 @@ pub mod framing;
 pub mod mask;
 mod message;
 mod mti;
+mod paint;
 mod path;
 mod plan;
 mod read;
