@@ -18,6 +18,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use crate::bitmap::Bitmap;
 use crate::dialect::MtiEncoding;
 use crate::error::ParseError;
 use crate::field::Field;
@@ -99,8 +100,7 @@ impl<'a> Partial<'a> {
         let last = message.fields().last();
         let read = match last {
             Some(field) => field.offset() + field.bytes().len(),
-            None => read::head(message.dialect(), message.body(), &mut Vec::new())
-                .map_or(0, |(_, _, start)| start),
+            None => fields_start(message),
         };
         let rest = message.body().get(read..).unwrap_or_default();
         Some(Describe { problems: self.error.as_slice(), rest, ..message.describe() })
@@ -139,22 +139,18 @@ impl Describe<'_, '_> {
 
     /// Type and bitmap.
     fn head(&self) -> Vec<Row> {
-        let (dialect, body) = (self.message.dialect(), self.message.body());
-        let type_end = if dialect.mti == MtiEncoding::Bcd { 2 } else { 4 };
-        let mut notes: Vec<ParseError> = Vec::new();
-        // The bitmap as it stands there, also with the fields that could not be read.
-        let head = read::head(dialect, body, &mut notes).ok();
-        let announced: Vec<String> = match &head {
-            Some((_, bitmap, _)) => bitmap.iter().map(|number| number.to_string()).collect(),
-            None => Vec::new(),
+        let type_end = if self.message.dialect().mti == MtiEncoding::Bcd { 2 } else { 4 };
+        let numbers = announced(self.message);
+        let numbers = match numbers.as_slice() {
+            [] => "no field".to_owned(),
+            numbers => numbers.iter().map(u8::to_string).collect::<Vec<_>>().join(" "),
         };
-        let announced = if announced.is_empty() { "no field".to_owned() } else { announced.join(" ") };
         let mti = self.message.mti();
         let mti_text = format!("{mti}  {}", words::of(mti));
-        let bitmap_end = head.map_or(type_end, |(_, _, start)| start);
+        let bitmap_end = fields_start(self.message).max(type_end);
         vec![
             Row { name: "Message type".to_owned(), ..Row::new("type", mti_text, 0..type_end) },
-            Row { name: "Fields present".to_owned(), ..Row::new("bitmap", announced, type_end..bitmap_end) },
+            Row { name: "Fields present".to_owned(), ..Row::new("bitmap", numbers, type_end..bitmap_end) },
         ]
     }
 
@@ -181,10 +177,8 @@ impl Describe<'_, '_> {
     fn unread_sensitive(&self) -> Vec<String> {
         let (message, dialect) = (self.message, self.message.dialect());
         let sensitivity = |number| dialect.sensitivity_of(number, message.mti(), |path| message.text(path));
-        let mut notes: Vec<ParseError> = Vec::new();
-        let head = read::head(dialect, message.body(), &mut notes).ok();
-        head.iter()
-            .flat_map(|(_, bitmap, _)| bitmap.iter())
+        announced(message)
+            .into_iter()
             .filter(|number| !message.has(*number) && sensitivity(*number).is_sensitive())
             .map(|number| number.to_string())
             .collect()
@@ -263,6 +257,22 @@ impl From<&ParseError> for Problem {
     fn from(error: &ParseError) -> Self {
         Self { offset: error.offset(), reason: error.reason().to_string() }
     }
+}
+
+/// The fields that the bitmaps announce, also those that could not be read.
+pub(crate) fn announced(message: &Message<'_>) -> Vec<u8> {
+    head(message).map_or(Vec::new(), |(bitmap, _)| bitmap.iter().collect())
+}
+
+/// Where the first field begins.
+fn fields_start(message: &Message<'_>) -> usize {
+    head(message).map_or(0, |(_, start)| start)
+}
+
+fn head(message: &Message<'_>) -> Option<(Bitmap, usize)> {
+    let mut notes: Vec<ParseError> = Vec::new();
+    let (_, bitmap, start) = read::head(message.dialect(), message.body(), &mut notes).ok()?;
+    Some((bitmap, start))
 }
 
 /// A path without the word `field`.
