@@ -34,7 +34,9 @@ mod builder;
 mod class;
 #[cfg(feature = "codec")]
 pub mod codec;
+pub mod describe;
 mod dialect;
+pub mod diff;
 mod ebcdic;
 mod error;
 mod field;
@@ -44,6 +46,7 @@ pub mod framing;
 pub mod mask;
 mod message;
 mod mti;
+mod paint;
 mod path;
 mod plan;
 mod quick;

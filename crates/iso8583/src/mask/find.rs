@@ -67,11 +67,7 @@ impl Finder<'_> {
         let found = match self.packed {
             None => sums.in_text(&digits),
             Some(packed) => {
-                let first_is_high =
-                    self.units.get(run.start).is_some_and(|unit| unit.source.start.is_multiple_of(2));
-                sums.in_packed(&digits, first_is_high, |window| {
-                    packed(run.start + window.start..run.start + window.end)
-                })
+                sums.in_packed(&digits, |window| packed(run.start + window.start..run.start + window.end))
             }
         };
         if found || self.is_track(run.end) {
@@ -251,29 +247,35 @@ impl Sums {
         })
     }
 
-    /// Whether a run of digits in a text holds a card number: is one, announces one by its length
-    /// (`16` and sixteen digits, as in a variable field) or, when it is longer, has one inside.
+    /// Whether a run of digits in a text holds a card number: is one, is one filled with zeros
+    /// behind it, announces one by its length (`16` and sixteen digits, as in a variable field) or,
+    /// when it is longer, has one inside.
     fn in_text(&self, digits: &[u8]) -> bool {
+        let len = self.len();
+        if len > LONGEST {
+            return self.windows().any(|window| self.is_card(window));
+        }
+        let zeros = digits.iter().rev().take_while(|digit| **digit == 0).count();
+        if (0..=zeros).any(|zeros| self.is_card(0..len - zeros)) {
+            return true;
+        }
         let announced = |window: &Range<usize>| {
             let before = window.start.checked_sub(2).and_then(|before| digits.get(before..window.start));
             matches!(before, Some([tens, ones]) if usize::from(tens * 10 + ones) == window.len())
         };
-        if self.len() <= LONGEST && self.is_card(0..self.len()) {
-            return true;
-        }
-        self.windows().any(|window| (self.len() > LONGEST || announced(&window)) && self.is_card(window))
+        self.windows().any(|window| announced(&window) && self.is_card(window))
     }
 
-    /// Whether a run of packed digits holds a card number: is one, is one with a filler 0, or has
-    /// one inside (at a byte's beginning, unless the run is longer than any card number).
-    fn in_packed(&self, digits: &[u8], first_is_high: bool, packed: impl Fn(Range<usize>) -> bool) -> bool {
-        if self.len() <= LONGEST && self.is_card(0..self.len()) {
+    /// Whether a run of packed digits holds a card number: is one, or has one inside that does not
+    /// begin with 0. Here the digits around it are often a length, a tag or half of another byte.
+    fn in_packed(&self, digits: &[u8], packed: impl Fn(Range<usize>) -> bool) -> bool {
+        let len = self.len();
+        if len <= LONGEST && self.is_card(0..len) {
             return true;
         }
         self.windows().any(|window| {
-            let aligned =
-                window.start.is_multiple_of(2) == first_is_high && digits.get(window.start) != Some(&0);
-            (self.len() > LONGEST || aligned) && self.is_card(window.clone()) && packed(window)
+            let begins = digits.get(window.start) != Some(&0) || len > LONGEST;
+            begins && self.is_card(window.clone()) && packed(window)
         })
     }
 }

@@ -64,8 +64,8 @@ impl Sensitivity {
 
     /// The text with what may not be shown replaced by `*`.
     ///
-    /// Without sensitivity, card numbers that stand in the text are ([`scrub_text`]).
-    /// A card number of 13 digits or more keeps its first six and last four; shorter ones and all
+    /// Without sensitivity, these are the card numbers that stand in the text ([`scrub_text`]). A
+    /// card number of 13 digits or more keeps its first six and last four; shorter ones and all
     /// other kinds become [`MASK`].
     #[must_use]
     pub fn mask(self, text: &str) -> String {
