@@ -18,8 +18,15 @@ const TEXTS: [(&str, &str); 7] = [
 ];
 
 /// Names in the order in which they are listed.
-const NAMES: [&str; 7] =
-    ["unionpay", "iso87-ascii", "iso87-binary", "iso93-ascii", "iso93-binary", "iso93-ebcdic", "iso03-binary"];
+const NAMES: [&str; 7] = [
+    "unionpay",
+    "iso87-ascii",
+    "iso87-binary",
+    "iso93-ascii",
+    "iso93-binary",
+    "iso93-ebcdic",
+    "iso03-binary",
+];
 
 /// The names of the built-in tag sets.
 pub(super) const TAG_SETS: [&str; 1] = ["emv"];

@@ -82,7 +82,10 @@ mod tests {
     #[test]
     fn the_nearest_word_is_suggested_and_a_far_one_is_not() {
         assert_eq!(did_you_mean("fromat", ["name", "format"]), "; did you mean `format`?");
-        assert_eq!(did_you_mean("bcd_right", ["ascii", "bcd-left", "bcd-right"]), "; did you mean `bcd-right`?");
+        assert_eq!(
+            did_you_mean("bcd_right", ["ascii", "bcd-left", "bcd-right"]),
+            "; did you mean `bcd-right`?"
+        );
         assert_eq!(did_you_mean("colour", ["name", "format"]), "");
     }
 }

@@ -149,7 +149,8 @@ impl Formats {
                 return;
             }
         };
-        if pattern.digits() == format.length.max() && !matches!(format.class, Class::Binary | Class::SignedNumeric)
+        if pattern.digits() == format.length.max()
+            && !matches!(format.class, Class::Binary | Class::SignedNumeric)
         {
             format.date = Some(pattern);
         } else if at.line.is_some() {

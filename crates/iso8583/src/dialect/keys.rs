@@ -21,9 +21,8 @@ pub(super) const MAX_DEPTH: usize = 4;
 const TOP: &[&str] = &["name", "extends", "framing", "encoding", "field", "sensitive", "structure"];
 const ENCODING: &[&str] =
     &["mti", "bitmap", "bitmaps", "third_bitmap", "length", "digits", "variable_digits", "text", "binary"];
-const FIELD: &[&str] = &[
-    "name", "format", "length", "unit", "digits", "pad", "text", "binary", "fill", "date", "sensitive",
-];
+const FIELD: &[&str] =
+    &["name", "format", "length", "unit", "digits", "pad", "text", "binary", "fill", "date", "sensitive"];
 const PART: &[&str] = &["name", "format", "digits", "pad", "text", "binary", "date", "sensitive"];
 const TAG: &[&str] = &["tag", "name", "format", "digits", "pad", "text", "binary", "date", "sensitive"];
 const STRUCTURE_WORDS: &[&str] = &["structure", "length_counts", "unknown_tags", "bitmap"];
@@ -79,7 +78,8 @@ type Value<'i> = Spanned<DeValue<'i>>;
 
 impl Reader {
     fn new(text: &str) -> Self {
-        let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+        let newlines =
+            text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
         Self { newlines, tags_left: MAX_TAGS, errors: Vec::new() }
     }
 
@@ -259,7 +259,10 @@ impl Reader {
             self.structure(&own, path, 0, &mut rule.structure);
         }
         if let Some(mti) = table.get("mti") {
-            rule.mti = self.array(mti, path, "mti").map(|mtis| self.all_words(mtis, path, "mti")).unwrap_or_default();
+            rule.mti = self
+                .array(mti, path, "mti")
+                .map(|mtis| self.all_words(mtis, path, "mti"))
+                .unwrap_or_default();
         }
         if let Some(when) = table.get("when") {
             rule.when = self.when(when, path);
@@ -293,7 +296,13 @@ impl Reader {
         }
     }
 
-    fn words(&mut self, table: &DeTable<'_>, path: Option<&str>, known: &'static [&'static str], into: &mut Words) {
+    fn words(
+        &mut self,
+        table: &DeTable<'_>,
+        path: Option<&str>,
+        known: &'static [&'static str],
+        into: &mut Words,
+    ) {
         for &key in known {
             if let Some(value) = table.get(key)
                 && let Some(word) = self.word(value, path, key)
@@ -323,25 +332,39 @@ impl Reader {
         }
     }
 
-    fn table<'t, 'i>(&mut self, value: &'t Value<'i>, path: Option<&str>, key: &'static str) -> Option<&'t DeTable<'i>> {
+    fn table<'t, 'i>(
+        &mut self,
+        value: &'t Value<'i>,
+        path: Option<&str>,
+        key: &'static str,
+    ) -> Option<&'t DeTable<'i>> {
         match value.get_ref().as_table() {
             Some(table) => Some(table),
             None => self.not(value, path, key, "a table"),
         }
     }
 
-    fn array<'t, 'i>(&mut self, value: &'t Value<'i>, path: Option<&str>, key: &'static str) -> Option<&'t DeArray<'i>> {
+    fn array<'t, 'i>(
+        &mut self,
+        value: &'t Value<'i>,
+        path: Option<&str>,
+        key: &'static str,
+    ) -> Option<&'t DeArray<'i>> {
         match value.get_ref().as_array() {
             Some(array) => Some(array),
             None => self.not(value, path, key, "a list"),
         }
     }
 
-    fn not<T>(&mut self, value: &Value<'_>, path: Option<&str>, key: &'static str, wanted: &str) -> Option<T> {
+    fn not<T>(
+        &mut self,
+        value: &Value<'_>,
+        path: Option<&str>,
+        key: &'static str,
+        wanted: &str,
+    ) -> Option<T> {
         let reason = format!("`{key}` is {wanted}, and this is a TOML {}", value.get_ref().type_str());
-        self.errors.push(
-            DialectError::new(self.line_of(value), path.map(str::to_owned), reason).key_of(key),
-        );
+        self.errors.push(DialectError::new(self.line_of(value), path.map(str::to_owned), reason).key_of(key));
         None
     }
 }

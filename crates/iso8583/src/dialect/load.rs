@@ -86,7 +86,9 @@ fn extend(
     let Some(text) = builtin::text(&name).map(str::to_owned).or_else(|| base(&name)) else {
         let known = Dialect::builtin_names().join(", ");
         let nearest = did_you_mean(&name, Dialect::builtin_names().iter().copied());
-        return Err(wrong(format!("`{name}` is no dialect that can be extended; there are {known}{nearest}")));
+        return Err(wrong(format!(
+            "`{name}` is no dialect that can be extended; there are {known}{nearest}"
+        )));
     };
     seen.push(name.clone());
     let below = keys::read(&text).and_then(|file| extend(file, base, seen)).map_err(|errors| {

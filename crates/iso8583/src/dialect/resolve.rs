@@ -124,7 +124,9 @@ fn fields(
             .and_then(|index| fields.get_mut(index));
         let Some(place) = place else {
             let reason = match parsed {
-                Some(129..=LAST_OF_THREE) => "fields above 128 need a `third_bitmap` under [encoding]".to_owned(),
+                Some(129..=LAST_OF_THREE) => {
+                    "fields above 128 need a `third_bitmap` under [encoding]".to_owned()
+                }
                 _ => format!("fields are numbered 2 to {last}"),
             };
             formats.errors.push(DialectError::new(keys.line, Some(number.clone()), reason));
@@ -231,11 +233,7 @@ fn mtis(keys: &RuleKeys, path: &str, formats: &mut Formats) -> Option<Vec<Mti>> 
 
 /// The condition of a rule. An inherited rule outlives the part it asks about: without the part a
 /// sensitive field is masked in all messages.
-fn condition(
-    asked: &At<String>,
-    values: &[String],
-    fields: &[Option<FieldFormat>],
-) -> Result<When, String> {
+fn condition(asked: &At<String>, values: &[String], fields: &[Option<FieldFormat>]) -> Result<When, String> {
     let (field, part) = asked.value.split_once('.').unwrap_or((&asked.value, ""));
     match field.parse() {
         Ok(field) if asked.line.is_none() || path_is(asked, fields) => {

@@ -91,29 +91,37 @@ impl Formats {
             ("tags", keys.tags.is_some()),
             ("field", !keys.fields.is_empty()),
         ];
-        let given = keys.words.iter().map(|(key, at)| (*key, at.line)).chain(
-            tables.into_iter().filter(|(_, given)| *given).map(|(key, _)| (key, whole.line)),
-        );
-        let extra = given
-            .filter(|(key, _)| *key != "structure")
-            .find(|(key, _)| !keys_of(kind).contains(key));
+        let given = keys
+            .words
+            .iter()
+            .map(|(key, at)| (*key, at.line))
+            .chain(tables.into_iter().filter(|(_, given)| *given).map(|(key, _)| (key, whole.line)));
+        let extra =
+            given.filter(|(key, _)| *key != "structure").find(|(key, _)| !keys_of(kind).contains(key));
         match extra {
             None => Some(()),
             Some((key, line)) => {
                 let known = keys_of(kind).join(", ");
-                let reason = format!("`{key}` has no meaning for `structure = \"{name}\"`, which has {known}");
+                let reason =
+                    format!("`{key}` has no meaning for `structure = \"{name}\"`, which has {known}");
                 self.wrong(line, whole.path, key, reason)
             }
         }
     }
 
-    fn positional(&mut self, whole: Whole<'_>, keys: &StructureKeys, defaults: &Defaults) -> Option<Structure> {
+    fn positional(
+        &mut self,
+        whole: Whole<'_>,
+        keys: &StructureKeys,
+        defaults: &Defaults,
+    ) -> Option<Structure> {
         let keys = keys.parts.as_deref().unwrap_or_default();
         if keys.is_empty() {
             return self.wrong(whole.line, whole.path, "parts", "needs at least one of `parts`");
         }
         let bytes = whole.format.class == Class::Binary && whole.format.binary == Binary::Raw;
-        let inside = if bytes { characters(defaults, defaults.charset) } else { as_written(whole.format, defaults) };
+        let inside =
+            if bytes { characters(defaults, defaults.charset) } else { as_written(whole.format, defaults) };
         let keys_len = keys.len();
         let mut parts = Vec::with_capacity(keys_len);
         let mut start = 0;
@@ -214,7 +222,13 @@ impl Formats {
         }
     }
 
-    fn tags(&mut self, whole: Whole<'_>, keys: &StructureKeys, kind: Kind, defaults: &Defaults) -> Option<Tags> {
+    fn tags(
+        &mut self,
+        whole: Whole<'_>,
+        keys: &StructureKeys,
+        kind: Kind,
+        defaults: &Defaults,
+    ) -> Option<Tags> {
         let table = kind == Kind::TagTable;
         let ber = kind == Kind::BerTlv;
         let keep_unknown = match keys.words.get("unknown_tags") {
@@ -223,7 +237,8 @@ impl Formats {
                 let found = word(at, Some(whole.path), "unknown_tags", words::UNKNOWNS);
                 let keep = self.keep(found)?;
                 if keep && table {
-                    let reason = "a tag-table cannot keep unknown tags, because it has no lengths to skip them";
+                    let reason =
+                        "a tag-table cannot keep unknown tags, because it has no lengths to skip them";
                     return self.wrong(at.line, whole.path, "unknown_tags", reason);
                 }
                 keep
@@ -275,13 +290,19 @@ impl Formats {
         let text = &at.value;
         let tag = if ber { ber_tag(text) } else { Tag::text(text.as_bytes()) };
         if tag.is_none() {
-            let wanted = if ber { "the hexadecimal digits of a BER tag" } else { "one to eight printable characters" };
+            let wanted =
+                if ber { "the hexadecimal digits of a BER tag" } else { "one to eight printable characters" };
             return self.wrong(at.line, whole.path, "tag", format!("`{text}` is not {wanted}"));
         }
         tag
     }
 
-    fn bitmapped(&mut self, whole: Whole<'_>, keys: &StructureKeys, defaults: &Defaults) -> Option<Structure> {
+    fn bitmapped(
+        &mut self,
+        whole: Whole<'_>,
+        keys: &StructureKeys,
+        defaults: &Defaults,
+    ) -> Option<Structure> {
         let raw = whole.format.class != Class::Binary || whole.format.binary == Binary::Raw;
         if whole.format.is_packed() || !raw {
             let reason = "a nested bitmap needs a field of text, or of bytes that are not written as hex";

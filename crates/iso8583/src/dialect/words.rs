@@ -38,11 +38,8 @@ pub(super) const DIGITS: Words<Digits> = &[
     ("bcd-left", Digits::Bcd { align: Align::Left, pad: 0 }),
     ("bcd-right", Digits::Bcd { align: Align::Right, pad: 0 }),
 ];
-pub(super) const CHARSETS: Words<Charset> = &[
-    ("ascii", Charset::Ascii),
-    ("ebcdic-037", Charset::Ebcdic037),
-    ("ebcdic-1047", Charset::Ebcdic1047),
-];
+pub(super) const CHARSETS: Words<Charset> =
+    &[("ascii", Charset::Ascii), ("ebcdic-037", Charset::Ebcdic037), ("ebcdic-1047", Charset::Ebcdic1047)];
 pub(super) const BINARIES: Words<Binary> =
     &[("raw", Binary::Raw), ("hex", Binary::Hex), ("ebcdic-hex", Binary::EbcdicHex)];
 pub(super) const UNITS: Words<Unit> =
