@@ -174,7 +174,7 @@ impl<'a> Field<'a> {
     /// When the dialect does not say so, or the value is no such date.
     pub fn date(&self) -> Result<DateTime, AccessError> {
         let pattern = self.format.date().ok_or_else(|| self.error(AccessKind::NoDatePattern))?;
-        pattern.read(&self.view.value()).ok_or_else(|| self.error(AccessKind::NotADate))
+        pattern.read(self.view.units()).ok_or_else(|| self.error(AccessKind::NotADate))
     }
 
     /// The text of the positional subfield `part`, from 1; `None` when the dialect has no such

@@ -15,19 +15,20 @@ pub(crate) struct View<'a> {
     pub(crate) format: &'a FieldFormat,
     /// The whole content on the wire.
     pub(crate) content: &'a [u8],
+    /// How each byte of the content is written; hexadecimal takes two on the wire.
+    bytes: Binary,
     /// Characters in the whole content.
     pub(crate) total: usize,
     /// The first character of the view …
-    pub(crate) first: usize,
+    first: usize,
     /// … and how many there are.
     pub(crate) units: usize,
 }
 
-/// How characters stand in the content.
+/// How characters stand in the bytes of a content.
 #[derive(Clone, Copy)]
 enum Coding {
-    Raw,
-    Hex(Binary),
+    Bytes,
     Characters(Charset),
     Packed(Align),
 }
@@ -36,7 +37,8 @@ impl<'a> View<'a> {
     /// All characters of a content.
     #[inline]
     pub(crate) fn new(format: &'a FieldFormat, content: &'a [u8], units: usize) -> Self {
-        Self { format, content, total: units, first: 0, units }
+        let bytes = if format.class == Class::Binary { format.binary } else { Binary::Raw };
+        Self { format, content, bytes, total: units, first: 0, units }
     }
 
     /// `length` of the characters from `start` on; `None` when there are not as many.
@@ -45,50 +47,95 @@ impl<'a> View<'a> {
         Some(Self { first: self.first + start, units: end - start, ..*self })
     }
 
-    /// How many characters the bytes of a content hold that no length tells of.
-    pub(crate) fn units_of(format: &FieldFormat, content: &[u8]) -> usize {
-        if format.class == Class::Binary {
-            return if format.binary == Binary::Raw { content.len() } else { content.len() / 2 };
-        }
-        let Digits::Bcd { align, pad } = format.digits else {
-            return content.len();
+    /// The same bytes of the wire, read in another way; `units` where something else than the
+    /// bytes tells how many characters there are.
+    pub(crate) fn reread(&self, format: &'a FieldFormat, units: Option<usize>) -> Self {
+        let content = self.wire();
+        let view = Self { format, content, bytes: self.bytes, total: 0, first: 0, units: 0 };
+        let units = units.unwrap_or_else(|| view.count());
+        Self { total: units, units, ..view }
+    }
+
+    /// Whether each byte of the content is a character or a byte of the value, so that what is
+    /// inside may be written in its own way.
+    pub(crate) fn is_bytewise(&self) -> bool {
+        !matches!(self.coding(), Coding::Packed(_))
+    }
+
+    /// Whether the bytes of the content stand on the wire as they are.
+    pub(crate) fn is_raw(&self) -> bool {
+        self.bytes == Binary::Raw
+    }
+
+    /// How many characters the bytes hold, where no length tells.
+    fn count(&self) -> usize {
+        let len = self.content.len() / self.width();
+        let (Coding::Packed(align), Digits::Bcd { pad, .. }) = (self.coding(), self.format.digits) else {
+            return len;
         };
-        if !format.is_packed() {
-            return content.len();
-        }
+        let sign = self.format.sign_len().min(len);
+        let whole = sign + (len - sign) * 2;
         // A fixed length knows better than its filler.
-        let sign = format.sign_len().min(content.len());
-        let whole = sign + (content.len() - sign) * 2;
-        if whole == format.max_units() + 1 && matches!(format.length, Length::Fixed(_)) {
+        if whole == self.format.max_units() + 1 && matches!(self.format.length, Length::Fixed(_)) {
             return whole - 1;
         }
         let filler = match align {
-            Align::Left => content.last().map(|byte| byte & 0x0F),
-            Align::Right => content.get(sign).map(|byte| byte >> 4),
+            Align::Left => len
+                .checked_sub(1)
+                .filter(|last| *last >= sign)
+                .and_then(|at| self.byte(at))
+                .map(|byte| byte & 0x0F),
+            Align::Right => self.byte(sign).map(|byte| byte >> 4),
         };
-        whole - usize::from(pad > 9 && filler == Some(pad) && content.len() > sign)
+        whole - usize::from(pad > 9 && filler == Some(pad))
+    }
+
+    /// Bytes on the wire for each byte of the content.
+    fn width(&self) -> usize {
+        if self.is_raw() { 1 } else { 2 }
+    }
+
+    /// A byte of the content.
+    #[inline]
+    fn byte(&self, at: usize) -> Option<u8> {
+        if self.is_raw() {
+            return self.content.get(at).copied();
+        }
+        let digit = |at| hex_value(self.bytes, *self.content.get(at)?).or_else(|| self.lower_hex(at));
+        Some(digit(at * 2)? << 4 | digit(at * 2 + 1)?)
+    }
+
+    /// Lower-case hexadecimal is a deviation that lenient reading lets through.
+    fn lower_hex(&self, at: usize) -> Option<u8> {
+        let byte = *self.content.get(at)?;
+        char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
     }
 
     /// Bytes from the beginning of the view's bytes on the wire to those of character `at`.
     pub(crate) fn wire_offset(&self, at: usize) -> usize {
-        let place = |unit: usize| match self.coding() {
-            Coding::Raw | Coding::Characters(_) => unit,
-            Coding::Hex(_) => unit * 2,
-            Coding::Packed(align) => {
-                let sign = self.format.sign_len();
-                match unit.checked_sub(sign) {
-                    None => unit,
-                    Some(digit) => sign + (self.filler(align) + digit) / 2,
-                }
-            }
+        self.wire_place(self.first + at).saturating_sub(self.wire_place(self.first))
+    }
+
+    /// Where on the wire the byte is in which a character of the whole content begins.
+    fn wire_place(&self, unit: usize) -> usize {
+        self.width() * (self.half_place(unit) / 2)
+    }
+
+    /// Where a character of the whole content begins, in half bytes.
+    fn half_place(&self, unit: usize) -> usize {
+        let Coding::Packed(align) = self.coding() else {
+            return unit * 2;
         };
-        place(self.first + at).saturating_sub(place(self.first))
+        let sign = self.format.sign_len();
+        match unit.checked_sub(sign) {
+            None => unit * 2,
+            Some(digit) => sign * 2 + self.filler(align) + digit,
+        }
     }
 
     fn coding(&self) -> Coding {
         match (self.format.class, self.format.digits) {
-            (Class::Binary, _) if self.format.binary == Binary::Raw => Coding::Raw,
-            (Class::Binary, _) => Coding::Hex(self.format.binary),
+            (Class::Binary, _) => Coding::Bytes,
             (class, Digits::Bcd { align, .. }) if class.is_packable() => Coding::Packed(align),
             (Class::SignedNumeric, Digits::Ebcdic) => Coding::Characters(self.format.charset),
             (class, Digits::Ebcdic) if class.is_packable() => Coding::Characters(Charset::Ebcdic037),
@@ -99,23 +146,11 @@ impl<'a> View<'a> {
 
     /// The bytes of the wire that hold the view; with packed digits also a neighbour's half byte.
     pub(crate) fn wire(&self) -> &'a [u8] {
+        if self.units == self.total {
+            return self.content;
+        }
         let (first, end) = (self.first, self.first + self.units);
-        let range = match self.coding() {
-            Coding::Raw | Coding::Characters(_) => first..end,
-            Coding::Hex(_) => first * 2..end * 2,
-            Coding::Packed(align) => {
-                if self.units == self.total {
-                    return self.content;
-                }
-                let sign = self.format.sign_len();
-                let filler = self.filler(align);
-                let place = |unit: usize| match unit.checked_sub(sign) {
-                    None => unit * 2,
-                    Some(digit) => sign * 2 + filler + digit,
-                };
-                place(first) / 2..place(end).div_ceil(2)
-            }
-        };
+        let range = self.wire_place(first)..self.width() * self.half_place(end).div_ceil(2);
         self.content.get(range).unwrap_or_default()
     }
 
@@ -126,28 +161,18 @@ impl<'a> View<'a> {
         }
         let at = self.first + at;
         match self.coding() {
-            Coding::Raw => self.content.get(at).copied(),
-            Coding::Hex(binary) => {
-                let digit = |at| hex_value(binary, *self.content.get(at)?).or_else(|| self.lower_hex(at));
-                Some(digit(at * 2)? << 4 | digit(at * 2 + 1)?)
-            }
-            Coding::Characters(charset) => Some(ebcdic::decode(charset, *self.content.get(at)?)),
+            Coding::Bytes => self.byte(at),
+            Coding::Characters(charset) => Some(ebcdic::decode(charset, self.byte(at)?)),
             Coding::Packed(align) => {
                 let sign = self.format.sign_len();
                 let Some(digit) = at.checked_sub(sign) else {
-                    return Some(ebcdic::decode(self.format.charset, *self.content.get(at)?));
+                    return Some(ebcdic::decode(self.format.charset, self.byte(at)?));
                 };
                 let place = self.filler(align) + digit;
-                let byte = *self.content.get(sign + place / 2)?;
+                let byte = self.byte(sign + place / 2)?;
                 Some(b'0' + if place.is_multiple_of(2) { byte >> 4 } else { byte & 0x0F })
             }
         }
-    }
-
-    /// Lower-case hexadecimal is a deviation that lenient reading lets through.
-    fn lower_hex(&self, at: usize) -> Option<u8> {
-        let byte = *self.content.get(at)?;
-        char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
     }
 
     /// The filler of an odd number of digits stands first when they are aligned right.
@@ -174,7 +199,7 @@ impl<'a> View<'a> {
     #[inline]
     pub(crate) fn plain(&self) -> Option<&'a [u8]> {
         match self.coding() {
-            Coding::Raw | Coding::Characters(Charset::Ascii) => {
+            Coding::Bytes | Coding::Characters(Charset::Ascii) if self.is_raw() => {
                 self.content.get(self.first..self.first + self.units)
             }
             _ => None,
@@ -183,10 +208,13 @@ impl<'a> View<'a> {
 
     /// The text of [`Field::text`](crate::Field::text).
     pub(crate) fn text(&self) -> Cow<'a, str> {
-        match self.coding() {
-            Coding::Raw | Coding::Hex(_) => Cow::Owned(lower_hex(self.units())),
-            Coding::Characters(Charset::Ascii) => self.plain().map_or(Cow::Borrowed(""), escape),
-            Coding::Characters(_) | Coding::Packed(_) => {
+        match (self.coding(), self.plain()) {
+            (Coding::Bytes, _) => Cow::Owned(lower_hex(self.units())),
+            (Coding::Characters(Charset::Ascii), Some(plain)) => escape(plain),
+            (Coding::Characters(Charset::Ascii), None) => {
+                Cow::Owned(escape(&self.units().collect::<Vec<_>>()).into_owned())
+            }
+            (Coding::Characters(_) | Coding::Packed(_), _) => {
                 let text: String = self.units().map(char::from).collect();
                 Cow::Owned(if text.contains("\\x") { text.replace("\\x", "\\x5Cx") } else { text })
             }
@@ -196,7 +224,7 @@ impl<'a> View<'a> {
     /// Whether [`View::text`] is `text`, without making it.
     pub(crate) fn is_text(&self, text: &str) -> bool {
         match self.coding() {
-            Coding::Raw | Coding::Hex(_) => {
+            Coding::Bytes => {
                 let (pairs, rest) = text.as_bytes().as_chunks::<2>();
                 rest.is_empty()
                     && pairs.len() == self.units

@@ -345,9 +345,9 @@ fn function_data_is_a_key_only_where_keys_travel() {
     let key = [(60, "00000001003"), (62, "00112233")];
     assert_eq!(kind(&unionpay(810, &key), 62), Sensitivity::Key);
     assert_eq!(kind(&unionpay(800, &key), 62), Sensitivity::None);
-    let master = [(60, "00000001350"), (62, "00112233")];
+    let master = [(60, "00000001350"), (62, "df240400112233")];
     assert_eq!(kind(&unionpay(800, &master), 62), Sensitivity::Key);
-    let parameters = [(60, "00000001360"), (62, "3131")];
+    let parameters = [(60, "00000001360"), (62, "31313630")];
     assert_eq!(kind(&unionpay(810, &parameters), 62), Sensitivity::None);
 }
 

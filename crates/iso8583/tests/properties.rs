@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
-use iso8583::{Builder, Class, Dialect, FieldFormat, Length, Message, Mti, tlv};
+use iso8583::{Builder, Class, Dialect, FieldFormat, Length, Message, Mti, Structure, tlv};
 
 /// A dialect that uses every choice a dialect file has, next to the built-in ones.
 const ODD: &str = r#"
@@ -52,6 +52,12 @@ fn value(format: &FieldFormat) -> BoxedStrategy<String> {
         let one = proptest::sample::select(class).prop_map(char::from);
         proptest::collection::vec(one, min..=max).prop_map(String::from_iter)
     };
+    match format.structure() {
+        Structure::BerTlv(_) => return data_objects(max),
+        // A nested bitmap may be left out with everything that it would announce.
+        Structure::Bitmapped { .. } => return Just(String::new()).boxed(),
+        _ => {}
+    }
     match format.class() {
         Class::Numeric if format.unit() == iso8583::Unit::Bytes => {
             characters(DIGITS).prop_map(|text| text[..text.len() / 2 * 2].to_owned()).boxed()
@@ -68,6 +74,18 @@ fn value(format: &FieldFormat) -> BoxedStrategy<String> {
         // A text in which something looks like an escape is the text of other bytes.
         _ => characters(PRINTABLE).prop_map(|text| text.replace("\\x", "\\y")).boxed(),
     }
+}
+
+/// Data objects with private tags, which may hold anything.
+fn data_objects(max: usize) -> BoxedStrategy<String> {
+    let object = (0x60u8..=0x7F, proptest::collection::vec(any::<u8>(), 0..20));
+    proptest::collection::vec(object, 0..=max / 24)
+        .prop_map(|objects| {
+            let object =
+                |(tag, value): (u8, Vec<u8>)| format!("df{tag:02x}{:02x}{}", value.len(), hex::encode(value));
+            objects.into_iter().map(object).collect()
+        })
+        .boxed()
 }
 
 /// A type and some fields of a dialect with values that they can hold.

@@ -1,194 +1,71 @@
-//! The dialect file as it is written: TOML text to keys with the lines they stand on.
+//! The dialect file as it is written: every key with the line it stands on, and how the keys of one
+//! file lie over those of the file it extends. What the keys mean is not looked at here.
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-use toml::Spanned;
-
-use super::error::DialectError;
-
-/// A value and the line it stands on; no line when it was inherited from a built-in dialect.
+/// A value and the line it stands on; no line when it was inherited.
 #[derive(Clone, Debug)]
 pub(super) struct At<T> {
     pub(super) value: T,
     pub(super) line: Option<usize>,
 }
 
+/// Keys whose values are single words or numbers.
+pub(super) type Words = BTreeMap<&'static str, At<String>>;
+
+/// Tables by the number of their field, as written.
+pub(super) type Fields = BTreeMap<String, FieldKeys>;
+
 /// All keys of a dialect file.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct DialectFile {
     pub(super) name: Option<At<String>>,
     pub(super) extends: Option<At<String>>,
     pub(super) framing: Option<At<String>>,
-    pub(super) encoding: BTreeMap<&'static str, At<String>>,
-    pub(super) fields: BTreeMap<String, FieldKeys>,
-    pub(super) rules: Vec<RuleKeys>,
+    pub(super) encoding: Words,
+    pub(super) fields: Fields,
+    pub(super) sensitive: Vec<RuleKeys>,
+    pub(super) structures: Vec<RuleKeys>,
 }
 
-/// The keys of one `[field.N]` table.
+/// The keys of one field, or of a part or a tagged object inside one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FieldKeys {
     pub(super) line: Option<usize>,
-    /// Keys whose values are words, by name.
-    pub(super) words: BTreeMap<&'static str, At<String>>,
-    pub(super) parts: Option<Vec<PartKeys>>,
+    pub(super) words: Words,
+    pub(super) structure: StructureKeys,
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct PartKeys {
-    pub(super) name: String,
-    pub(super) format: At<String>,
+/// What a file says about the inside of a field.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StructureKeys {
+    /// `structure`, `tag_size`, `length_size`, `length_counts`, `unknown_tags`, `bitmap`.
+    pub(super) words: Words,
+    pub(super) parts: Option<Vec<FieldKeys>>,
+    pub(super) tags: Option<TagKeys>,
+    pub(super) fields: Fields,
 }
 
-/// The keys of one `[[sensitive]]` table.
+/// The tags of a structure.
 #[derive(Clone, Debug)]
+pub(super) enum TagKeys {
+    /// A built-in set by name.
+    Named(At<String>),
+    /// One table for each tag, with the key `tag` among its words.
+    List(Vec<FieldKeys>),
+}
+
+/// The keys of one `[[sensitive]]` or `[[structure]]` table.
+#[derive(Clone, Debug, Default)]
 pub(super) struct RuleKeys {
     pub(super) line: Option<usize>,
     pub(super) field: u8,
     pub(super) mti: Vec<At<String>>,
     pub(super) when: Option<(At<String>, Vec<String>)>,
-    pub(super) kind: At<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawDialect {
-    name: Option<Spanned<String>>,
-    extends: Option<Spanned<String>>,
-    framing: Option<Spanned<String>>,
-    #[serde(default)]
-    encoding: RawEncoding,
-    #[serde(default)]
-    field: BTreeMap<String, Spanned<RawField>>,
-    #[serde(default)]
-    sensitive: Vec<Spanned<RawRule>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawEncoding {
-    mti: Option<Spanned<String>>,
-    bitmap: Option<Spanned<String>>,
-    length: Option<Spanned<String>>,
-    digits: Option<Spanned<String>>,
-    variable_digits: Option<Spanned<String>>,
-    binary: Option<Spanned<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawField {
-    name: Option<Spanned<String>>,
-    format: Option<Spanned<String>>,
-    length: Option<Spanned<String>>,
-    unit: Option<Spanned<String>>,
-    digits: Option<Spanned<String>>,
-    pad: Option<Spanned<String>>,
-    binary: Option<Spanned<String>>,
-    sensitive: Option<Spanned<String>>,
-    parts: Option<Vec<RawPart>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawPart {
-    name: String,
-    format: Spanned<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRule {
-    field: u8,
-    #[serde(default)]
-    mti: Vec<Spanned<String>>,
-    when: Option<RawWhen>,
-    kind: Spanned<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawWhen {
-    path: Spanned<String>,
-    values: Vec<String>,
-}
-
-/// Reads the keys of a file; what they mean is not looked at yet.
-pub(super) fn read(text: &str) -> Result<DialectFile, DialectError> {
-    let raw: RawDialect = toml::from_str(text).map_err(|error| {
-        let offset = error.span().map(|span| span.start);
-        DialectError::new(
-            offset.map(|offset| line_of(text, offset)),
-            offset.and_then(|offset| field_around(text, offset)),
-            error.message().replace('\n', " "),
-        )
-    })?;
-    let at = |spanned: Spanned<String>| At {
-        line: Some(line_of(text, spanned.span().start)),
-        value: spanned.into_inner(),
-    };
-    let words = |pairs: [(&'static str, Option<Spanned<String>>); 8]| {
-        pairs.into_iter().filter_map(|(key, value)| Some((key, at(value?)))).collect()
-    };
-    let encoding = raw.encoding;
-    Ok(DialectFile {
-        name: raw.name.map(at),
-        extends: raw.extends.map(at),
-        framing: raw.framing.map(at),
-        encoding: words([
-            ("mti", encoding.mti),
-            ("bitmap", encoding.bitmap),
-            ("length", encoding.length),
-            ("digits", encoding.digits),
-            ("variable_digits", encoding.variable_digits),
-            ("binary", encoding.binary),
-            ("", None),
-            ("", None),
-        ]),
-        fields: raw
-            .field
-            .into_iter()
-            .map(|(number, spanned)| {
-                let line = Some(line_of(text, spanned.span().start));
-                let field = spanned.into_inner();
-                let keys = FieldKeys {
-                    line,
-                    words: words([
-                        ("name", field.name),
-                        ("format", field.format),
-                        ("length", field.length),
-                        ("unit", field.unit),
-                        ("digits", field.digits),
-                        ("pad", field.pad),
-                        ("binary", field.binary),
-                        ("sensitive", field.sensitive),
-                    ]),
-                    parts: field.parts.map(|parts| {
-                        parts
-                            .into_iter()
-                            .map(|part| PartKeys { name: part.name, format: at(part.format) })
-                            .collect()
-                    }),
-                };
-                (number, keys)
-            })
-            .collect(),
-        rules: raw
-            .sensitive
-            .into_iter()
-            .map(|spanned| {
-                let line = Some(line_of(text, spanned.span().start));
-                let rule = spanned.into_inner();
-                RuleKeys {
-                    line,
-                    field: rule.field,
-                    mti: rule.mti.into_iter().map(at).collect(),
-                    when: rule.when.map(|when| (at(when.path), when.values)),
-                    kind: at(rule.kind),
-                }
-            })
-            .collect(),
-    })
+    /// Of `[[sensitive]]`.
+    pub(super) kind: Option<At<String>>,
+    /// Of `[[structure]]`.
+    pub(super) structure: StructureKeys,
 }
 
 impl DialectFile {
@@ -199,58 +76,83 @@ impl DialectFile {
         merged.extends = None;
         merged.framing = self.framing.or(merged.framing);
         merged.encoding.extend(self.encoding);
-        for (number, keys) in self.fields {
-            let field = merged.fields.entry(number).or_default();
-            field.line = keys.line;
-            // Parts divide a certain length, so a new format does not keep the old parts.
-            if keys.words.contains_key("format") {
-                field.parts = None;
-            }
-            field.words.extend(keys.words);
-            field.parts = keys.parts.or(field.parts.take());
-        }
+        lay_over(&mut merged.fields, self.fields);
         // The first rule that holds decides, so the file's own come first.
-        merged.rules = self.rules.into_iter().chain(merged.rules).collect();
+        merged.sensitive = self.sensitive.into_iter().chain(merged.sensitive).collect();
+        merged.structures = self.structures.into_iter().chain(merged.structures).collect();
         merged
     }
 
     /// The same keys without lines, which would be lines of another file.
     fn inherited(mut self) -> Self {
-        let words = |words: &mut BTreeMap<&'static str, At<String>>| {
-            words.values_mut().for_each(|word| word.line = None)
-        };
         self.framing.iter_mut().for_each(|framing| framing.line = None);
-        words(&mut self.encoding);
-        for field in self.fields.values_mut() {
-            field.line = None;
-            words(&mut field.words);
-            field.parts.iter_mut().flatten().for_each(|part| part.format.line = None);
-        }
-        for rule in &mut self.rules {
+        forget_lines(&mut self.encoding);
+        self.fields.values_mut().for_each(FieldKeys::forget_lines);
+        for rule in self.sensitive.iter_mut().chain(&mut self.structures) {
             rule.line = None;
-            rule.kind.line = None;
+            rule.kind.iter_mut().for_each(|kind| kind.line = None);
             rule.mti.iter_mut().for_each(|mti| mti.line = None);
             rule.when.iter_mut().for_each(|(path, _)| path.line = None);
+            rule.structure.forget_lines();
         }
         self
     }
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+fn lay_over(base: &mut Fields, own: Fields) {
+    for (number, keys) in own {
+        let field = base.entry(number).or_default();
+        field.line = keys.line;
+        // A structure divides a certain content, so a new format does not keep the old structure.
+        if keys.words.contains_key("format") {
+            field.structure = StructureKeys::default();
+        }
+        field.words.extend(keys.words);
+        field.structure.replace(keys.structure);
+    }
 }
 
-/// The field that an offset of the file is in, for errors of the TOML reader itself: on a line
-/// `60 = { … }`, or below a header `[field.60]`.
-fn field_around(text: &str, offset: usize) -> Option<String> {
-    let start = text.get(..offset)?.rfind('\n').map_or(0, |newline| newline + 1);
-    let line = text.get(start..)?.lines().next()?;
-    let number = line.trim_start().split_once('=').map(|(key, _)| key.trim());
-    if let Some(number) =
-        number.filter(|key| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit()))
-    {
-        return Some(number.to_owned());
+impl FieldKeys {
+    fn forget_lines(&mut self) {
+        self.line = None;
+        forget_lines(&mut self.words);
+        self.structure.forget_lines();
     }
-    let header = text.get(..start + line.len())?.lines().rfind(|line| line.starts_with('['))?;
-    Some(header.strip_prefix("[field.")?.split_once(']')?.0.to_owned())
+}
+
+impl StructureKeys {
+    /// Whether the file says anything about a structure.
+    pub(super) fn is_empty(&self) -> bool {
+        self.words.is_empty() && self.parts.is_none() && self.tags.is_none() && self.fields.is_empty()
+    }
+
+    /// The file's own structure in place of the inherited one. Only the fields of a nested bitmap are
+    /// laid over each other, as those of the message are.
+    fn replace(&mut self, own: Self) {
+        if own.is_empty() {
+            return;
+        }
+        let same_bitmap = own.words.keys().all(|key| *key == "bitmap");
+        if same_bitmap && own.parts.is_none() && own.tags.is_none() {
+            self.words.extend(own.words);
+            lay_over(&mut self.fields, own.fields);
+        } else {
+            *self = own;
+        }
+    }
+
+    fn forget_lines(&mut self) {
+        forget_lines(&mut self.words);
+        self.parts.iter_mut().flatten().for_each(FieldKeys::forget_lines);
+        match &mut self.tags {
+            Some(TagKeys::Named(name)) => name.line = None,
+            Some(TagKeys::List(tags)) => tags.iter_mut().for_each(FieldKeys::forget_lines),
+            None => {}
+        }
+        self.fields.values_mut().for_each(FieldKeys::forget_lines);
+    }
+}
+
+fn forget_lines(words: &mut Words) {
+    words.values_mut().for_each(|word| word.line = None);
 }

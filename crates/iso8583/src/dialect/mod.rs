@@ -1,12 +1,18 @@
 //! Dialects: how one family of peers writes ISO 8583, as data.
 
+mod builtin;
 mod error;
 mod file;
+mod formats;
+mod keys;
+mod load;
 mod resolve;
 mod rule;
+mod structures;
+mod words;
 
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 pub use error::DialectError;
 pub(crate) use rule::{Rule, When};
@@ -71,68 +77,7 @@ pub enum BitmapEncoding {
     EbcdicHex,
 }
 
-const BUILTIN_NAMES: &[&str] = &["unionpay", "iso87-ascii", "iso87-binary"];
-
-/// The text of a built-in dialect file.
-fn builtin_text(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "unionpay" => include_str!("../../dialects/unionpay.toml"),
-        "iso87-ascii" => include_str!("../../dialects/iso87-ascii.toml"),
-        "iso87-binary" => include_str!("../../dialects/iso87-binary.toml"),
-        _ => return None,
-    })
-}
-
 impl Dialect {
-    /// A built-in dialect: `unionpay`, `iso87-ascii` or `iso87-binary`.
-    #[must_use]
-    pub fn builtin(name: &str) -> Option<&'static Self> {
-        // Each is read when it is first asked for. A test reads them all, so none is missing here.
-        type Builtin = LazyLock<Option<Dialect>>;
-        fn read(name: &str) -> Option<Dialect> {
-            Dialect::from_toml(builtin_text(name)?).ok()
-        }
-        static UNIONPAY: Builtin = LazyLock::new(|| read("unionpay"));
-        static ISO87_ASCII: Builtin = LazyLock::new(|| read("iso87-ascii"));
-        static ISO87_BINARY: Builtin = LazyLock::new(|| read("iso87-binary"));
-        match name {
-            "unionpay" => UNIONPAY.as_ref(),
-            "iso87-ascii" => ISO87_ASCII.as_ref(),
-            "iso87-binary" => ISO87_BINARY.as_ref(),
-            _ => None,
-        }
-    }
-
-    /// The names [`Dialect::builtin`] knows.
-    #[must_use]
-    pub fn builtin_names() -> &'static [&'static str] {
-        BUILTIN_NAMES
-    }
-
-    /// Reads a dialect file.
-    ///
-    /// ```
-    /// let dialect = iso8583::Dialect::from_toml(r#"
-    ///     name = "acquirer-7"
-    ///     extends = "iso87-binary"
-    ///
-    ///     [field.60]                      # this acquirer keeps a batch number here
-    ///     format = "n...9"
-    ///     parts = [{ name = "Batch", format = "n6" }, { name = "Function", format = "n3" }]
-    /// "#)?;
-    /// assert_eq!(dialect.field(60).map(|field| field.notation()).as_deref(), Some("n...9"));
-    /// # Ok::<(), iso8583::DialectError>(())
-    /// ```
-    ///
-    /// The keys are explained in `dialects/iso87-binary.toml` beside this crate's source.
-    ///
-    /// # Errors
-    ///
-    /// The first thing that is wrong, with its line, its field and the reason.
-    pub fn from_toml(text: &str) -> Result<Self, DialectError> {
-        resolve::resolve(file::read(text)?)
-    }
-
     /// What a dialect file says, ready for use.
     pub(crate) fn assemble(parts: DialectParts) -> Self {
         let DialectParts { name, mti, bitmap, framing, fields, rules, structure_rules } = parts;
@@ -279,21 +224,5 @@ pub(crate) struct DialectParts {
 impl fmt::Debug for Dialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Dialect({})", self.name)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_builtin_dialect_reads_and_has_all_fields() {
-        for name in Dialect::builtin_names() {
-            Dialect::from_toml(builtin_text(name).unwrap()).unwrap();
-            let dialect = Dialect::builtin(name).unwrap();
-            assert_eq!(dialect.name(), *name);
-            assert_eq!(dialect.fields().count(), 127, "{name}");
-        }
-        assert!(Dialect::builtin("iso99").is_none());
     }
 }

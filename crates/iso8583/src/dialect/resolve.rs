@@ -1,283 +1,250 @@
-//! From the keys of a dialect file to a dialect: every word checked, every default applied.
+//! From the keys of a dialect file to a dialect: every word checked, every default applied. All that
+//! is wrong is collected.
 
 use super::error::DialectError;
-use super::file::{self, At, DialectFile, FieldKeys, PartKeys, RuleKeys};
-use super::{BitmapEncoding, Dialect, DialectParts, MtiEncoding, Rule, When, builtin_text};
+use super::file::{At, DialectFile, RuleKeys};
+use super::formats::{Defaults, Formats};
+use super::words::{self, Words, word};
+use super::{Dialect, DialectParts, MtiEncoding, Rule, When};
 use crate::bitmap::{BitmapLayout, SecondBitmap, ThirdBitmap};
-use crate::class::Class;
-use crate::format::{
-    Align, Binary, Charset, Digits, FieldFormat, Fill, Length, LengthEncoding, Notation, Part, Unit,
-};
+use crate::format::{Charset, FieldFormat};
 use crate::framing::Framing;
 use crate::mask::Sensitivity;
-use crate::structure::Structure;
+use crate::mti::Mti;
+use crate::structure::StructureRule;
 
-/// Dialects may extend dialects that extend dialects; built-in ones do so at most once.
-const DEEPEST_EXTENDS: usize = 4;
+/// The last field without a third bitmap, and with one.
+const LAST_FIELD: usize = 128;
+const LAST_OF_THREE: usize = 192;
 
-/// Checks a file and makes the dialect.
-pub(super) fn resolve(file: DialectFile) -> Result<Dialect, DialectError> {
-    let file = extend(file, DEEPEST_EXTENDS)?;
-    let name = file
-        .name
-        .filter(|name| !name.value.is_empty())
-        .ok_or_else(|| DialectError::new(None, None, "the file needs a `name`"))?;
-    let encoding = |key: &'static str| {
-        file.encoding.get(key).ok_or_else(|| {
-            DialectError::new(None, None, format!("the file needs `{key}` under [encoding], or an `extends`"))
-        })
+/// Checks a file, whose base lies under it already, and makes the dialect.
+pub(super) fn resolve(file: &DialectFile) -> Result<Dialect, Vec<DialectError>> {
+    let mut formats = Formats { errors: Vec::new() };
+    let name = file.name.as_ref().map(|name| name.value.clone()).filter(|name| !name.is_empty());
+    if name.is_none() {
+        formats.errors.push(DialectError::new(None, None, "the file needs a `name`").key_of("name"));
+    }
+    let framing = framing(file, &mut formats);
+    let encoding = encoding(file, &mut formats);
+    let (Some(name), Some((mti, bitmap, defaults))) = (name, encoding) else {
+        return Err(formats.errors);
     };
+    let fields = fields(file, bitmap.third, &defaults, &mut formats);
+    // A rule about a field that is wrong itself would only be confusing.
+    if !formats.errors.is_empty() {
+        return Err(formats.errors);
+    }
+    let rules = file.sensitive.iter().filter_map(|keys| sensitive(keys, &fields, &mut formats)).collect();
+    let structure_rules =
+        file.structures.iter().filter_map(|keys| structure(keys, &fields, &defaults, &mut formats)).collect();
+    if !formats.errors.is_empty() {
+        return Err(formats.errors);
+    }
+    Ok(Dialect::assemble(DialectParts { name, mti, bitmap, framing, fields, rules, structure_rules }))
+}
+
+fn framing(file: &DialectFile, formats: &mut Formats) -> Framing {
+    let Some(framing) = &file.framing else {
+        return Framing::NONE;
+    };
+    framing.value.parse().unwrap_or_else(|error| {
+        let reason = format!("framing: {error}");
+        formats.errors.push(DialectError::new(framing.line, None, reason).key_of("framing"));
+        Framing::NONE
+    })
+}
+
+/// What `[encoding]` says.
+fn encoding(file: &DialectFile, formats: &mut Formats) -> Option<(MtiEncoding, BitmapLayout, Defaults)> {
+    let before = formats.errors.len();
+    let mut words = Encoding { file, formats };
+    let mti = words.required("mti", words::MTIS);
+    let bitmap = words.required("bitmap", words::BITMAPS);
+    let length = words.required("length", words::LENGTHS);
+    let digits = words.required("digits", words::DIGITS);
+    let variable_digits = words.required("variable_digits", words::DIGITS);
+    let binary = words.required("binary", words::BINARIES);
+    let charset = words.optional("text", words::CHARSETS).unwrap_or(Charset::Ascii);
+    let second = words.optional("bitmaps", words::SECONDS).unwrap_or(SecondBitmap::Chained);
+    let third = words.optional("third_bitmap", words::THIRDS).unwrap_or(ThirdBitmap::None);
+    if second == SecondBitmap::Never && third != ThirdBitmap::None {
+        let line = file.encoding.get("third_bitmap").and_then(|at| at.line);
+        let reason = "`third_bitmap` needs a second bitmap, and `bitmaps` is `one`";
+        formats.errors.push(DialectError::new(line, None, reason).key_of("third_bitmap"));
+    }
+    if formats.errors.len() > before {
+        return None;
+    }
+    let layout = BitmapLayout { encoding: bitmap?, second, third };
     let defaults = Defaults {
-        length: word(encoding("length")?, None, "length", LENGTHS)?,
-        digits: word(encoding("digits")?, None, "digits", DIGITS)?,
-        variable_digits: word(encoding("variable_digits")?, None, "variable_digits", DIGITS)?,
-        binary: word(encoding("binary")?, None, "binary", BINARIES)?,
+        length: length?,
+        digits: digits?,
+        variable_digits: variable_digits?,
+        charset,
+        binary: binary?,
+        bitmap: layout.encoding,
+        prefixed: true,
     };
-    let mut fields = vec![None; 191];
+    Some((mti?, layout, defaults))
+}
+
+struct Encoding<'f> {
+    file: &'f DialectFile,
+    formats: &'f mut Formats,
+}
+
+impl Encoding<'_> {
+    fn required<T: Copy>(&mut self, key: &'static str, words: Words<T>) -> Option<T> {
+        if !self.file.encoding.contains_key(key) {
+            let reason = format!("the file needs `{key}` under [encoding], or an `extends`");
+            self.formats.errors.push(DialectError::new(None, None, reason).key_of(key));
+        }
+        self.optional(key, words)
+    }
+
+    fn optional<T: Copy>(&mut self, key: &'static str, words: Words<T>) -> Option<T> {
+        let found = word(self.file.encoding.get(key)?, None, key, words);
+        self.formats.keep(found)
+    }
+}
+
+fn fields(
+    file: &DialectFile,
+    third: ThirdBitmap,
+    defaults: &Defaults,
+    formats: &mut Formats,
+) -> Vec<Option<FieldFormat>> {
+    let mut fields = vec![None; LAST_OF_THREE - 1];
+    let last = if third == ThirdBitmap::None { LAST_FIELD } else { LAST_OF_THREE };
     for (number, keys) in &file.fields {
-        let place = number
-            .parse::<usize>()
-            .ok()
-            .filter(|parsed| parsed.to_string() == *number)
+        let parsed = number.parse::<usize>().ok().filter(|parsed| parsed.to_string() == *number);
+        let place = parsed
+            .filter(|number| *number <= last)
             .and_then(|number| number.checked_sub(2))
             .and_then(|index| fields.get_mut(index));
         let Some(place) = place else {
-            return Err(DialectError::new(keys.line, Some(number.clone()), "fields are numbered 2 to 192"));
+            let reason = match parsed {
+                Some(129..=LAST_OF_THREE) => {
+                    "fields above 128 need a `third_bitmap` under [encoding]".to_owned()
+                }
+                _ => format!("fields are numbered 2 to {last}"),
+            };
+            formats.errors.push(DialectError::new(keys.line, Some(number.clone()), reason));
+            continue;
         };
-        *place = Some(field(number, keys, &defaults)?);
+        // Checked to be at most 192.
+        let number_parsed = parsed.and_then(|number| u8::try_from(number).ok()).unwrap_or_default();
+        *place = formats.field(number, number_parsed, keys, defaults, 0);
     }
-    let rules = file.rules.iter().map(|keys| rule(keys, &fields)).collect::<Result<_, _>>()?;
-    Ok(Dialect::assemble(DialectParts {
-        name: name.value,
-        mti: word(
-            encoding("mti")?,
-            None,
-            "mti",
-            &[("ascii", MtiEncoding::Ascii), ("bcd", MtiEncoding::Bcd), ("ebcdic", MtiEncoding::Ebcdic)],
-        )?,
-        bitmap: BitmapLayout {
-            encoding: word(
-                encoding("bitmap")?,
-                None,
-                "bitmap",
-                &[
-                    ("binary", BitmapEncoding::Binary),
-                    ("hex", BitmapEncoding::Hex),
-                    ("ebcdic-hex", BitmapEncoding::EbcdicHex),
-                ],
-            )?,
-            second: SecondBitmap::Chained,
-            third: ThirdBitmap::None,
-        },
-        framing: match &file.framing {
-            None => Framing::NONE,
-            Some(framing) => framing
-                .value
-                .parse()
-                .map_err(|error| DialectError::new(framing.line, None, format!("framing: {error}")))?,
-        },
-        fields,
-        rules,
-        structure_rules: Vec::new(),
-    }))
+    fields
 }
 
-fn extend(file: DialectFile, depth: usize) -> Result<DialectFile, DialectError> {
-    let Some(extends) = &file.extends else {
-        return Ok(file);
-    };
-    let base = builtin_text(&extends.value).filter(|_| depth > 0).ok_or_else(|| {
-        let known = Dialect::builtin_names().join(", ");
-        let reason = format!("`{}` is no dialect that can be extended; there are {known}", extends.value);
-        DialectError::new(extends.line, None, reason)
-    })?;
-    let base = extend(file::read(base)?, depth - 1)?;
-    Ok(file.over(base))
-}
-
-/// What `[encoding]` says for all fields.
-struct Defaults {
-    length: LengthEncoding,
-    digits: Digits,
-    variable_digits: Digits,
-    binary: Binary,
-}
-
-type Words<T> = &'static [(&'static str, T)];
-
-const LENGTHS: Words<LengthEncoding> =
-    &[("ascii", LengthEncoding::Ascii), ("bcd", LengthEncoding::Bcd), ("binary", LengthEncoding::Binary)];
-const DIGITS: Words<Digits> = &[
-    ("ascii", Digits::Ascii),
-    ("bcd-left", Digits::Bcd { align: Align::Left, pad: 0 }),
-    ("bcd-right", Digits::Bcd { align: Align::Right, pad: 0 }),
-];
-const BINARIES: Words<Binary> = &[("raw", Binary::Raw), ("hex", Binary::Hex)];
-const UNITS: Words<Unit> = &[("characters", Unit::Characters), ("bytes", Unit::Bytes)];
-
-/// The meaning of one word, or an error that lists the words there are.
-fn word<T: Copy>(
-    at: &At<String>,
-    field: Option<&str>,
-    key: &str,
-    words: &[(&str, T)],
-) -> Result<T, DialectError> {
-    words.iter().find(|(word, _)| *word == at.value).map(|(_, value)| *value).ok_or_else(|| {
-        let known = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
-        let reason = format!("`{key}` is `{}` and may be one of {known}", at.value);
-        DialectError::new(at.line, field.map(str::to_owned), reason)
-    })
-}
-
-fn field(number: &str, keys: &FieldKeys, defaults: &Defaults) -> Result<FieldFormat, DialectError> {
-    let error = |line: Option<usize>, reason: String| {
-        DialectError::new(line.or(keys.line), Some(number.to_owned()), reason)
-    };
-    let required =
-        |key: &'static str| keys.words.get(key).ok_or_else(|| error(None, format!("needs a `{key}`")));
-    let name = required("name")?;
-    let format = required("format")?;
-    let Notation { class, length } = format.value.parse().map_err(|reason| error(format.line, reason))?;
-    let variable = matches!(length, Length::Variable { .. });
-    let mut digits = match keys.words.get("digits") {
-        Some(at) => word(at, Some(number), "digits", DIGITS)?,
-        None if variable => defaults.variable_digits,
-        None => defaults.digits,
-    };
-    if let Some(at) = keys.words.get("pad") {
-        let nibble = (at.value.len() == 1).then(|| u8::from_str_radix(&at.value, 16).ok()).flatten();
-        match (&mut digits, nibble) {
-            (Digits::Bcd { pad, .. }, Some(nibble)) => *pad = nibble,
-            (Digits::Bcd { .. }, None) => {
-                return Err(error(at.line, "`pad` is one hexadecimal digit".to_owned()));
-            }
-            (Digits::Ascii | Digits::Ebcdic, _) => {
-                return Err(error(at.line, "`pad` has no meaning for ASCII digits".to_owned()));
-            }
-        }
-    }
-    let sensitivity = match keys.words.get("sensitive") {
-        None => Sensitivity::None,
-        Some(at) => sensitivity(at, number)?,
-    };
-    let optional = |key: &'static str| keys.words.get(key);
-    let mut made = FieldFormat {
-        // The caller has checked the number.
-        number: number.parse().map_err(|_| error(None, "fields are numbered 2 to 192".to_owned()))?,
-        name: name.value.clone(),
-        class,
-        length,
-        length_encoding: optional("length")
-            .map_or(Ok(defaults.length), |at| word(at, Some(number), "length", LENGTHS))?,
-        unit: optional("unit").map_or(Ok(Unit::Characters), |at| word(at, Some(number), "unit", UNITS))?,
-        digits,
-        binary: optional("binary")
-            .map_or(Ok(defaults.binary), |at| word(at, Some(number), "binary", BINARIES))?,
-        charset: Charset::Ascii,
-        fill: Fill::None,
-        date: None,
-        sensitivity,
-        structure: Structure::None,
-    };
-    let parts = parts(number, keys, &made)?;
-    if !parts.is_empty() {
-        made.structure = Structure::Positional(parts);
-    }
-    if let Length::Variable { prefix_digits, max } = length {
-        let packed = class.is_packable() && digits != Digits::Ascii;
-        if made.unit == Unit::Bytes && packed && !max.is_multiple_of(2) && !made.pad_tells_odd() {
-            return Err(error(
-                format.line,
-                "needs an even maximum, because its length counts bytes".to_owned(),
-            ));
-        }
-        let longest = made.said_of(made.max_units());
-        if longest > made.length_encoding.longest(prefix_digits) {
-            let reason = format!("can be {longest} long, more than {prefix_digits} digits of length can say");
-            return Err(error(format.line, reason));
-        }
-    }
-    Ok(made)
-}
-
-fn sensitivity(at: &At<String>, field: &str) -> Result<Sensitivity, DialectError> {
-    Sensitivity::from_name(&at.value).ok_or_else(|| {
-        let reason =
-            format!("`{}` is no kind of secret; use one of none, pan, track, pin, key, private", at.value);
-        DialectError::new(at.line, Some(field.to_owned()), reason)
-    })
-}
-
-fn parts(number: &str, keys: &FieldKeys, whole: &FieldFormat) -> Result<Vec<Part>, DialectError> {
-    let keys = keys.parts.as_deref().unwrap_or_default();
-    let mut made = Vec::with_capacity(keys.len());
-    let mut start = 0;
-    for (at, PartKeys { name, format }) in keys.iter().enumerate() {
-        let error =
-            |reason: String| DialectError::new(format.line, Some(format!("{number}.{}", at + 1)), reason);
-        let notation: Notation = format.value.parse().map_err(error)?;
-        let length = match notation.length {
-            Length::Fixed(length) => Some(usize::from(length)),
-            Length::Variable { .. } if at + 1 == keys.len() => None,
-            Length::Variable { .. } => {
-                return Err(error("only the last part may have a variable length".to_owned()));
-            }
-        };
-        if notation.class == Class::SignedNumeric {
-            return Err(error("parts cannot be of class x+n".to_owned()));
-        }
-        let format = FieldFormat {
-            number: u8::try_from(at + 1).map_err(|_| error("a field has at most 255 parts".to_owned()))?,
-            name: name.clone(),
-            class: notation.class,
-            length: notation.length,
-            ..whole.clone()
-        };
-        made.push(Part { format, start, length });
-        start += notation.length.max();
-        if start > whole.length.max() {
-            return Err(error(format!(
-                "the parts so far take {start} characters and the field has {}",
-                whole.length.max()
-            )));
-        }
-    }
-    Ok(made)
-}
-
-fn rule(keys: &RuleKeys, fields: &[Option<FieldFormat>]) -> Result<Rule<Sensitivity>, DialectError> {
-    let field = keys.field.to_string();
-    let error = |line: Option<usize>, reason: String| {
-        DialectError::new(line.or(keys.line), Some(field.clone()), reason)
-    };
+fn sensitive(
+    keys: &RuleKeys,
+    fields: &[Option<FieldFormat>],
+    formats: &mut Formats,
+) -> Option<Rule<Sensitivity>> {
+    let path = keys.field.to_string();
     if format_of(keys.field, fields).is_none() {
-        return Err(error(None, "the dialect has no such field to call sensitive".to_owned()));
+        let reason = "the dialect has no such field to call sensitive";
+        formats.errors.push(DialectError::new(keys.line, Some(path), reason));
+        return None;
     }
-    let mtis = keys
-        .mti
-        .iter()
-        .map(|mti| mti.value.parse().map_err(|reason| error(mti.line, format!("`{}`: {reason}", mti.value))))
-        .collect::<Result<_, _>>()?;
+    let Some(kind) = &keys.kind else {
+        let reason = "a [[sensitive]] table needs a `kind`";
+        formats.errors.push(DialectError::new(keys.line, Some(path), reason).key_of("kind"));
+        return None;
+    };
+    let then = formats.keep(word(kind, Some(&path), "kind", words::SECRETS));
+    let mtis = mtis(keys, &path, formats);
     let when = match &keys.when {
         None => None,
-        // An inherited rule outlives the part it asks about: without the part it always holds, so the
-        // field is masked.
-        Some((path, values)) if path.line.is_none() || is_path(&path.value, fields) => {
-            let (field, part) = path.value.split_once('.').unwrap_or((&path.value, ""));
-            Some(When {
-                field: field.parse().map_err(|_| error(path.line, format!("`{}` is no path", path.value)))?,
-                part: part.parse().ok(),
-                values: values.clone(),
-            })
-        }
-        Some((path, _)) => {
-            return Err(error(path.line, format!("`{}` is no field or part of the dialect", path.value)));
-        }
+        Some((asked, values)) => match condition(asked, values, fields) {
+            Ok(when) => Some(when),
+            Err(reason) => {
+                formats.errors.push(DialectError::new(asked.line, Some(path), reason).key_of("path"));
+                return None;
+            }
+        },
     };
-    Ok(Rule { field: keys.field, mtis, when, then: sensitivity(&keys.kind, &field)? })
+    Some(Rule { field: keys.field, mtis: mtis?, when, then: then? })
 }
 
-fn is_path(path: &str, fields: &[Option<FieldFormat>]) -> bool {
+fn structure(
+    keys: &RuleKeys,
+    fields: &[Option<FieldFormat>],
+    defaults: &Defaults,
+    formats: &mut Formats,
+) -> Option<StructureRule> {
+    let path = keys.field.to_string();
+    let before = formats.errors.len();
+    let made = own_structure(keys, &path, fields, defaults, formats);
+    // What was inherited may no longer fit a field that the file has changed: then the field has no
+    // structure in these messages.
+    if keys.line.is_none() && formats.errors.len() > before {
+        formats.errors.truncate(before);
+        return None;
+    }
+    made
+}
+
+fn own_structure(
+    keys: &RuleKeys,
+    path: &str,
+    fields: &[Option<FieldFormat>],
+    defaults: &Defaults,
+    formats: &mut Formats,
+) -> Option<StructureRule> {
+    let Some(whole) = format_of(keys.field, fields) else {
+        let reason = "the dialect has no such field to divide";
+        formats.errors.push(DialectError::new(keys.line, Some(path.to_owned()), reason));
+        return None;
+    };
+    if keys.structure.is_empty() {
+        let reason = "a [[structure]] table needs a `structure`";
+        formats.errors.push(DialectError::new(keys.line, Some(path.to_owned()), reason).key_of("structure"));
+        return None;
+    }
+    let when = match &keys.when {
+        None => None,
+        Some((asked, values)) if path_is(asked, fields) => condition(asked, values, fields).ok(),
+        Some((asked, _)) => {
+            let reason = format!("`{}` is no field or part of the dialect", asked.value);
+            formats.errors.push(DialectError::new(asked.line, Some(path.to_owned()), reason).key_of("path"));
+            return None;
+        }
+    };
+    let then = formats.structure(path, keys.line, &keys.structure, whole, defaults, 0);
+    Some(Rule { field: keys.field, mtis: mtis(keys, path, formats)?, when, then: then? })
+}
+
+fn mtis(keys: &RuleKeys, path: &str, formats: &mut Formats) -> Option<Vec<Mti>> {
+    keys.mti
+        .iter()
+        .map(|mti| {
+            let parsed = mti.value.parse().map_err(|reason| {
+                let reason = format!("`{}`: {reason}", mti.value);
+                DialectError::new(mti.line, Some(path.to_owned()), reason).key_of("mti")
+            });
+            formats.keep(parsed)
+        })
+        .collect()
+}
+
+/// The condition of a rule. An inherited rule outlives the part it asks about: without the part a
+/// sensitive field is masked in all messages.
+fn condition(asked: &At<String>, values: &[String], fields: &[Option<FieldFormat>]) -> Result<When, String> {
+    let (field, part) = asked.value.split_once('.').unwrap_or((&asked.value, ""));
+    match field.parse() {
+        Ok(field) if asked.line.is_none() || path_is(asked, fields) => {
+            Ok(When { field, part: part.parse().ok(), values: values.to_vec() })
+        }
+        _ => Err(format!("`{}` is no field or part of the dialect", asked.value)),
+    }
+}
+
+fn path_is(asked: &At<String>, fields: &[Option<FieldFormat>]) -> bool {
+    let path = &asked.value;
     let (number, part) = path.split_once('.').unwrap_or((path, "0"));
     let (Ok(number), Ok(part)) = (number.parse(), part.parse::<usize>()) else {
         return false;

@@ -59,13 +59,10 @@ impl DatePattern {
     }
 
     /// The date that `digits` (ASCII) tell; `None` when they are too few, too many or no date.
-    pub(crate) fn read(&self, digits: &[u8]) -> Option<DateTime> {
-        let (pairs, rest) = digits.as_chunks::<2>();
-        if pairs.len() != self.0.len() || !rest.is_empty() {
-            return None;
-        }
+    pub(crate) fn read(&self, mut digits: impl Iterator<Item = u8>) -> Option<DateTime> {
         let mut date = DateTime::default();
-        for (item, &[tens, ones]) in self.0.iter().zip(pairs) {
+        for item in &self.0 {
+            let (tens, ones) = (digits.next()?, digits.next()?);
             if !tens.is_ascii_digit() || !ones.is_ascii_digit() {
                 return None;
             }
@@ -84,7 +81,8 @@ impl DatePattern {
             }
             *place = Some(number);
         }
-        date.day.is_none_or(|day| day <= date.longest_month()).then_some(date)
+        let exists = date.day.is_none_or(|day| day <= date.longest_month());
+        (exists && digits.next().is_none()).then_some(date)
     }
 }
 
@@ -144,7 +142,7 @@ mod tests {
     use super::*;
 
     fn read(pattern: &str, digits: &str) -> Option<DateTime> {
-        pattern.parse::<DatePattern>().unwrap().read(digits.as_bytes())
+        pattern.parse::<DatePattern>().unwrap().read(digits.bytes())
     }
 
     #[test]

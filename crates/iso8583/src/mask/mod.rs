@@ -34,18 +34,6 @@ pub enum Sensitivity {
 pub const MASK: &str = "********";
 
 impl Sensitivity {
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "none" => Self::None,
-            "pan" => Self::Pan,
-            "track" => Self::Track,
-            "pin" => Self::Pin,
-            "key" => Self::Key,
-            "private" => Self::Private,
-            _ => return None,
-        })
-    }
-
     /// How a subfield marked `self` prints inside a field marked `around`. Where a structure names
     /// its subfields one by one, a field that is only `private` as a whole opens up.
     pub(crate) fn inside(self, around: Self, named: bool) -> Self {

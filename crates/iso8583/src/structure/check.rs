@@ -21,13 +21,13 @@ fn content(field: &Field<'_>) -> Result<(), ParseError> {
     if let Some(length) = wrong_length(format, view.units) {
         return error(0, length);
     }
-    if std::ptr::eq(view.format, format) {
+    if std::ptr::eq(view.format, format) && view.is_raw() {
         return match Plan::of(format).check(format, view.content, view.units) {
             Ok(()) => Ok(()),
             Err((at, reason)) => error(at, reason),
         };
     }
-    // Written as the field around it.
+    // Written as the field around it, or its bytes are hexadecimal as that field's are.
     let class = format.class;
     match view.units().enumerate().find(|(_, unit)| !class.allows(*unit)) {
         None => Ok(()),

@@ -8,9 +8,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::class::Class;
 use crate::dialect::{BitmapEncoding, Rule};
-use crate::format::{Binary, FieldFormat, Part};
+use crate::format::{FieldFormat, Part};
 use crate::path::Tag;
 
 pub(crate) use check::check;
@@ -79,12 +78,6 @@ impl Structure {
             _ => true,
         }
     }
-}
-
-/// Whether each byte of the field's content is a character or a byte of its value, so that its
-/// subfields may be written in their own way.
-fn is_bytewise(field: &FieldFormat) -> bool {
-    !field.is_packed() && (field.class != Class::Binary || field.binary == Binary::Raw)
 }
 
 /// The tags of a structure.

@@ -15,7 +15,7 @@ use crate::read;
 use crate::tlv;
 use crate::view::View;
 
-use super::{Structure, Tags, is_bytewise};
+use super::{Structure, Tags};
 
 /// An iterator over the subfields of a field.
 pub(crate) struct Subfields<'a> {
@@ -67,6 +67,11 @@ impl<'a> Subfields<'a> {
             }
             _ if at >= view.units && !matches!(self.field.structure, Structure::Bitmapped { .. }) => Ok(None),
             Structure::BerTlv(tags) => ber(view, tags, at).map(Some),
+            Structure::TagTable { .. } | Structure::Bitmapped { .. } | Structure::Own(_)
+                if !(view.is_bytewise() && view.is_raw()) =>
+            {
+                Err((at, ParseReason::Own("the structure needs content that is written byte by byte")))
+            }
             Structure::TagTable { tag_len, tags } => {
                 let (tag, start) = self.tag(at, usize::from(*tag_len))?;
                 let format = tags.format(tag).ok_or((at, ParseReason::UnknownTag(tag)))?;
@@ -250,12 +255,8 @@ impl<'a> Subfields<'a> {
             _ => true,
         };
         let part = parent.part(found.value.start, found.value.len())?;
-        if !own_encoding || !is_bytewise(parent.format) {
-            return Some(part);
-        }
-        let content = part.wire();
-        let units = found.units.unwrap_or_else(|| View::units_of(found.format, content));
-        Some(View::new(found.format, content, units))
+        let reread = own_encoding && parent.is_bytewise();
+        Some(if reread { part.reread(found.format, found.units) } else { part })
     }
 
     fn error(&self, (at, reason): Stop, step: Option<Step>) -> ParseError {
