@@ -148,8 +148,8 @@ fn a_dialect_needs_a_name_and_all_encodings_or_a_base() {
         "line 2: `iso87-asci` is no dialect that can be extended; there are unionpay, iso87-ascii, iso87-binary, \
          iso93-ascii, iso93-binary, iso93-ebcdic, iso03-binary; did you mean `iso87-ascii`?"
     );
-    let framing = refused("name = \"x\"\nextends = \"unionpay\"\nframing = \"len4\"");
-    assert!(framing.starts_with("line 3: framing: `len4` is no framing"), "{framing}");
+    let framing = refused("name = \"x\"\nextends = \"unionpay\"\nframing = \"len9\"");
+    assert!(framing.starts_with("line 3: framing: `len9` is no framing"), "{framing}");
 }
 
 /// A whole dialect with one field that takes nearly every key there is.
