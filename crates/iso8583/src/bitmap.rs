@@ -81,6 +81,12 @@ impl Bitmap {
         self.0
     }
 
+    #[inline]
+    pub(crate) fn is_empty(self) -> bool {
+        let [a, b, c] = self.0;
+        a | b | c == 0
+    }
+
     /// Whether any field of the second (1) or third (2) bitmap is in the set.
     pub(crate) fn has_word(self, word: usize) -> bool {
         self.0.get(word).is_some_and(|word| *word != 0)
@@ -107,15 +113,23 @@ impl Bitmap {
     }
 
     /// How many fields of the set come before `field`.
+    #[inline]
     pub(crate) fn rank(self, field: u8) -> usize {
-        let [a, b, c] = self.below(field).0;
-        (a.count_ones() + b.count_ones() + c.count_ones()) as usize
+        let [a, b, c] = self.0;
+        let before = !(bit_of(field) | (bit_of(field) - 1));
+        let count = match word_of(field) {
+            0 => (a & before).count_ones(),
+            1 => a.count_ones() + (b & before).count_ones(),
+            2 => a.count_ones() + b.count_ones() + (c & before).count_ones(),
+            _ => a.count_ones() + b.count_ones() + c.count_ones(),
+        };
+        count as usize
     }
 
     /// The field numbers in ascending order.
     pub(crate) fn iter(self) -> Iter {
         let [first, second, third] = self.0;
-        Iter { now: first, base: 0, later: [second, third] }
+        Iter { now: first.reverse_bits(), base: 0, later: [second, third] }
     }
 
     /// The words to write, with the bits that announce further bitmaps, and how many of them are
@@ -156,6 +170,8 @@ pub(crate) const fn split_announcement(word: u64) -> (u64, bool) {
 /// Field numbers in ascending order.
 #[derive(Clone)]
 pub(crate) struct Iter {
+    /// The rest of a word with its bits in reverse: the lowest is found and cleared faster than the
+    /// highest.
     now: u64,
     base: u8,
     later: [u64; 2],
@@ -170,12 +186,12 @@ impl Iterator for Iter {
             if self.base >= 128 {
                 return None;
             }
-            self.now = self.later[0];
+            self.now = self.later[0].reverse_bits();
             self.later = [self.later[1], 0];
             self.base += 64;
         }
-        let zeros = self.now.leading_zeros();
-        self.now &= !(FIRST >> zeros);
+        let zeros = self.now.trailing_zeros();
+        self.now &= self.now - 1;
         #[allow(clippy::cast_possible_truncation, reason = "below 64")]
         Some(self.base + zeros as u8 + 1)
     }

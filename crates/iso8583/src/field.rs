@@ -181,19 +181,10 @@ impl<'a> Field<'a> {
     /// subfield or the value ends before it.
     #[must_use]
     pub fn part(&self, part: u8) -> Option<Cow<'a, str>> {
-        self.positional(part).map(|view| view.text())
-    }
-
-    pub(crate) fn positional(&self, part: u8) -> Option<View<'a>> {
-        let Structure::Positional(parts) = self.structure else {
-            return None;
-        };
-        let part = parts.get(usize::from(part).checked_sub(1)?)?;
-        let length = match part.length {
-            Some(length) => length,
-            None => self.view.units.checked_sub(part.start).filter(|length| *length > 0)?,
-        };
-        self.view.part(part.start, length)
+        match self.structure {
+            Structure::Positional(parts) => self.view.positional(parts, part).map(|view| view.text()),
+            _ => None,
+        }
     }
 
     /// The subfields one after the other. After an error nothing follows. Empty when the dialect

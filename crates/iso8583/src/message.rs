@@ -171,8 +171,14 @@ impl<'a> Message<'a> {
 
     #[inline]
     fn check_structures(&self, notes: &mut impl Notes) -> Result<(), ParseError> {
-        for number in self.bitmap.and(self.dialect.structured).iter() {
-            if let Some(field) = self.field(number)
+        let structured = self.bitmap.and(self.dialect.structured);
+        if structured.is_empty() {
+            return Ok(());
+        }
+        for number in structured.iter() {
+            let Some(format) = self.dialect.field(number) else { continue };
+            if self.structure_of(number, format).is_checked(format)
+                && let Some(field) = self.field(number)
                 && let Err(error) = structure::check(&field)
             {
                 notes.note(error)?;
@@ -357,7 +363,7 @@ impl<'a> Message<'a> {
         let mut rules = self.dialect.rules.iter().filter(|rule| rule.field == number);
         // What cannot be told apart is not shown.
         rules
-            .find(|rule| rule.applies(self.mti, true, |when, value| self.is(when, value)))
+            .find(|rule| rule.applies(self.mti, true, |when| self.view_of(when), View::is_text))
             .map_or(format.sensitivity, |rule| rule.then)
     }
 
@@ -368,30 +374,19 @@ impl<'a> Message<'a> {
         }
         let mut rules = self.dialect.structure_rules.iter().filter(|rule| rule.field == number);
         rules
-            .find(|rule| rule.applies(self.mti, false, |when, value| self.is(when, value)))
+            .find(|rule| rule.applies(self.mti, false, |when| self.view_of(when), View::is_text))
             .map_or(&format.structure, |rule| &rule.then)
     }
 
-    /// Whether the text at the path of a condition is `value`; `None` without such a path.
-    fn is(&self, when: &crate::dialect::When, value: &str) -> Option<bool> {
+    /// What stands at the path of a condition.
+    fn view_of(&self, when: &crate::dialect::When) -> Option<View<'a>> {
         let (format, extent) = self.content(when.field)?;
         let view = View::new(format, self.body.get(extent.start..extent.end)?, extent.units);
-        let view = match when.part {
-            None => view,
-            Some(part) => {
-                // The structure that a rule gives the field is not asked for: it may be this rule's.
-                let field = Field {
-                    format,
-                    structure: &format.structure,
-                    view,
-                    sensitivity: Sensitivity::None,
-                    path: Path::Field(when.field),
-                    offset: extent.start,
-                };
-                field.positional(part)?
-            }
-        };
-        Some(view.is_text(value))
+        match when.part {
+            None => Some(view),
+            // What a rule makes of the field is not asked for: it may be the rule that asks.
+            Some(part) => view.positional(format.parts(), part),
+        }
     }
 
     #[inline]

@@ -171,6 +171,9 @@ pub(crate) fn fields(table: &Table, body: &[u8], start: usize, bitmap: Bitmap, e
     let mut run = Run { judge: Judge::Anything, start };
     let mut slots = ends.slots();
     for (word, row) in bitmap.words().into_iter().zip(table) {
+        if word == 0 {
+            continue;
+        }
         // The lowest bit is found and cleared faster than the highest.
         let mut left = word.reverse_bits();
         while left != 0 {
@@ -231,7 +234,7 @@ impl Quick {
             Kind::Ascii2 => {
                 let prefix: &[u8; 2] = body.get(at..)?.first_chunk()?;
                 let [tens, ones] = prefix.map(|byte| byte.wrapping_sub(b'0'));
-                (at + 2, (tens <= 9 && ones <= 9).then_some(usize::from(tens * 10 + ones))?)
+                (at + 2, (tens <= 9 && ones <= 9).then_some(usize::from(tens) * 10 + usize::from(ones))?)
             }
             Kind::Ascii3 => {
                 let prefix: &[u8; 3] = body.get(at..)?.first_chunk()?;
@@ -264,37 +267,34 @@ impl Quick {
     /// value that is not as usual is left to careful writing.
     #[inline]
     pub(crate) fn put(&self, value: &[u8], out: &mut Vec<u8>) -> bool {
-        let units = value.len();
-        let fits = match self.kind {
-            Kind::Rare => false,
-            Kind::Fixed | Kind::FixedOdd => units == usize::from(self.units),
-            _ => units <= usize::from(self.len),
-        };
+        let (units, most) = (value.len(), usize::from(self.len));
         let fine = match self.judge {
-            Judge::Anything => true,
             Judge::Digits | Judge::Packed => scan::digits(value),
             Judge::Text => scan::text(value),
             Judge::Alphanumeric => scan::alphanumeric(value),
+            Judge::Anything => true,
             Judge::UpperHex => false,
         };
-        if !fits || !fine {
+        if !fine {
             return false;
         }
-        // At most what fits its prefix.
         #[allow(clippy::cast_possible_truncation, reason = "each is a digit or two")]
         match self.kind {
-            Kind::Ascii2 => out.extend_from_slice(&[b'0' + (units / 10) as u8, b'0' + (units % 10) as u8]),
-            Kind::Ascii3 => out.extend_from_slice(&[
+            Kind::Fixed | Kind::FixedOdd if units == usize::from(self.units) => {}
+            Kind::Ascii2 if units <= most => {
+                out.extend_from_slice(&[b'0' + (units / 10) as u8, b'0' + (units % 10) as u8]);
+            }
+            Kind::Ascii3 if units <= most => out.extend_from_slice(&[
                 b'0' + (units / 100) as u8,
                 b'0' + (units / 10 % 10) as u8,
                 b'0' + (units % 10) as u8,
             ]),
-            Kind::Bcd1 | Kind::Bcd1Half => out.push((units / 10 * 16 + units % 10) as u8),
-            Kind::Bcd2 | Kind::Bcd2Half => out.extend_from_slice(&[
+            Kind::Bcd1 | Kind::Bcd1Half if units <= most => out.push((units / 10 * 16 + units % 10) as u8),
+            Kind::Bcd2 | Kind::Bcd2Half if units <= most => out.extend_from_slice(&[
                 (units / 1000 * 16 + units / 100 % 10) as u8,
                 (units / 10 % 10 * 16 + units % 10) as u8,
             ]),
-            Kind::Rare | Kind::Fixed | Kind::FixedOdd => {}
+            _ => return false,
         }
         if self.judge == Judge::Packed {
             self.pack(value, out);

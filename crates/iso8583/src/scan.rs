@@ -55,11 +55,12 @@ pub(crate) fn upper_hex(bytes: &[u8]) -> bool {
 /// The number that sixteen upper-case hexadecimal digits write; `None` when one is no such digit.
 #[inline]
 pub(crate) fn hex_word(hex: &[u8; 16]) -> Option<u64> {
-    if !upper_hex(hex) {
-        return None;
-    }
-    let ([high, low], _) = hex.as_chunks::<8>() else { return None };
-    Some(hex_half(u64::from_be_bytes(*high)) << 32 | hex_half(u64::from_be_bytes(*low)))
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *hex;
+    let high = hex_half(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+    let low = hex_half(u64::from_be_bytes([i, j, k, l, m, n, o, p]));
+    let word = high << 32 | low;
+    // Only what would be written in the same way is right.
+    (word_hex(word) == *hex).then_some(word)
 }
 
 /// A number as sixteen upper-case hexadecimal digits: the inverse of [`hex_word`].

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::class::Class;
 use crate::ebcdic;
-use crate::format::{Align, Binary, Charset, Digits, FieldFormat, Length};
+use crate::format::{Align, Binary, Charset, Digits, FieldFormat, Length, Part};
 use crate::plan::hex_value;
 use crate::text::escape;
 
@@ -45,6 +45,16 @@ impl<'a> View<'a> {
     pub(crate) fn part(&self, start: usize, length: usize) -> Option<Self> {
         let end = start.checked_add(length).filter(|end| *end <= self.units)?;
         Some(Self { first: self.first + start, units: end - start, ..*self })
+    }
+
+    /// The positional subfield `part` of `parts`, from 1, written as the field around it.
+    pub(crate) fn positional(&self, parts: &[Part], part: u8) -> Option<Self> {
+        let part = parts.get(usize::from(part).checked_sub(1)?)?;
+        let length = match part.length {
+            Some(length) => length,
+            None => self.units.checked_sub(part.start).filter(|length| *length > 0)?,
+        };
+        self.part(part.start, length)
     }
 
     /// The same bytes of the wire, read in another way; `units` where something else than the

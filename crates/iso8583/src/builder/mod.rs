@@ -32,17 +32,18 @@ pub struct Builder<'d> {
     bitmap: Bitmap,
     /// Fields as they will stand on the wire, prefix included, in the order they were set.
     wire: Vec<u8>,
-    /// Places in `wire`, in ascending order of field number.
+    /// The largest field number set so far.
+    last: u8,
+    /// Where the fields are in `wire`, in ascending order of field number, once one was set out of
+    /// order. Before that `wire` holds them in their order and nothing else, and this is empty.
     places: Vec<Place>,
-    /// Whether `wire` holds the fields in their order and nothing else.
-    in_order: bool,
 }
 
 #[derive(Clone, Copy)]
 struct Place {
     number: u8,
-    start: u32,
-    end: u32,
+    start: usize,
+    end: usize,
 }
 
 impl<'d> Builder<'d> {
@@ -50,8 +51,8 @@ impl<'d> Builder<'d> {
     #[must_use]
     pub fn new(dialect: &'d Dialect, mti: Mti) -> Self {
         // Most messages fit, so that setting fields seldom allocates.
-        let (wire, places) = (Vec::with_capacity(256), Vec::with_capacity(16));
-        Self { dialect, mti, bitmap: Bitmap::default(), wire, places, in_order: true }
+        let wire = Vec::with_capacity(256);
+        Self { dialect, mti, bitmap: Bitmap::default(), wire, last: 0, places: Vec::new() }
     }
 
     /// Starts another message, without fields, in the memory of the last.
@@ -60,7 +61,7 @@ impl<'d> Builder<'d> {
         self.bitmap = Bitmap::default();
         self.wire.clear();
         self.places.clear();
-        self.in_order = true;
+        self.last = 0;
         self
     }
 
@@ -119,9 +120,12 @@ impl<'d> Builder<'d> {
     /// the dialect has no such field. The builder is unchanged then.
     #[inline]
     pub fn set(&mut self, number: u8, text: &str) -> Result<&mut Self, BuildError> {
-        let start = self.wire.len();
-        if self.dialect.quick(number).put_text(text, &mut self.wire) {
-            self.keep(number, start);
+        if number > self.last
+            && self.places.is_empty()
+            && self.dialect.quick(number).put_text(text, &mut self.wire)
+        {
+            self.bitmap.insert(number);
+            self.last = number;
             return Ok(self);
         }
         self.append(number, |format, out| write::text(format, text, out))
@@ -136,9 +140,12 @@ impl<'d> Builder<'d> {
     /// As [`Builder::set`].
     #[inline]
     pub fn set_bytes(&mut self, number: u8, value: &[u8]) -> Result<&mut Self, BuildError> {
-        let start = self.wire.len();
-        if self.dialect.quick(number).put(value, &mut self.wire) {
-            self.keep(number, start);
+        if number > self.last
+            && self.places.is_empty()
+            && self.dialect.quick(number).put(value, &mut self.wire)
+        {
+            self.bitmap.insert(number);
+            self.last = number;
             return Ok(self);
         }
         self.append(number, |format, out| write::bytes(format, value, out))
@@ -179,8 +186,8 @@ impl<'d> Builder<'d> {
         mac: impl FnOnce(&[u8]) -> M,
     ) -> Result<(), BuildError> {
         let format = self.dialect.field(field).ok_or(BuildError::Undefined(field))?;
-        if let Some(last) = self.places.last().filter(|place| place.number >= field) {
-            return Err(BuildError::AfterMac { field: last.number, mac: field });
+        if self.last >= field {
+            return Err(BuildError::AfterMac { field: self.last, mac: field });
         }
         let start = out.len();
         let mut bitmap = self.bitmap;
@@ -200,22 +207,24 @@ impl<'d> Builder<'d> {
         let (head, head_len) = write::head(self.dialect.mti, self.dialect.bitmap, self.mti, bitmap);
         let third = (bitmap.has_word(2) && self.dialect.bitmap.third == ThirdBitmap::Field65)
             .then(|| write::word(self.dialect.bitmap.encoding, bitmap.third()));
-        let fields: usize = if self.in_order {
+        let in_order = self.places.is_empty();
+        let fields: usize = if in_order {
             self.wire.len()
         } else {
             self.places.iter().map(|place| place.range().len()).sum()
         };
         check_size(head_len + fields + third.map_or(0, |(_, len)| len))?;
         out.put_slice(head.get(..head_len).unwrap_or(&head));
-        if self.in_order && third.is_none() {
+        if in_order && third.is_none() {
             out.put_slice(&self.wire);
             return Ok(());
         }
         let put = |places: &[Place], out: &mut dyn FnMut(&[u8])| {
             places.iter().for_each(|place| out(self.wire.get(place.range()).unwrap_or_default()));
         };
-        let split = self.places.partition_point(|place| place.number < THIRD_FIELD);
-        let (before, after) = self.places.split_at_checked(split).unwrap_or((&self.places, &[]));
+        let places = if in_order { self.walk() } else { self.places.clone() };
+        let split = places.partition_point(|place| place.number < THIRD_FIELD);
+        let (before, after) = places.split_at_checked(split).unwrap_or((&places, &[]));
         put(before, &mut |bytes| out.put_slice(bytes));
         if let Some((word, len)) = third {
             out.put_slice(word.get(..len).unwrap_or(&word));
@@ -240,16 +249,18 @@ impl<'d> Builder<'d> {
         Ok(self)
     }
 
-    #[inline]
     fn keep(&mut self, number: u8, start: usize) {
-        #[allow(clippy::cast_possible_truncation, reason = "at most 192 fields of 64 KiB, often replaced")]
-        let place = Place { number, start: start as u32, end: self.wire.len() as u32 };
-        self.bitmap.insert(number);
-        if self.places.last().is_none_or(|last| last.number < number) {
-            self.places.push(place);
+        if number > self.last && self.places.is_empty() {
+            self.bitmap.insert(number);
+            self.last = number;
             return;
         }
-        self.in_order = false;
+        if self.places.is_empty() {
+            self.places = self.walk();
+        }
+        let place = Place { number, start, end: self.wire.len() };
+        self.bitmap.insert(number);
+        self.last = self.last.max(number);
         match self.places.binary_search_by_key(&number, |place| place.number) {
             Ok(at) => {
                 if let Some(entry) = self.places.get_mut(at) {
@@ -260,34 +271,51 @@ impl<'d> Builder<'d> {
         }
     }
 
+    /// Where the fields are in `wire` when all of them stand there in their order.
+    fn walk(&self) -> Vec<Place> {
+        let mut start = 0;
+        self.bitmap
+            .iter()
+            .map_while(|number| {
+                let plan = self.dialect.plans.get(usize::from(number))?;
+                let end = plan.extent(&self.wire, start).ok()?.end;
+                let place = Place { number, start, end };
+                start = end;
+                Some(place)
+            })
+            .collect()
+    }
+
+    /// Where field `number` begins in `wire`.
+    fn start_of(&self, number: u8) -> Option<usize> {
+        let find =
+            |places: &[Place]| places.iter().find(|place| place.number == number).map(|place| place.start);
+        if self.places.is_empty() { find(&self.walk()) } else { find(&self.places) }
+    }
+
     /// What is inside field `number`, given the type and the fields set so far.
     pub(crate) fn structure_of<'s>(&'s self, number: u8, format: &'d FieldFormat) -> &'d Structure {
         let mut rules = self.dialect.structure_rules.iter().filter(|rule| rule.field == number);
         rules
-            .find(|rule| rule.applies(self.mti, false, |when, value| self.is(when, value)))
+            .find(|rule| rule.applies(self.mti, false, |when| self.view_of(when), View::is_text))
             .map_or(&format.structure, |rule| &rule.then)
     }
 
-    /// Whether the text at the path of a condition is `value`; `None` when it is not set.
-    fn is(&self, when: &When, value: &str) -> Option<bool> {
-        let at = self.places.binary_search_by_key(&when.field, |place| place.number).ok()?;
+    /// What stands at the path of a condition; `None` when it is not set.
+    fn view_of(&self, when: &When) -> Option<View<'_>> {
         let format = self.dialect.field(when.field)?;
-        let extent = Plan::of(format).extent(&self.wire, self.places.get(at)?.range().start).ok()?;
+        let extent = Plan::of(format).extent(&self.wire, self.start_of(when.field)?).ok()?;
         let view = View::new(format, self.wire.get(extent.start..extent.end)?, extent.units);
-        let view = match when.part {
-            None => view,
-            Some(part) => {
-                let part = format.parts().get(usize::from(part).checked_sub(1)?)?;
-                view.part(part.start, part.length.or_else(|| view.units.checked_sub(part.start))?)?
-            }
-        };
-        Some(view.is_text(value))
+        match when.part {
+            None => Some(view),
+            Some(part) => view.positional(format.parts(), part),
+        }
     }
 }
 
 impl Place {
     fn range(self) -> std::ops::Range<usize> {
-        self.start as usize..self.end as usize
+        self.start..self.end
     }
 }
 

@@ -200,7 +200,9 @@ impl Dialect {
             .iter()
             .filter(|rule| rule.field == format.number)
             // What cannot be told apart is not shown.
-            .find(|rule| rule.applies(mti, true, |when, value| Some(text(&when.path())?.as_ref() == value)))
+            .find(|rule| {
+                rule.applies(mti, true, |when| text(&when.path()), |text, value| text.as_ref() == value)
+            })
             .map_or(format.sensitivity, |rule| rule.then)
     }
 }

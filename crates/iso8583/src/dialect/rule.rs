@@ -33,18 +33,21 @@ impl When {
 }
 
 impl<T> Rule<T> {
-    /// Whether the rule holds in a message of type `mti`, where `is` tells whether the text at the
-    /// path of a condition is a certain one; `missing` decides where the message has no such path.
-    pub(crate) fn applies(&self, mti: Mti, missing: bool, is: impl Fn(&When, &str) -> Option<bool>) -> bool {
+    /// Whether the rule holds in a message of type `mti`. `text` gives what stands at the path of a
+    /// condition, `is` tells whether that is a certain text, and `missing` decides where the message
+    /// has no such path.
+    #[inline]
+    pub(crate) fn applies<U>(
+        &self,
+        mti: Mti,
+        missing: bool,
+        text: impl FnOnce(&When) -> Option<U>,
+        is: impl Fn(&U, &str) -> bool,
+    ) -> bool {
         if !self.mtis.is_empty() && !self.mtis.contains(&mti) {
             return false;
         }
-        self.when.as_ref().is_none_or(|when| {
-            when.values
-                .iter()
-                .map(|value| is(when, value))
-                .find(|found| *found != Some(false))
-                .is_some_and(|found| found.unwrap_or(missing))
-        })
+        let Some(when) = &self.when else { return true };
+        text(when).map_or(missing, |text| when.values.iter().any(|value| is(&text, value)))
     }
 }
