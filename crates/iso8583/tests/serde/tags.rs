@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use iso8583::{Dialect, FieldsReason, Message, to_builder};
+use iso8583::{Builder, Dialect, FieldsReason, Message, to_builder};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -142,6 +142,70 @@ fn every_structure_comes_back_as_the_struct_it_was() {
     let chip = hex::encode(message.bytes(55).unwrap());
     assert_eq!(chip, "9f0605a0000003339f0206000000001250700a5a084111111111111111");
     assert_eq!(message.deserialize::<Everything>().unwrap(), everything());
+}
+
+/// What a UnionPay terminal reports with function 362. Field 62 stands first here, and what is
+/// inside of it follows from field 60.
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+struct Report {
+    mti: String,
+    #[serde(rename = "62")]
+    state: State,
+    #[serde(rename = "60.1")]
+    kind: String,
+    #[serde(rename = "60.2")]
+    batch: u32,
+    #[serde(rename = "60.3")]
+    function: u16,
+}
+
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+struct State {
+    #[serde(rename = "01")]
+    keyboard: bool,
+    #[serde(rename = "04")]
+    printer: bool,
+    #[serde(rename = "12")]
+    timeout_s: u8,
+}
+
+#[test]
+fn a_structure_that_depends_on_another_field_is_found() {
+    let dialect = Dialect::builtin("unionpay").unwrap();
+    let state = State { keyboard: true, printer: false, timeout_s: 7 };
+    let report = Report { mti: "0820".to_owned(), state, kind: "00".to_owned(), batch: 1, function: 362 };
+    let bytes = to_builder(dialect, &report).unwrap().build().unwrap();
+    let message = Message::parse(dialect, &bytes).unwrap();
+    assert_eq!(message.bytes(62).unwrap(), b"0110401207");
+    assert_eq!(message.deserialize::<Report>().unwrap(), report);
+    // In another message nothing is known of the field.
+    let other = Report { function: 1, ..report };
+    let error = to_builder(dialect, &other).unwrap_err();
+    assert_eq!(error.to_string(), "field 62.01: has no subfields in the dialect");
+}
+
+#[test]
+fn data_objects_stand_in_a_positional_subfield() {
+    #[derive(Debug, PartialEq, Deserialize, Serialize)]
+    struct Keys {
+        #[serde(rename = "62.1")]
+        more: char,
+        #[serde(rename = "62.2/9F06")]
+        applications: Vec<Vec<u8>>,
+        #[serde(rename = "60")]
+        function: String,
+    }
+    let dialect = Dialect::builtin("unionpay").unwrap();
+    let keys = Keys {
+        more: '3',
+        applications: vec![vec![0xA0, 0, 0, 3, 0x33], vec![0xA0, 0, 0, 0, 3]],
+        function: "00000001370".to_owned(),
+    };
+    let mut builder = Builder::new(dialect, "0810".parse().unwrap());
+    let bytes = builder.serialize(&keys).unwrap().build().unwrap();
+    let message = Message::parse(dialect, &bytes).unwrap();
+    assert_eq!(hex::encode(message.bytes(62).unwrap()), "339f0605a0000003339f0605a000000003");
+    assert_eq!(message.deserialize::<Keys>().unwrap(), keys);
 }
 
 #[test]
