@@ -72,6 +72,10 @@ pub enum FieldsReason {
     /// A struct or map for a field that has no structure in the dialect.
     #[error("has no subfields in the dialect")]
     NoStructure,
+    /// A struct or map for a field with a structure that only the embedding program knows, and
+    /// that can be read only.
+    #[error("has no subfields that could be written in the dialect")]
+    ReadOnly,
     /// A subfield that its field does not have.
     #[error("the dialect has no such subfield")]
     NoSubfield,

@@ -1,5 +1,6 @@
 //! What a type says about a value may quote the value.
 
+use crate::field::Field;
 use crate::mask::{MASK, scrub_text};
 use crate::message::Message;
 
@@ -26,16 +27,22 @@ pub(super) fn numbers(text: &str) -> String {
 /// The text with [`MASK`] in place of the values of sensitive fields of `message`, also where
 /// [`numbers`] has been at work on them.
 pub(super) fn values(text: String, message: &Message<'_>) -> String {
-    let sensitive = message.fields().filter(|field| field.sensitivity().is_sensitive());
-    let mut values: Vec<String> = sensitive
-        .map(|field| field.text().into_owned())
-        .flat_map(|value| [numbers(&value), value])
-        // One or two characters are found in any sentence, and are no secret.
-        .filter(|value| value.len() > 2 && value != MASK)
-        .collect();
+    let mut values = Vec::new();
+    message.fields().for_each(|field| collect(field, &mut values));
+    // One or two characters are found in any sentence, and are no secret.
+    values.retain(|value| value.len() > 2 && value != MASK);
     // A value may be in another, of which nothing may remain.
     values.sort_unstable_by_key(|value| std::cmp::Reverse(value.len()));
     values.iter().fold(text, |text, value| text.replace(value, MASK))
+}
+
+/// The forms in which the value of a field, and those of its subfields, may be quoted.
+fn collect(field: Field<'_>, values: &mut Vec<String>) {
+    if field.sensitivity().is_sensitive() {
+        let text = field.text();
+        values.extend([numbers(&text), text.into_owned(), format!("{:?}", field.value())]);
+    }
+    field.subfields().map_while(Result::ok).for_each(|subfield| collect(subfield, values));
 }
 
 #[cfg(test)]

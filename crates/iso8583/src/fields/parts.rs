@@ -119,7 +119,8 @@ fn entry<'s>(structure: &'s Structure, step: &str) -> Result<(&'s FieldFormat, &
     let at = |base: usize| step.parse::<usize>().ok().and_then(|number| number.checked_sub(base));
     let tagged = |tags: &'s Tags, tag: Option<Tag>| tag.and_then(|tag| tags.format(tag));
     let format = match structure {
-        Structure::None | Structure::Own(_) => return Err(FieldsReason::NoStructure),
+        Structure::None => return Err(FieldsReason::NoStructure),
+        Structure::Own(_) => return Err(FieldsReason::ReadOnly),
         Structure::Positional(parts) => at(1).and_then(|at| parts.get(at)).map(|part| part.format()),
         Structure::Bitmapped { fields, .. } => at(2).and_then(|at| fields.get(at)?.as_ref()),
         Structure::BerTlv(tags) => tagged(tags, u32::from_str_radix(step, 16).ok().map(Tag::ber)),

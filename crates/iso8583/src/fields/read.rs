@@ -36,7 +36,7 @@ impl<'de> Whole<'_, 'de> {
     fn visit<V: Visitor<'de>>(self, names: Names, visitor: V) -> Result<V::Value, FieldsError> {
         let parent = Parent::Message(self.message);
         let rest = self.message.fields().map(|field| Ok((Name::Field(field.number()), Group::one(field))));
-        visitor.visit_map(Entries { parent, names, asked: 0, rest, value: None })
+        visitor.visit_map(Entries { parent, names, asked: 0, deep: false, rest, value: None })
     }
 }
 
@@ -162,7 +162,14 @@ pub(super) fn subfields<'de, V: Visitor<'de>>(
         Ok((Name::Subfield(name), group))
     };
     let rest = groups.into_iter().map(named);
-    visitor.visit_map(Entries { parent: Parent::Field(field), names, asked: 0, rest, value: None })
+    visitor.visit_map(Entries {
+        parent: Parent::Field(field),
+        names,
+        asked: 0,
+        deep: false,
+        rest,
+        value: None,
+    })
 }
 
 /// The members of a struct; none for a map.
@@ -173,8 +180,10 @@ type Names = Option<&'static [&'static str]>;
 struct Entries<'m, 'de, I> {
     parent: Parent<'m, 'de>,
     names: Names,
-    /// How many of the names were looked at.
+    /// How many of the names were looked at …
     asked: usize,
+    /// … and whether any of them has more than one step.
+    deep: bool,
     rest: I,
     value: Option<(Name, Value<'m, 'de>)>,
 }
@@ -191,17 +200,16 @@ impl<'m, 'de> Parent<'m, 'de> {
         match self {
             Self::Message(message) if name == MTI => Some(Value::mti(message)),
             Self::Message(message) => {
-                let (number, path) = name.split_at(name.find(SEPARATORS)?);
-                Some(Group::below(message.field(field_number(number)?)?, path.get(1..)?)?.into())
+                let (number, path) = name.split_once(['.', '/'])?;
+                Some(Group::below(message.field(field_number(number)?)?, path)?.into())
             }
-            Self::Field(field) => {
-                name.contains(SEPARATORS).then(|| Group::below(field, name))?.map(Value::from)
-            }
+            Self::Field(_) if name == MTI => None,
+            Self::Field(field) => Group::below(field, name).map(Value::from),
         }
     }
 }
 
-const SEPARATORS: [char; 2] = ['.', '/'];
+const SEPARATORS: [u8; 2] = *b"./";
 
 /// The number that a name stands for: `41`, and not `041`.
 pub(super) fn field_number(name: &str) -> Option<u8> {
@@ -238,13 +246,20 @@ impl<'m, 'de, I: Iterator<Item = Result<(Name, Group<'de>), FieldsError>>> Entri
         loop {
             let name = names.get(self.asked)?;
             self.asked += 1;
-            if let Some(value) = self.parent.find(name) {
+            let deep = name.bytes().any(|byte| SEPARATORS.contains(&byte));
+            self.deep |= deep;
+            if (deep || *name == MTI)
+                && let Some(value) = self.parent.find(name)
+            {
                 return Some((name, value));
             }
         }
     }
 
     fn next(&mut self) -> Option<Result<(Name, Group<'de>), FieldsError>> {
+        if !self.deep {
+            return self.rest.next();
+        }
         let names = self.names.unwrap_or_default();
         self.rest.find(|next| match next {
             Ok((name, _)) => !name.with(|name| is_read_by_its_subfields(name, names)),
@@ -256,7 +271,7 @@ impl<'m, 'de, I: Iterator<Item = Result<(Name, Group<'de>), FieldsError>>> Entri
 /// Whether a struct has members for subfields of a field, and none for the field: it does not find
 /// the field unexpected.
 fn is_read_by_its_subfields(field: &str, names: &[&str]) -> bool {
-    let deep = |name: &&str| name.strip_prefix(field).is_some_and(|rest| rest.starts_with(SEPARATORS));
+    let deep = |name: &&str| name.strip_prefix(field).is_some_and(|rest| rest.starts_with(['.', '/']));
     names.iter().any(deep) && !names.contains(&field)
 }
 

@@ -174,7 +174,9 @@ impl Members<'_, '_> {
             return Err(FieldsError::new(FieldsReason::Name).below(name, ""));
         };
         let format = self.whole.builder.dialect().field(number);
-        let secret = format.is_some_and(|format| format.sensitivity().is_sensitive());
+        // Whether a rule of the dialect holds is not known before the message is whole.
+        let ruled = self.whole.builder.dialect().ruled.contains(number);
+        let secret = ruled || format.is_some_and(|format| format.sensitivity().is_sensitive());
         let separator = format.map_or(".", |format| separator(format.structure()));
         let at = |error: FieldsError| error.hidden_if(secret).below(name, separator);
         if steps.is_empty() {
@@ -194,7 +196,11 @@ impl Members<'_, '_> {
     }
 
     fn finish(self) -> Result<(), FieldsError> {
-        for (number, parts) in self.parts {
+        // What is inside of some depends on what is in the others.
+        let dialect = self.whole.builder.dialect();
+        let (ruled, plain): (Vec<_>, Vec<_>) =
+            self.parts.into_iter().partition(|(number, _)| dialect.structured.contains(*number));
+        for (number, parts) in plain.into_iter().chain(ruled) {
             // A field that is also given as a whole is that.
             if !self.given.get(usize::from(number)).is_some_and(|given| *given) {
                 parts::set(self.whole.builder, number, parts)?;

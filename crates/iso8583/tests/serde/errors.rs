@@ -201,23 +201,41 @@ fn errors_never_quote_a_value() {
 #[test]
 fn an_error_of_the_whole_struct_does_not_quote_a_sensitive_field() {
     #[derive(Debug, Deserialize)]
-    #[serde(try_from = "BTreeMap<String, String>")]
+    #[serde(try_from = "Unchecked")]
     struct Checked;
-    impl TryFrom<BTreeMap<String, String>> for Checked {
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "is printed")]
+    struct Unchecked {
+        #[serde(rename = "2")]
+        card: String,
+        #[serde(rename = "35")]
+        track: String,
+        #[serde(rename = "41")]
+        terminal: String,
+        #[serde(rename = "52")]
+        pin: Vec<u8>,
+        #[serde(rename = "55/5F20")]
+        name: String,
+    }
+    impl TryFrom<Unchecked> for Checked {
         type Error = String;
-        fn try_from(map: BTreeMap<String, String>) -> Result<Self, String> {
-            Err(format!("bad: {map:?}"))
+        fn try_from(unchecked: Unchecked) -> Result<Self, String> {
+            Err(format!("{unchecked:?}"))
         }
     }
-    let bytes = build(
-        ascii(),
-        &[(2, "12345678"), (35, "4111111111111111=2812"), (41, "TERM0001"), (52, "0123456789abcdef")],
-    );
+    let fields = [
+        (2, "12345678"),
+        (35, "4111111111111111=2812"),
+        (41, "TERM0001"),
+        (52, "0123456789abcdef"),
+        (55, "5f20044d732058"),
+    ];
+    let bytes = build(ascii(), &fields);
     let error = Message::parse(ascii(), &bytes).unwrap().deserialize::<Checked>().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "message: bad: {\"2\": \"********\", \"35\": \"********\", \"41\": \"TERM0001\", \"52\": \"********\", \
-         \"mti\": \"0200\"}"
+        "message: Unchecked { card: \"********\", track: \"********\", terminal: \"TERM0001\", \
+         pin: ********, name: \"********\" }"
     );
 }
 

@@ -5,6 +5,7 @@
 mod errors;
 mod properties;
 mod structures;
+mod tags;
 mod values;
 mod whole;
 

@@ -1,8 +1,10 @@
 //! Structs for what stands behind tags and nested bitmaps.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 
-use iso8583::{Dialect, FieldsReason, Message, to_builder};
+use iso8583::{Builder, Dialect, FieldsReason, Message, OwnStructure, Tag, to_builder};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +146,70 @@ fn every_structure_comes_back_as_the_struct_it_was() {
     assert_eq!(message.deserialize::<Everything>().unwrap(), everything());
 }
 
+/// What a UnionPay terminal reports with function 362. Field 62 stands first here, and what is
+/// inside of it follows from field 60.
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+struct Report {
+    mti: String,
+    #[serde(rename = "62")]
+    state: State,
+    #[serde(rename = "60.1")]
+    kind: String,
+    #[serde(rename = "60.2")]
+    batch: u32,
+    #[serde(rename = "60.3")]
+    function: u16,
+}
+
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+struct State {
+    #[serde(rename = "01")]
+    keyboard: bool,
+    #[serde(rename = "04")]
+    printer: bool,
+    #[serde(rename = "12")]
+    timeout_s: u8,
+}
+
+#[test]
+fn a_structure_that_depends_on_another_field_is_found() {
+    let dialect = Dialect::builtin("unionpay").unwrap();
+    let state = State { keyboard: true, printer: false, timeout_s: 7 };
+    let report = Report { mti: "0820".to_owned(), state, kind: "00".to_owned(), batch: 1, function: 362 };
+    let bytes = to_builder(dialect, &report).unwrap().build().unwrap();
+    let message = Message::parse(dialect, &bytes).unwrap();
+    assert_eq!(message.bytes(62).unwrap(), b"0110401207");
+    assert_eq!(message.deserialize::<Report>().unwrap(), report);
+    // In another message nothing is known of the field.
+    let other = Report { function: 1, ..report };
+    let error = to_builder(dialect, &other).unwrap_err();
+    assert_eq!(error.to_string(), "field 62.01: has no subfields in the dialect");
+}
+
+#[test]
+fn data_objects_stand_in_a_positional_subfield() {
+    #[derive(Debug, PartialEq, Deserialize, Serialize)]
+    struct Keys {
+        #[serde(rename = "62.1")]
+        more: char,
+        #[serde(rename = "62.2/9F06")]
+        applications: Vec<Vec<u8>>,
+        #[serde(rename = "60")]
+        function: String,
+    }
+    let dialect = Dialect::builtin("unionpay").unwrap();
+    let keys = Keys {
+        more: '3',
+        applications: vec![vec![0xA0, 0, 0, 3, 0x33], vec![0xA0, 0, 0, 0, 3]],
+        function: "00000001370".to_owned(),
+    };
+    let mut builder = Builder::new(dialect, "0810".parse().unwrap());
+    let bytes = builder.serialize(&keys).unwrap().build().unwrap();
+    let message = Message::parse(dialect, &bytes).unwrap();
+    assert_eq!(hex::encode(message.bytes(62).unwrap()), "339f0605a0000003339f0605a000000003");
+    assert_eq!(message.deserialize::<Keys>().unwrap(), keys);
+}
+
 #[test]
 fn a_repeated_tag_is_a_list() {
     let dialect = structured();
@@ -224,6 +290,57 @@ fn errors_in_tagged_and_nested_subfields_name_them_and_do_not_quote() {
     assert_eq!(error.path(), Some("127.25/9F06"));
     let at = error.offset().unwrap();
     assert_eq!(bytes[at..at + 5], [0xA0, 0, 0, 3, 0x33]);
+}
+
+#[test]
+fn content_that_only_lenient_reading_lets_through_is_named() {
+    #[derive(Debug, Deserialize)]
+    struct Chips {
+        #[serde(rename = "55")]
+        _chip: BTreeMap<String, String>,
+    }
+    let dialect = structured();
+    let mut bytes = build(&dialect, &[(55, "9f0605a000000333")]);
+    let length = bytes.len() - 6;
+    bytes[length] = 6;
+    assert!(Message::parse(&dialect, &bytes).is_err());
+    let lenient = Message::parse_lenient(&dialect, &bytes).unwrap();
+    let error = lenient.message.deserialize::<Chips>().unwrap_err();
+    assert_eq!(error.path(), Some("55"));
+    assert!(matches!(error.reason(), FieldsReason::Content(_)), "{error}");
+    assert!(error.offset().is_some_and(|offset| offset <= length), "{error}");
+}
+
+/// One character of tag and one digit of length.
+struct Short;
+
+impl OwnStructure for Short {
+    fn next(&self, content: &[u8], at: usize) -> Result<Option<(Tag, Range<usize>)>, &'static str> {
+        let Some([tag, digit]) = content.get(at..at + 2) else {
+            return if at == content.len() { Ok(None) } else { Err("ends inside a tag") };
+        };
+        let tag = Tag::text(&[*tag]).ok_or("has a tag that does not print")?;
+        Ok(Some((tag, at + 2..at + 2 + usize::from(digit - b'0'))))
+    }
+}
+
+#[test]
+fn a_structure_of_the_programs_own_is_read_and_not_written() {
+    #[derive(Debug, PartialEq, Deserialize, Serialize)]
+    struct Own {
+        #[serde(rename = "48/B")]
+        second: String,
+        #[serde(rename = "48/A")]
+        first: String,
+    }
+    let dialect = Dialect::builtin("iso87-binary").unwrap().clone();
+    let value = dialect.field(48).unwrap().clone();
+    let dialect = dialect.with_structure(48, Arc::new(Short), value);
+    let bytes = build(&dialect, &[(48, "A1xB3yyy")]);
+    let own: Own = Message::parse(&dialect, &bytes).unwrap().deserialize().unwrap();
+    assert_eq!(own, Own { first: "x".to_owned(), second: "yyy".to_owned() });
+    let error = Builder::new(&dialect, "0200".parse().unwrap()).serialize(&own).unwrap_err();
+    assert_eq!(error.to_string(), "field 48/B: has no subfields that could be written in the dialect");
 }
 
 fn any_chip() -> impl Strategy<Value = Chip> {
