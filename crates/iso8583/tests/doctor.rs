@@ -30,7 +30,7 @@ fn framed(framing: Framing, body: &[u8]) -> Vec<u8> {
     let frame = Frame {
         tpdu: framing.has_tpdu().then(|| "6005010000".parse().unwrap()),
         header: framing.has_header().then(|| "613100311108".parse().unwrap()),
-        vendor: &b"ISO014000000"[..framing.vendor_len()],
+        vendor: b"ISO014000000".get(..framing.vendor_len()).unwrap(),
         body,
     };
     let mut out = Vec::new();
