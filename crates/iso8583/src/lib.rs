@@ -27,6 +27,8 @@
 //! - [`fields`]: messages as structs, with serde
 //! - [`framing`]: lengths, transport addresses, headers; with feature `codec`, for Tokio
 //! - [`tlv`]: data objects inside fields
+//! - [`Message::describe`], [`diff`], [`doctor`]: what a message says, how two differ, and what
+//!   unknown bytes are
 //! - [`mask`]: what is not shown, and how card numbers are found in text and bytes
 
 mod bitmap;
@@ -37,6 +39,7 @@ pub mod codec;
 pub mod describe;
 mod dialect;
 pub mod diff;
+pub mod doctor;
 mod ebcdic;
 mod error;
 mod field;

@@ -180,7 +180,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_field_of_any_dialect_prints_a_card_number(card in card(), cut in 1usize..40, flip in any::<(u16, u8)>()) {
+    fn no_field_of_any_dialect_prints_a_card_number(card in card(), cut in 1usize..40) {
         let mut tried = 0;
         for dialect in dialects() {
             for format in dialect.fields() {
@@ -195,17 +195,10 @@ proptest! {
                     let bytes = builder.build().unwrap();
                     let mut all = printed(dialect, &bytes);
                     all.debug("Builder", &builder);
-                    // Broken on its way: cut off, or with another byte in it.
+                    // And cut off on its way.
                     all.0.extend(printed(dialect, bytes.get(..bytes.len().saturating_sub(cut)).unwrap()).0);
                     all.assert_without(&card, &context);
                     tried += 1;
-                    let mut broken = bytes.clone();
-                    let at = usize::from(flip.0) % broken.len();
-                    broken[at] ^= flip.1;
-                    let hit = !broken.windows(card.len()).any(|window| window == card.as_bytes());
-                    if !hit {
-                        printed(dialect, &broken).assert_without(&card, &context);
-                    }
                 }
             }
         }

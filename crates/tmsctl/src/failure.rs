@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use iso8583::mask::scrub_text;
+
 /// Why a command did not do what it was asked to.
 #[derive(Debug)]
 pub struct Failure {
@@ -21,6 +23,28 @@ impl Failure {
     #[must_use]
     pub fn next(mut self, step: impl Into<String>) -> Self {
         self.next_step = Some(step.into());
+        self
+    }
+
+    /// The same failure with advice, unless it has some.
+    #[must_use]
+    pub fn or_next(mut self, step: impl Into<String>) -> Self {
+        self.next_step.get_or_insert_with(|| step.into());
+        self
+    }
+
+    /// The same failure with what it is about in front.
+    #[must_use]
+    pub fn about(mut self, what: &str) -> Self {
+        self.sentence = format!("{what}: {}", self.sentence);
+        self
+    }
+
+    /// The same failure with the card numbers hidden that it quotes from a message.
+    #[must_use]
+    pub fn scrubbed(mut self) -> Self {
+        self.sentence = scrub_text(&self.sentence).into_owned();
+        self.next_step = self.next_step.map(|step| scrub_text(&step).into_owned());
         self
     }
 

@@ -30,6 +30,7 @@ mod terminal;
 use std::process::ExitCode;
 
 use clap::Parser;
+use iso8583::mask::scrub_text;
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
@@ -37,13 +38,29 @@ use crate::failure::Failure;
 /// Runs the command line of this process and gives its exit code.
 #[must_use]
 pub fn run() -> ExitCode {
-    match dispatch(&Cli::parse()) {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match dispatch(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{failure}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Help, or what is wrong with the command line. An error quotes what was typed, which may be a
+/// message with a card number in it.
+fn usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        eprint!("{}", scrub_text(&error.render().to_string()));
+    } else {
+        // A reader that went away is no error.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 fn dispatch(Cli { connection, command }: &Cli) -> Result<(), Failure> {

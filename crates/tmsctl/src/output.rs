@@ -1,7 +1,8 @@
 //! Standard output: text, tables and JSON.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
+use clap::ColorChoice;
 use comfy_table::Table;
 use serde::Serialize;
 use serde_json::Value;
@@ -34,6 +35,28 @@ pub fn json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(value)
         .map_err(|error| Failure::new(format!("the result cannot be written as JSON: {error}")))?;
     line(&text)
+}
+
+/// Whether standard output gets colours: when asked for, or when it is a terminal that has them and
+/// nobody set `NO_COLOR` (<https://no-color.org>).
+#[must_use]
+pub fn coloured(choice: ColorChoice) -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => {
+            !set("NO_COLOR")
+                && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+                && io::stdout().is_terminal()
+        }
+    }
+}
+
+/// A heading, which stands out where there are colours.
+#[must_use]
+pub fn strong(text: &str, colour: bool) -> String {
+    if colour { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 /// An empty table with these column names.

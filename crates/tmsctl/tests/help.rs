@@ -26,6 +26,9 @@ fn the_help_of_every_command() {
         "operation show",
         "message",
         "message decode",
+        "message describe",
+        "message diff",
+        "message doctor",
         "message encode",
     ] {
         let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();

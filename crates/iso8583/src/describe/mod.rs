@@ -22,7 +22,7 @@ use crate::bitmap::Bitmap;
 use crate::dialect::MtiEncoding;
 use crate::error::ParseError;
 use crate::field::Field;
-use crate::mask::{MASK, hex_scrubbed};
+use crate::mask::{MASK, hex_of_unread};
 use crate::message::{Lenient, Message, Partial};
 use crate::paint::printable;
 use crate::path::Path;
@@ -164,7 +164,7 @@ impl Describe<'_, '_> {
         }
         let sensitive = self.unread_sensitive();
         let (name, value, masked) = if sensitive.is_empty() || self.unmasked {
-            let (value, masked) = shown_bytes(self.rest, self.unmasked);
+            let (value, masked) = shown_unread(self.rest, self.unmasked);
             ("Not read".to_owned(), value, masked)
         } else {
             (format!("Not read, with field {}", sensitive.join(", ")), MASK.to_owned(), true)
@@ -290,12 +290,12 @@ pub(crate) fn shown(field: &Field<'_>, unmasked: bool) -> (String, bool) {
     (printable(&masked), masked != field.text())
 }
 
-fn shown_bytes(bytes: &[u8], unmasked: bool) -> (String, bool) {
+fn shown_unread(bytes: &[u8], unmasked: bool) -> (String, bool) {
     let full: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     if unmasked {
         return (full, false);
     }
-    let scrubbed = hex_scrubbed(bytes);
+    let scrubbed = hex_of_unread(bytes);
     let masked = scrubbed != full;
     (scrubbed, masked)
 }

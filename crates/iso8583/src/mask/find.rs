@@ -17,12 +17,12 @@ const LAST: usize = 4;
 
 /// Which units must be hidden.
 ///
-/// `packed` is given for nibbles of bytes, where a number is often joined to its length or its
-/// neighbours; it says whether the nibbles of a range may be packed digits at all.
+/// `inside` is given where a number may be joined to its length or its neighbours, as among the
+/// nibbles of bytes; it says whether the units of a range may be a number at all.
 ///
 /// The time is linear: each run is looked at once, with seven lengths of window.
-pub(super) fn hidden(units: &[Unit], packed: Option<&dyn Fn(Range<usize>) -> bool>) -> Vec<bool> {
-    let mut finder = Finder { units, hidden: vec![false; units.len()], packed };
+pub(super) fn hidden(units: &[Unit], inside: Option<&dyn Fn(Range<usize>) -> bool>) -> Vec<bool> {
+    let mut finder = Finder { units, hidden: vec![false; units.len()], inside };
     let mut cluster: Vec<Range<usize>> = Vec::new();
     let mut at = 0;
     while at < units.len() {
@@ -49,7 +49,7 @@ pub(super) fn hidden(units: &[Unit], packed: Option<&dyn Fn(Range<usize>) -> boo
 struct Finder<'u> {
     units: &'u [Unit],
     hidden: Vec<bool>,
-    packed: Option<&'u dyn Fn(Range<usize>) -> bool>,
+    inside: Option<&'u dyn Fn(Range<usize>) -> bool>,
 }
 
 impl Finder<'_> {
@@ -64,10 +64,10 @@ impl Finder<'_> {
         }
         let digits: Vec<u8> = self.digits(run.clone()).collect();
         let sums = Sums::new(&digits);
-        let found = match self.packed {
+        let found = match self.inside {
             None => sums.in_text(&digits),
-            Some(packed) => {
-                sums.in_packed(&digits, |window| packed(run.start + window.start..run.start + window.end))
+            Some(inside) => {
+                sums.anywhere(&digits, |window| inside(run.start + window.start..run.start + window.end))
             }
         };
         if found || self.is_track(run.end) {
@@ -266,16 +266,16 @@ impl Sums {
         self.windows().any(|window| announced(&window) && self.is_card(window))
     }
 
-    /// Whether a run of packed digits holds a card number: is one, or has one inside that does not
-    /// begin with 0. Here the digits around it are often a length, a tag or half of another byte.
-    fn in_packed(&self, digits: &[u8], packed: impl Fn(Range<usize>) -> bool) -> bool {
+    /// Whether a run of digits without known bounds holds a card number: is one, or has one inside
+    /// that does not begin with 0. The digits around it may be a length, a tag or half a byte.
+    fn anywhere(&self, digits: &[u8], inside: impl Fn(Range<usize>) -> bool) -> bool {
         let len = self.len();
         if len <= LONGEST && self.is_card(0..len) {
             return true;
         }
         self.windows().any(|window| {
             let begins = digits.get(window.start) != Some(&0) || len > LONGEST;
-            begins && self.is_card(window.clone()) && packed(window)
+            begins && self.is_card(window.clone()) && inside(window)
         })
     }
 }

@@ -63,7 +63,16 @@ pub fn scrub_text(text: &str) -> Cow<'_, str> {
 /// ```
 #[must_use]
 pub fn hex_scrubbed(bytes: &[u8]) -> String {
-    let hidden = hidden_nibbles(bytes);
+    hex_without(bytes, hidden_nibbles(bytes, None))
+}
+
+/// As [`hex_scrubbed`], for bytes of which nobody knows where values begin and end: any part of a
+/// run of digits may be a card number.
+pub(crate) fn hex_of_unread(bytes: &[u8]) -> String {
+    hex_without(bytes, hidden_nibbles(bytes, Some(&|_| true)))
+}
+
+fn hex_without(bytes: &[u8], hidden: Vec<bool>) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for (nibble, hidden) in nibbles(bytes).zip(hidden) {
         text.push(match (hidden, nibble) {
@@ -80,7 +89,7 @@ fn nibbles(bytes: &[u8]) -> impl Iterator<Item = u8> {
 }
 
 /// For each nibble, whether it belongs to a hidden digit.
-fn hidden_nibbles(bytes: &[u8]) -> Vec<bool> {
+fn hidden_nibbles(bytes: &[u8], inside: Option<&dyn Fn(Range<usize>) -> bool>) -> Vec<bool> {
     let mut all = vec![false; bytes.len() * 2];
     // The shortest card number, packed.
     if bytes.len() < 7 {
@@ -94,7 +103,7 @@ fn hidden_nibbles(bytes: &[u8]) -> Vec<bool> {
     };
 
     let characters = of_bytes(bytes);
-    let found = hidden(&characters, None);
+    let found = hidden(&characters, inside);
     hide(&characters, found, 2);
 
     let single = |(at, byte): (usize, &u8)| Unit {
@@ -134,7 +143,7 @@ fn hidden_in_hex(text: &str) -> Vec<Range<usize>> {
         if (has_letter && piece.len() >= 14) || piece.len() >= 26 {
             for from in [0, 1] {
                 let bytes = unhex(piece.get(from..).unwrap_or_default());
-                let found = hidden_nibbles(&bytes);
+                let found = hidden_nibbles(&bytes, None);
                 let hidden = (start + from..).zip(found).filter(|(_, hidden)| *hidden);
                 places.extend(hidden.map(|(place, _)| place..place + 1));
             }

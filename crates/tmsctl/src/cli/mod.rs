@@ -11,7 +11,7 @@ pub use estate::{
     SetParameters, TerminalCommand, Wait,
 };
 pub use firmware::{Assign, Build, FirmwareCommand, Keygen};
-pub use message::{Decode, Encode, MessageCommand};
+pub use message::{Decode, Describe, Diff, Doctor, Encode, Form, Given, MessageCommand, Wire};
 
 use std::path::PathBuf;
 

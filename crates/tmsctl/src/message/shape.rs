@@ -6,39 +6,63 @@
 
 use std::fmt;
 
-use iso8583::Mti;
 use iso8583::framing::{Header, Tpdu};
+use iso8583::{Mti, ParseError};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A message as `decode --json` prints it and `encode` takes it.
-#[derive(Debug, Deserialize, Serialize)]
+// No `Debug` here and below, because card data may be inside.
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MessageShape {
     pub(super) mti: Mti,
     pub(super) fields: Fields,
+    /// Numbers of the fields of which something is not shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) masked: Vec<String>,
     #[serde(default, skip_serializing_if = "FramingShape::is_empty")]
     pub(super) framing: FramingShape,
+    /// What lenient reading let pass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) deviations: Vec<Deviation>,
+}
+
+/// Something that strict reading refuses.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Deviation {
+    pub(super) path: String,
+    pub(super) offset: usize,
+    pub(super) reason: String,
+}
+
+impl From<&ParseError> for Deviation {
+    fn from(error: &ParseError) -> Self {
+        Self { path: error.path().to_string(), offset: error.offset(), reason: error.reason().to_string() }
+    }
 }
 
 /// What stood before the message; absent parts are left out.
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FramingShape {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) tpdu: Option<Tpdu>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) header: Option<Header>,
+    /// A vendor's header, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) vendor: Option<String>,
 }
 
 impl FramingShape {
     fn is_empty(&self) -> bool {
-        self.tpdu.is_none() && self.header.is_none()
+        self.tpdu.is_none() && self.header.is_none() && self.vendor.is_none()
     }
 }
 
 /// Field numbers with their values as text, in the order they stand in.
-#[derive(Debug)]
 pub(super) struct Fields(pub(super) Vec<(u8, String)>);
 
 impl Serialize for Fields {

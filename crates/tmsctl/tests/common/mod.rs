@@ -25,7 +25,7 @@ pub(crate) fn tmsctl(args: &[&str]) -> Run {
 }
 
 /// Runs `tmsctl` with environment variables and standard input.
-pub(crate) fn run(args: &[&str], env: &[(&str, &str)], input: &str) -> Run {
+pub(crate) fn run(args: &[&str], env: &[(&str, &str)], input: impl AsRef<[u8]>) -> Run {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tmsctl"))
         .args(args)
         .env_remove("TMSCTL_SERVER")
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &[&str], env: &[(&str, &str)], input: &str) -> Run {
         .spawn()
         .unwrap();
     // A command that needs no input may be gone already.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let _ = child.stdin.take().unwrap().write_all(input.as_ref());
     let output = child.wait_with_output().unwrap();
     Run {
         code: output.status.code().unwrap(),
