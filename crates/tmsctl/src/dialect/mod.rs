@@ -60,7 +60,7 @@ fn list() -> Result<(), Failure> {
             name if name.contains("03") => "2003",
             _ => "1987",
         };
-        table.add_row([dialect.name(), dialect.framing().name(), version, &shapes]);
+        table.add_row([dialect.name(), &dialect.framing().to_string(), version, &shapes]);
     }
     output::line(&table.to_string())
 }
@@ -74,7 +74,11 @@ fn check(path: &Path) -> Result<(), Failure> {
         }
         Err(errors) => {
             let told: Vec<_> = errors.iter().map(DialectError::to_string).collect();
-            let count = if told.len() == 1 { "one thing is".to_owned() } else { format!("{} things are", told.len()) };
+            let count = if told.len() == 1 {
+                "one thing is".to_owned()
+            } else {
+                format!("{} things are", told.len())
+            };
             Err(Failure::new(format!("{}: {count} wrong\n{}", path.display(), told.join("\n"))))
         }
     }

@@ -1,6 +1,8 @@
 //! `tmsctl dialect show`: what a dialect says, with everything that it inherits.
 
-use iso8583::{Align, Binary, Charset, Dialect, Digits, FieldFormat, Fill, Length, LengthEncoding, Sensitivity};
+use iso8583::{
+    Align, Binary, Charset, Dialect, Digits, FieldFormat, Fill, Length, LengthEncoding, Sensitivity,
+};
 use iso8583::{Structure, Unit};
 use serde_json::{Map, Value, json};
 
@@ -14,18 +16,19 @@ use crate::output;
 ///
 /// The dialect has no such field.
 pub(super) fn run(dialect: &Dialect, options: &Show) -> Result<(), Failure> {
-    let fields: Vec<&FieldFormat> = match options.field {
-        None => dialect.fields().collect(),
-        Some(number) => vec![dialect.field(number).ok_or_else(|| {
-            Failure::new(format!("the dialect {} has no field {number}", dialect.name()))
-        })?],
-    };
+    let fields: Vec<&FieldFormat> =
+        match options.field {
+            None => dialect.fields().collect(),
+            Some(number) => vec![dialect.field(number).ok_or_else(|| {
+                Failure::new(format!("the dialect {} has no field {number}", dialect.name()))
+            })?],
+        };
     if options.json {
         let fields: Map<String, Value> =
             fields.iter().map(|format| (format.number().to_string(), json_of(format))).collect();
         return output::json(&json!({
             "name": dialect.name(),
-            "framing": dialect.framing().name(),
+            "framing": dialect.framing().to_string(),
             "fields": fields,
         }));
     }
@@ -34,9 +37,13 @@ pub(super) fn run(dialect: &Dialect, options: &Show) -> Result<(), Failure> {
         let path = format.number().to_string();
         table.add_row(row(&path, format));
         if options.field.is_some() {
-            inside(&mut |path, format| {
-                table.add_row(row(path, format));
-            }, &path, format);
+            inside(
+                &mut |path, format| {
+                    table.add_row(row(path, format));
+                },
+                &path,
+                format,
+            );
         }
     }
     output::line(&table.to_string())
@@ -101,10 +108,14 @@ fn json_of(format: &FieldFormat) -> Value {
     let kind = kind(format.structure());
     if !kind.is_empty() {
         let mut fields = Map::new();
-        inside(&mut |path, format| {
-            let plain = json!({ "name": format.name(), "format": format.notation() });
-            fields.insert(path.to_owned(), plain);
-        }, &format.number().to_string(), format);
+        inside(
+            &mut |path, format| {
+                let plain = json!({ "name": format.name(), "format": format.notation() });
+                fields.insert(path.to_owned(), plain);
+            },
+            &format.number().to_string(),
+            format,
+        );
         value.insert("structure".to_owned(), json!(kind));
         value.insert("inside".to_owned(), Value::Object(fields));
     }
@@ -142,15 +153,17 @@ fn content(format: &FieldFormat) -> String {
             _ => "other",
         }
         .to_owned(),
-        iso8583::Class::Numeric | iso8583::Class::Track | iso8583::Class::SignedNumeric => match format.digits() {
-            Digits::Ascii => "ASCII".to_owned(),
-            Digits::Ebcdic => "EBCDIC".to_owned(),
-            Digits::Bcd { align, pad } => {
-                let side = if align == Align::Left { "left" } else { "right" };
-                if pad == 0 { format!("packed {side}") } else { format!("packed {side}, filler {pad:X}") }
+        iso8583::Class::Numeric | iso8583::Class::Track | iso8583::Class::SignedNumeric => {
+            match format.digits() {
+                Digits::Ascii => "ASCII".to_owned(),
+                Digits::Ebcdic => "EBCDIC".to_owned(),
+                Digits::Bcd { align, pad } => {
+                    let side = if align == Align::Left { "left" } else { "right" };
+                    if pad == 0 { format!("packed {side}") } else { format!("packed {side}, filler {pad:X}") }
+                }
+                _ => "other".to_owned(),
             }
-            _ => "other".to_owned(),
-        },
+        }
         _ => match format.charset() {
             Charset::Ascii => "ASCII",
             Charset::Ebcdic037 => "EBCDIC 037",
