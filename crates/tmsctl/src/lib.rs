@@ -11,12 +11,13 @@
 //! as a sentence and a next step. The exit code is 0 when everything asked for was done, 1 when
 //! something was refused or failed, 2 when the command line itself is wrong.
 //!
-//! In reading order: [`cli`] is the command line, [`message`] the off-line tools, [`failure`] and
+//! In reading order: [`cli`] is the command line, [`message`] and [`dialect`] the off-line tools, [`failure`] and
 //! [`output`] what all commands share; the others are one group of commands each.
 
 mod change;
 pub mod cli;
 mod client;
+pub mod dialect;
 pub mod failure;
 mod firmware;
 mod login;
@@ -74,5 +75,6 @@ fn dispatch(Cli { connection, command }: &Cli) -> Result<(), Failure> {
         Command::Logs(command) => logs::run(connection, command),
         Command::Operation(command) => operation::run(connection, command),
         Command::Message(command) => message::run(command),
+        Command::Dialect(command) => dialect::run(command),
     }
 }

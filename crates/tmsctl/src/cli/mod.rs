@@ -2,10 +2,12 @@
 
 #![allow(rustdoc::bare_urls, reason = "these comments are the help text, where <> would be printed")]
 
+mod dialect;
 mod estate;
 mod firmware;
 mod message;
 
+pub use dialect::{Check, DialectCommand, Import, Show, Source};
 pub use estate::{
     Change, CredentialCommand, Fetch, Login, LogsCommand, OperationCommand, ParameterCommand, Reset, Rotate,
     SetParameters, TerminalCommand, Wait,
@@ -77,6 +79,9 @@ pub enum Command {
     /// Read and write single ISO 8583 messages, without a server
     #[command(subcommand)]
     Message(MessageCommand),
+    /// Check, show and import descriptions of how peers write messages, without a server
+    #[command(subcommand)]
+    Dialect(DialectCommand),
 }
 
 #[cfg(test)]

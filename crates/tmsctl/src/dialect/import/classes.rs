@@ -44,7 +44,9 @@ enum Content {
     Nibbles,
 }
 
-use Content::{Amount, Bytes, Digits, Nibbles, Packed, PackedAmount, PackedEven, PackedF, PackedFBytes, Text};
+use Content::{
+    Amount, Bytes, Digits, Nibbles, Packed, PackedAmount, PackedEven, PackedF, PackedFBytes, Text,
+};
 
 const ASCII: &str = "ascii";
 const EBCDIC: &str = "ebcdic";

@@ -17,7 +17,8 @@ const MAX_DEPTH: usize = 4;
 /// Reads a packager file. Fields that cannot be converted are returned beside the dialect.
 pub(super) fn read(xml: &str) -> Result<(Dialect, Vec<Unknown>), Unreadable> {
     let options = ParsingOptions { allow_dtd: true, nodes_limit: MAX_NODES, ..ParsingOptions::default() };
-    let document = Document::parse_with_options(xml, options).map_err(|error| Unreadable(error.to_string()))?;
+    let document =
+        Document::parse_with_options(xml, options).map_err(|error| Unreadable(error.to_string()))?;
     let root = document.root_element();
     if root.tag_name().name() != "isopackager" {
         let found = root.tag_name().name();
@@ -46,7 +47,7 @@ pub(super) fn read(xml: &str) -> Result<(Dialect, Vec<Unknown>), Unreadable> {
             },
             2..=128 => match field(node, &number.to_string(), 0) {
                 Ok(Some(field)) => {
-                    dialect.fields.insert(number, field);
+                    dialect.fields.insert(number, field.numbered(number));
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -63,7 +64,6 @@ pub(super) fn read(xml: &str) -> Result<(Dialect, Vec<Unknown>), Unreadable> {
     if dialect.fields.is_empty() {
         return Err(Unreadable("the packager has no fields".to_owned()));
     }
-    dialect.fields.retain(|number, _| !dialect.lost.contains_key(number));
     Ok((dialect, unknown))
 }
 
@@ -77,10 +77,11 @@ fn field(node: Node<'_, '_>, path: &str, depth: usize) -> Result<Option<Field>, 
     let Kind::Field(describe) = kind else {
         return Ok(None);
     };
-    let length = length(node)
-        .ok_or_else(|| unknown(format!("line {}: `length` is no number", line(node))))?;
+    let length =
+        length(node).ok_or_else(|| unknown(format!("line {}: `length` is no number", line(node))))?;
     let pad = attribute(node, "pad") == Some("true");
-    let mut field = describe.field(length, pad).map_err(|what| unknown(format!("line {}: {what}", line(node))))?;
+    let mut field =
+        describe.field(length, pad).map_err(|what| unknown(format!("line {}: {what}", line(node))))?;
     field.name = attribute(node, "name").filter(|name| !name.trim().is_empty()).unwrap_or(path).to_owned();
     if node.tag_name().name() == "isofieldpackager" {
         inner(node, path, depth, &mut field)?;
@@ -91,7 +92,10 @@ fn field(node: Node<'_, '_>, path: &str, depth: usize) -> Result<Option<Field>, 
 /// What is inside a field. A packager with no equal leaves the field as bytes, with a note.
 fn inner(node: Node<'_, '_>, path: &str, depth: usize, field: &mut Field) -> Result<(), Unknown> {
     if depth >= MAX_DEPTH {
-        return Err(Unknown { field: path.to_owned(), what: format!("packagers more than {MAX_DEPTH} deep") });
+        return Err(Unknown {
+            field: path.to_owned(),
+            what: format!("packagers more than {MAX_DEPTH} deep"),
+        });
     }
     let packager = simple_name(attribute(node, "packager").unwrap_or_default());
     match packager {
@@ -103,7 +107,9 @@ fn inner(node: Node<'_, '_>, path: &str, depth: usize, field: &mut Field) -> Res
                 bitmapped(node, path, depth, field)?;
             }
         }
-        _ => field.notes.push(format!("Inside: packager {packager}, which has no equal; the field stays whole.")),
+        _ => field
+            .notes
+            .push(format!("Inside: packager {packager}, which has no equal; the field stays whole.")),
     }
     Ok(())
 }
@@ -131,12 +137,17 @@ fn positional(node: Node<'_, '_>, path: &str, depth: usize, field: &mut Field) -
     let mut parts: Vec<_> = subfields(node, path, depth)?.into_values().collect();
     let last = parts.len().saturating_sub(1);
     if parts.iter().enumerate().any(|(at, part)| part.is_variable() && at != last) {
-        field.notes.push("Inside: subfields of variable length one behind another; the field stays whole.".to_owned());
+        field.notes.push(
+            "Inside: subfields of variable length one behind another; the field stays whole.".to_owned(),
+        );
         return Ok(());
     }
     // Characters of the field and of its parts are the same only when both are text.
-    let mixed = |part: &Field| part.class == "b" || part.digits.is_some_and(|digits| digits.starts_with("bcd"));
-    if field.class == "b" && parts.iter().any(mixed) || parts.iter().any(|part| !matches!(part.structure, Structure::None)) {
+    let mixed =
+        |part: &Field| part.class == "b" || part.digits.is_some_and(|digits| digits.starts_with("bcd"));
+    if field.class == "b" && parts.iter().any(mixed)
+        || parts.iter().any(|part| !matches!(part.structure, Structure::None))
+    {
         field.notes.push("Inside: subfields of packed digits or bytes; the field stays whole.".to_owned());
         for part in parts {
             field.notes.push(format!("  {} {}", part.format(), part.name));
@@ -171,7 +182,9 @@ fn bitmapped(node: Node<'_, '_>, path: &str, depth: usize, field: &mut Field) ->
             field.binary = field.binary.or(Some("raw"));
             field.structure = Structure::Bitmapped { bitmap, fields };
         }
-        Some(_) => field.notes.push("Inside: a bitmap that counts from 1 or 0; the field stays whole.".to_owned()),
+        Some(_) => {
+            field.notes.push("Inside: a bitmap that counts from 1 or 0; the field stays whole.".to_owned())
+        }
         None => field.notes.push("Inside: a bitmap of unknown kind; the field stays whole.".to_owned()),
     }
     Ok(())

@@ -27,11 +27,12 @@ pub(super) fn run(options: &Import) -> Result<(), Failure> {
     let source = super::read_file(path, MAX_INPUT_BYTES)?;
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let name = options.name.clone().unwrap_or(stem);
-    let text = convert(options.from, &source, &name, options.keep_going).map_err(|problem| match problem {
-        Problem::Unreadable(reason) => Failure::new(format!("{}: {reason}", path.display())),
-        Problem::Fields(fields) => Failure::new(format!("{}: {}", path.display(), fields.join("\n")))
-            .next("with --keep-going these fields become comments in the dialect file"),
-    })?;
+    let text =
+        convert(options.from, &source, &name, options.keep_going).map_err(|problem| match problem {
+            Problem::Unreadable(reason) => Failure::new(format!("{}: {reason}", path.display())),
+            Problem::Fields(fields) => Failure::new(format!("{}: {}", path.display(), fields.join("\n")))
+                .next("with --keep-going these fields become comments in the dialect file"),
+        })?;
     match &options.output {
         None => output::line(text.trim_end()),
         Some(path) => fs::write(path, text)
@@ -61,8 +62,11 @@ pub(super) fn convert(from: Source, source: &str, name: &str, keep_going: bool) 
     }
     // What is no field of its own has no other place.
     let elsewhere = |field: &str| field.parse::<u16>().is_ok_and(|number| dialect.lost.contains_key(&number));
-    let notes: Vec<_> =
-        messages.zip(&unknown).filter(|(_, unknown)| !elsewhere(&unknown.field)).map(|(note, _)| note).collect();
+    let notes: Vec<_> = messages
+        .zip(&unknown)
+        .filter(|(_, unknown)| !elsewhere(&unknown.field))
+        .map(|(note, _)| note)
+        .collect();
     dialect.notes.extend(notes);
     let text = write::toml(&dialect, name, origin);
     match Dialect::from_toml(&text) {

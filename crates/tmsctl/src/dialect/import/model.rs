@@ -44,8 +44,15 @@ pub(super) enum Structure {
     None,
     Positional(Vec<Field>),
     BerTlv,
-    Tlv { tag_size: usize, length_size: usize, tags: Vec<(String, Field)> },
-    Bitmapped { bitmap: &'static str, fields: BTreeMap<u16, Field> },
+    Tlv {
+        tag_size: usize,
+        length_size: usize,
+        tags: Vec<(String, Field)>,
+    },
+    Bitmapped {
+        bitmap: &'static str,
+        fields: BTreeMap<u16, Field>,
+    },
 }
 
 impl Field {
@@ -58,9 +65,13 @@ impl Field {
         self.prefix_digits > 0
     }
 
-    /// Whether the value is made of digits that could be packed.
-    pub(super) fn has_digits(&self) -> bool {
-        matches!(self.class, "n" | "z" | "x+n")
+    /// The field as number `number` of a message. Tracks 2 and 3 have separators between their digits,
+    /// which the sources do not tell apart.
+    pub(super) fn numbered(mut self, number: u16) -> Self {
+        if matches!(number, 35 | 36) && self.class == "n" {
+            self.class = "z";
+        }
+        self
     }
 }
 

@@ -80,12 +80,8 @@ pub(super) fn read(json: &str) -> Result<(Dialect, Vec<Unknown>), Unreadable> {
                 None => unknown.push(no_equal("1", "encoding", &raw.enc)),
             },
             2..=128 => match field(raw, key, 0) {
-                Ok(mut field) => {
-                    // Tracks have separators, and their digits may be packed.
-                    if matches!(number, 35 | 36) && field.class == "n" {
-                        field.class = "z";
-                    }
-                    dialect.fields.insert(number, field);
+                Ok(field) => {
+                    dialect.fields.insert(number, field.numbered(number));
                 }
                 Err(error) => {
                     dialect.lost.insert(number, error.what.clone());
@@ -103,7 +99,10 @@ pub(super) fn read(json: &str) -> Result<(Dialect, Vec<Unknown>), Unreadable> {
 
 fn field(raw: &Raw, path: &str, depth: usize) -> Result<Field, Unknown> {
     if depth > MAX_DEPTH {
-        return Err(Unknown { field: path.to_owned(), what: format!("composites more than {MAX_DEPTH} deep") });
+        return Err(Unknown {
+            field: path.to_owned(),
+            what: format!("composites more than {MAX_DEPTH} deep"),
+        });
     }
     let mut field = Field { name: raw.description.trim().to_owned(), max: raw.length, ..Field::default() };
     if field.name.is_empty() {
@@ -147,7 +146,9 @@ fn prefix(raw: &Raw, path: &str, field: &mut Field) -> Result<(), Unknown> {
     field.prefix_digits = digits;
     let most = 10usize.pow(u32::try_from(digits).unwrap_or(6)) - 1;
     if field.max > most {
-        field.notes.push(format!("The original allows {}; {digits} digits of length can say {most}.", field.max));
+        field
+            .notes
+            .push(format!("The original allows {}; {digits} digits of length can say {most}.", field.max));
         field.max = most;
     }
     Ok(())
@@ -155,7 +156,8 @@ fn prefix(raw: &Raw, path: &str, field: &mut Field) -> Result<(), Unknown> {
 
 fn content(raw: &Raw, path: &str, field: &mut Field) -> Result<(), Unknown> {
     let numeric = raw.kind == "Numeric";
-    if !matches!(raw.kind.as_str(), "String" | "Numeric" | "Binary" | "Hex" | "Track1" | "Track2" | "Track3") {
+    if !matches!(raw.kind.as_str(), "String" | "Numeric" | "Binary" | "Hex" | "Track1" | "Track2" | "Track3")
+    {
         return Err(no_equal(path, "type", &raw.kind));
     }
     match raw.enc.as_str() {
@@ -233,12 +235,15 @@ fn tagged(tag: &TagSpec, inner: Vec<(String, Field)>, path: &str, field: &mut Fi
 fn positional(mut inner: Vec<(String, Field)>, field: &mut Field) -> Result<(), Unknown> {
     inner.sort_by_key(|(key, _)| key.parse::<u32>().unwrap_or(u32::MAX));
     let text = |field: &Field| {
-        field.text == Some("ascii") || field.digits == Some("ascii") && matches!(field.structure, Structure::None)
+        field.text == Some("ascii")
+            || field.digits == Some("ascii") && matches!(field.structure, Structure::None)
     };
     let last = inner.len().saturating_sub(1);
     let variable = inner.iter().enumerate().any(|(at, (_, field))| field.is_variable() && at != last);
     if variable || !inner.iter().all(|(_, field)| text(field)) {
-        field.notes.push("Inside: subfields that are not all text of fixed length; the field stays whole.".to_owned());
+        field.notes.push(
+            "Inside: subfields that are not all text of fixed length; the field stays whole.".to_owned(),
+        );
         for (key, part) in inner {
             field.notes.push(format!("  {key} {} {}", part.format(), part.name));
         }

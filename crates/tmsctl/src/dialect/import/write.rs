@@ -57,7 +57,11 @@ pub(super) fn toml(dialect: &Dialect, name: &str, origin: &str) -> String {
 }
 
 /// The most frequent of what fields say; the first in the alphabet of equals.
-fn most(dialect: &Dialect, of: impl Fn(&Field) -> Option<&'static str>, otherwise: &'static str) -> &'static str {
+fn most(
+    dialect: &Dialect,
+    of: impl Fn(&Field) -> Option<&'static str>,
+    otherwise: &'static str,
+) -> &'static str {
     let mut counts = BTreeMap::<&str, usize>::new();
     for word in dialect.fields.values().filter_map(of) {
         *counts.entry(word).or_default() += 1;
