@@ -103,9 +103,13 @@ impl Gate {
     }
 
     /// Takes a configured key.
-    pub(crate) fn set_static_key(&mut self, key: &[u8]) -> Result<(), ProtocolError> {
+    pub(crate) fn set_static_key(&mut self, key: MacKey) -> Result<(), ProtocolError> {
         let rules = self.rules_of(MacKeySource::Static).ok_or(ProtocolError::NoStaticMacKey)?;
-        self.key = Some(MacKey::new(rules.algorithm(), key)?);
+        let (wanted, found) = (rules.algorithm(), key.algorithm());
+        if wanted != found {
+            return Err(ProtocolError::OtherMacKey { wanted, found });
+        }
+        self.key = Some(key);
         Ok(())
     }
 

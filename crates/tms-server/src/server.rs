@@ -8,7 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tms_proto::{Profile, ProfileError};
+use tms_crypto::{
+    keyfile::{self, KeyFileError},
+    mac::MacKey,
+};
+use tms_proto::{Profile, ProfileError, ProtocolError};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
@@ -44,6 +48,22 @@ pub enum StartError {
         /// What is wrong.
         reason: ProfileError,
     },
+    /// A listener's file of a MAC key.
+    #[error(transparent)]
+    MacKeyFile(#[from] KeyFileError),
+    /// A MAC key that the profile cannot use.
+    #[error("{path}: {reason}")]
+    MacKey {
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        reason: ProtocolError,
+    },
+    /// A profile that can do nothing without a MAC key.
+    #[error(
+        "profile {0} asks for MACs with a key that both sides were given; name its file with `mac_key_file` in the listener"
+    )]
+    NoMacKey(String),
     /// A framing without what the profile needs of it.
     #[error(
         "profile {profile} announces work in the message header, which framing {framing} does not have; \
@@ -103,7 +123,8 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         if profile.needs_header() && !framing.has_header() {
             return Err(StartError::Framing { profile: profile.name().to_owned(), framing });
         }
-        let endpoint = Endpoint { profile, framing };
+        let mac_key = load_mac_key(listener, &profile)?;
+        let endpoint = Endpoint { profile, framing, mac_key };
         bound.push(Listener::bind(listener.address, endpoint, Arc::clone(&tls)).await?);
     }
     let api = bind_api(config.api_address).await?;
@@ -176,6 +197,18 @@ fn load_profile(listener: &config::Listener) -> Result<Profile, StartError> {
         }
         None => Profile::builtin(name).ok_or_else(|| StartError::UnknownProfile(name.to_owned())),
     }
+}
+
+fn load_mac_key(listener: &config::Listener, profile: &Profile) -> Result<Option<MacKey>, StartError> {
+    let Some(path) = &listener.mac_key_file else {
+        return match profile.needs_static_mac_key() {
+            true => Err(StartError::NoMacKey(profile.name().to_owned())),
+            false => Ok(None),
+        };
+    };
+    let bytes = keyfile::open(path, "mac-key")?;
+    let key = profile.static_mac_key(&bytes);
+    key.map(Some).map_err(|reason| StartError::MacKey { path: path.clone(), reason })
 }
 
 async fn bind_api(address: SocketAddr) -> Result<TcpListener, ListenError> {

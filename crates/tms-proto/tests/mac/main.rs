@@ -55,8 +55,8 @@ impl Pair {
             key,
         };
         if profile.name() == "iso87" {
-            pair.host.set_mac_key(&STATIC_KEY).unwrap();
-            pair.terminal.set_mac_key(&STATIC_KEY).unwrap();
+            pair.host.set_mac_key(profile.static_mac_key(&STATIC_KEY).unwrap()).unwrap();
+            pair.terminal.set_mac_key(profile.static_mac_key(&STATIC_KEY).unwrap()).unwrap();
         }
         pair.sign_on();
         pair
