@@ -239,7 +239,8 @@ fn find<'a>(rules: &MacRules, message: &Message<'a>) -> Result<(&'a [u8], Cow<'a
         return Err(Fault::Misplaced(other));
     }
     let field = message.field(wanted).ok_or(Fault::Missing(wanted))?;
-    // Strict reading leaves nothing after the last field, and the MAC is the last.
+    // Strict reading leaves nothing after the last field, and the MAC is the last: a dialect with a
+    // third bitmap could have one behind DE128.
     let last = message.fields().last().is_some_and(|field| field.number() == wanted);
     let covered = message.body().strip_suffix(field.bytes()).filter(|_| last);
     let covered = covered.ok_or(Fault::Misplaced(wanted))?;
