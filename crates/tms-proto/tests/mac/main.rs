@@ -118,9 +118,8 @@ impl Pair {
 
     /// The same frame around another body.
     fn around(&self, bytes: &[u8], body: &[u8]) -> Vec<u8> {
-        let frame = self.frame(bytes);
         let mut out = Vec::new();
-        self.profile.framing().encode(&mut out, frame.tpdu, frame.header, body).unwrap();
+        self.profile.framing().encode(&mut out, &Frame { body, ..self.frame(bytes) }).unwrap();
         out
     }
 
