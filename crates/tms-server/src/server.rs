@@ -244,6 +244,42 @@ async fn housekeeping(app: Arc<App>, drain: CancellationToken) {
 mod tests {
     use super::*;
 
+    const ISO87: &str = include_str!("../../tms-proto/profiles/iso87.toml");
+
+    fn listener(mac_key_file: Option<PathBuf>) -> config::Listener {
+        config::Listener {
+            address: ([127, 0, 0, 1], 0).into(),
+            profile: tms_core::Profile::iso87(),
+            profile_file: None,
+            mac_key_file,
+            framing: None,
+        }
+    }
+
+    #[test]
+    fn a_profile_that_asks_for_macs_needs_a_key_that_fits_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mac.key");
+        let required = ISO87.replace("protect = \"optional\"", "protect = \"required\"");
+        let required = Profile::from_toml(&required).unwrap();
+        let reason = |path: Option<&PathBuf>, profile: &Profile| {
+            load_mac_key(&listener(path.cloned()), profile).unwrap_err().to_string()
+        };
+        assert!(reason(None, &required).contains("name its file with `mac_key_file` in the listener"));
+        assert!(reason(Some(&file), &required).contains("mac.key does not exist"));
+
+        keyfile::create(&file, "mac-key", &[0x5A; 8]).unwrap();
+        assert!(reason(Some(&file), &required).ends_with("a key for x9.19 has 16 bytes, not 8"));
+        let unionpay = Profile::builtin("unionpay").unwrap();
+        assert!(reason(Some(&file), &unionpay).contains("it needs [mac] with key = \"static\""));
+
+        std::fs::remove_file(&file).unwrap();
+        keyfile::create(&file, "mac-key", &[0x5A; 16]).unwrap();
+        assert!(load_mac_key(&listener(Some(file)), &required).unwrap().is_some());
+        let optional = Profile::builtin("iso87").unwrap();
+        assert!(load_mac_key(&listener(None), &optional).unwrap().is_none());
+    }
+
     /// An embedding program starts the server on a task of its own.
     #[test]
     fn starting_is_a_future_that_can_be_spawned() {
