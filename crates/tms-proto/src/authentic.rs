@@ -103,9 +103,13 @@ impl Gate {
     }
 
     /// Takes a configured key.
-    pub(crate) fn set_static_key(&mut self, key: &[u8]) -> Result<(), ProtocolError> {
+    pub(crate) fn set_static_key(&mut self, key: MacKey) -> Result<(), ProtocolError> {
         let rules = self.rules_of(MacKeySource::Static).ok_or(ProtocolError::NoStaticMacKey)?;
-        self.key = Some(MacKey::new(rules.algorithm(), key)?);
+        let (wanted, found) = (rules.algorithm(), key.algorithm());
+        if wanted != found {
+            return Err(ProtocolError::OtherMacKey { wanted, found });
+        }
+        self.key = Some(key);
         Ok(())
     }
 
@@ -235,7 +239,8 @@ fn find<'a>(rules: &MacRules, message: &Message<'a>) -> Result<(&'a [u8], Cow<'a
         return Err(Fault::Misplaced(other));
     }
     let field = message.field(wanted).ok_or(Fault::Missing(wanted))?;
-    // Strict reading leaves nothing after the last field, and the MAC is the last.
+    // Strict reading leaves nothing after the last field, and the MAC is the last: a dialect with a
+    // third bitmap could have one behind DE128.
     let last = message.fields().last().is_some_and(|field| field.number() == wanted);
     let covered = message.body().strip_suffix(field.bytes()).filter(|_| last);
     let covered = covered.ok_or(Fault::Misplaced(wanted))?;

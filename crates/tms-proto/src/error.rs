@@ -1,6 +1,6 @@
 use iso8583::{BuildError, ParseError, framing::FrameError};
 
-use tms_crypto::mac::{MacError, MacKeyError};
+use tms_crypto::mac::{MacAlgorithm, MacError, MacKeyError};
 
 use crate::profile::Function;
 
@@ -34,6 +34,14 @@ pub enum ProtocolError {
     /// A message must carry a MAC and there is no key to make it with.
     #[error("{0} must carry a MAC, and there is no MAC key yet; sign on first")]
     NoMacKey(Function),
+    /// A configured MAC key for another algorithm than the profile's.
+    #[error("the MAC key is for {found}, the profile's MACs are {wanted}")]
+    OtherMacKey {
+        /// The profile's.
+        wanted: MacAlgorithm,
+        /// The key's.
+        found: MacAlgorithm,
+    },
     /// A configured MAC key, in a profile that has none or takes its key from the sign-on.
     #[error("the profile takes no configured MAC key; it needs [mac] with key = \"static\"")]
     NoStaticMacKey,

@@ -21,6 +21,11 @@
 //! assert!(matches!(terminal.poll_event(), Some(TerminalEvent::SignedOn { .. })));
 //! ```
 //!
+//! Where a profile's `[mac]` section asks for MACs, a session acts on no message whose MAC it has not
+//! checked: its handlers take admitted messages only. The key comes with [`Answer::Keys`] and
+//! [`TerminalSession::set_working_keys`], or from [`HostSession::set_mac_key`] and
+//! [`TerminalSession::set_mac_key`].
+//!
 //! Reading order: [`profile`] (which message carries what), [`HostSession`] and
 //! [`TerminalSession`] (the two ends of a connection), [`task`] (what a terminal is told to do),
 //! then the machines that outlive a connection: [`transfer`] (a file pulled in blocks),

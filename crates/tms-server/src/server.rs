@@ -8,7 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tms_proto::{Profile, ProfileError};
+use tms_crypto::{
+    keyfile::{self, KeyFileError},
+    mac::MacKey,
+};
+use tms_proto::{Profile, ProfileError, ProtocolError};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
@@ -44,6 +48,22 @@ pub enum StartError {
         /// What is wrong.
         reason: ProfileError,
     },
+    /// A listener's file of a MAC key.
+    #[error(transparent)]
+    MacKeyFile(#[from] KeyFileError),
+    /// A MAC key that the profile cannot use.
+    #[error("{path}: {reason}")]
+    MacKey {
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        reason: ProtocolError,
+    },
+    /// A profile that can do nothing without a MAC key.
+    #[error(
+        "profile {0} asks for MACs with a key that both sides were given; name its file with `mac_key_file` in the listener"
+    )]
+    NoMacKey(String),
     /// A framing without what the profile needs of it.
     #[error(
         "profile {profile} announces work in the message header, which framing {framing} does not have; \
@@ -103,7 +123,8 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         if profile.needs_header() && !framing.has_header() {
             return Err(StartError::Framing { profile: profile.name().to_owned(), framing });
         }
-        let endpoint = Endpoint { profile, framing };
+        let mac_key = load_mac_key(listener, &profile)?;
+        let endpoint = Endpoint { profile, framing, mac_key };
         bound.push(Listener::bind(listener.address, endpoint, Arc::clone(&tls)).await?);
     }
     let api = bind_api(config.api_address).await?;
@@ -178,6 +199,18 @@ fn load_profile(listener: &config::Listener) -> Result<Profile, StartError> {
     }
 }
 
+fn load_mac_key(listener: &config::Listener, profile: &Profile) -> Result<Option<MacKey>, StartError> {
+    let Some(path) = &listener.mac_key_file else {
+        return match profile.needs_static_mac_key() {
+            true => Err(StartError::NoMacKey(profile.name().to_owned())),
+            false => Ok(None),
+        };
+    };
+    let bytes = keyfile::open(path, "mac-key")?;
+    let key = profile.static_mac_key(&bytes);
+    key.map(Some).map_err(|reason| StartError::MacKey { path: path.clone(), reason })
+}
+
 async fn bind_api(address: SocketAddr) -> Result<TcpListener, ListenError> {
     TcpListener::bind(address).await.map_err(|source| ListenError::bind(address, source))
 }
@@ -210,6 +243,42 @@ async fn housekeeping(app: Arc<App>, drain: CancellationToken) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ISO87: &str = include_str!("../../tms-proto/profiles/iso87.toml");
+
+    fn listener(mac_key_file: Option<PathBuf>) -> config::Listener {
+        config::Listener {
+            address: ([127, 0, 0, 1], 0).into(),
+            profile: tms_core::Profile::iso87(),
+            profile_file: None,
+            mac_key_file,
+            framing: None,
+        }
+    }
+
+    #[test]
+    fn a_profile_that_asks_for_macs_needs_a_key_that_fits_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mac.key");
+        let required = ISO87.replace("protect = \"optional\"", "protect = \"required\"");
+        let required = Profile::from_toml(&required).unwrap();
+        let reason = |path: Option<&PathBuf>, profile: &Profile| {
+            load_mac_key(&listener(path.cloned()), profile).unwrap_err().to_string()
+        };
+        assert!(reason(None, &required).contains("name its file with `mac_key_file` in the listener"));
+        assert!(reason(Some(&file), &required).contains("mac.key does not exist"));
+
+        keyfile::create(&file, "mac-key", &[0x5A; 8]).unwrap();
+        assert!(reason(Some(&file), &required).ends_with("a key for x9.19 has 16 bytes, not 8"));
+        let unionpay = Profile::builtin("unionpay").unwrap();
+        assert!(reason(Some(&file), &unionpay).contains("it needs [mac] with key = \"static\""));
+
+        std::fs::remove_file(&file).unwrap();
+        keyfile::create(&file, "mac-key", &[0x5A; 16]).unwrap();
+        assert!(load_mac_key(&listener(Some(file)), &required).unwrap().is_some());
+        let optional = Profile::builtin("iso87").unwrap();
+        assert!(load_mac_key(&listener(None), &optional).unwrap().is_none());
+    }
 
     /// An embedding program starts the server on a task of its own.
     #[test]

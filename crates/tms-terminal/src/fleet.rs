@@ -2,13 +2,20 @@
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tms_crypto::{keyblock::Tmk, keyfile::KeyFileError, password::is_documented_default, seal};
+use tms_crypto::{
+    keyblock::Tmk,
+    keyfile::{self, KeyFileError},
+    mac::MacKey,
+    password::is_documented_default,
+    seal,
+};
 use tms_firmware::{FirmwareError, TrustRoot, install::Phase};
-use tms_proto::{Identity, Profile, TerminalSession, report::Health};
+use tms_proto::{Identity, Profile, ProfileError, ProtocolError, TerminalSession, report::Health};
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
@@ -33,7 +40,7 @@ pub enum StartError {
     /// Its TLS files.
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
-    /// Its sealing key.
+    /// Its sealing key, or its MAC key.
     #[error(transparent)]
     Key(#[from] KeyFileError),
     /// Its trust root.
@@ -45,13 +52,38 @@ pub enum StartError {
     /// Its profile.
     #[error("there is no profile {0:?}")]
     Profile(String),
+    /// Its profile's file.
+    #[error("{path}: {reason}", path = .path.display())]
+    ProfileFile {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        reason: std::io::Error,
+    },
+    /// What is in its profile's file.
+    #[error("{path}: {reason}", path = .path.display())]
+    ProfileContent {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: ProfileError,
+    },
+    /// A MAC key that the profile cannot use.
+    #[error("[security] mac_key_file: {0}")]
+    MacKey(#[from] ProtocolError),
+    /// A profile that can do nothing without a MAC key.
+    #[error(
+        "profile {0} asks for MACs with a key that both sides were given; name its file in [security] mac_key_file"
+    )]
+    NoMacKey(String),
 }
 
 /// Starts terminals. Keep one for all of them.
 #[derive(Debug)]
 pub struct Fleet {
     tls: TlsFactory,
-    profiles: Mutex<BTreeMap<String, Arc<Profile>>>,
+    /// By file, or by name where they are built in.
+    profiles: Mutex<BTreeMap<PathBuf, Arc<Profile>>>,
 }
 
 impl Default for Fleet {
@@ -77,7 +109,8 @@ impl Fleet {
     pub fn start(&self, scenario: Scenario) -> Result<Handle, StartError> {
         let scenario = Arc::new(scenario);
         let tls = self.tls.client(&scenario)?;
-        let profile = self.profile(&scenario.host.profile)?;
+        let profile = self.profile(&scenario)?;
+        let mac_key = mac_key(&scenario, &profile)?;
         let materials = Materials {
             sealing_key: seal::load_private(&scenario.path(&scenario.security.sealing_key))?,
             tmk: scenario.security.tmk.as_deref().and_then(Tmk::from_hex),
@@ -99,6 +132,7 @@ impl Fleet {
             status: Arc::clone(&status),
             scenario,
             profile,
+            mac_key,
             tls,
             clock,
             stop: stopped,
@@ -106,14 +140,36 @@ impl Fleet {
         Ok(Handle { tid, machine, status, clock, stop, task: tokio::spawn(runner.run()) })
     }
 
-    fn profile(&self, name: &str) -> Result<Arc<Profile>, StartError> {
+    fn profile(&self, scenario: &Scenario) -> Result<Arc<Profile>, StartError> {
+        let name = &scenario.host.profile;
+        let file = scenario.host.profile_file.as_ref().map(|file| scenario.path(file));
+        let key = file.clone().unwrap_or_else(|| name.into());
         let mut profiles = self.profiles.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(profile) = profiles.get(name) {
+        if let Some(profile) = profiles.get(&key) {
             return Ok(Arc::clone(profile));
         }
-        let profile = Arc::new(Profile::builtin(name).ok_or_else(|| StartError::Profile(name.to_owned()))?);
-        profiles.insert(name.to_owned(), Arc::clone(&profile));
+        let profile = match file {
+            Some(path) => {
+                let text = std::fs::read_to_string(&path)
+                    .map_err(|reason| StartError::ProfileFile { path: path.clone(), reason })?;
+                Profile::from_toml(&text).map_err(|reason| StartError::ProfileContent { path, reason })?
+            }
+            None => Profile::builtin(name).ok_or_else(|| StartError::Profile(name.clone()))?,
+        };
+        let profile = Arc::new(profile);
+        profiles.insert(key, Arc::clone(&profile));
         Ok(profile)
+    }
+}
+
+fn mac_key(scenario: &Scenario, profile: &Profile) -> Result<Option<MacKey>, StartError> {
+    match &scenario.security.mac_key_file {
+        Some(file) => {
+            let bytes = keyfile::open(&scenario.path(file), "mac-key")?;
+            Ok(Some(profile.static_mac_key(&bytes)?))
+        }
+        None if profile.needs_static_mac_key() => Err(StartError::NoMacKey(profile.name().to_owned())),
+        None => Ok(None),
     }
 }
 
@@ -226,6 +282,7 @@ impl Drop for Handle {
 struct Runner {
     scenario: Arc<Scenario>,
     profile: Arc<Profile>,
+    mac_key: Option<MacKey>,
     tls: TlsClient,
     machine: Arc<Mutex<Machine>>,
     status: Arc<Status>,
@@ -316,6 +373,10 @@ impl Runner {
         let mut session = TerminalSession::new(Arc::clone(&self.profile), self.identity());
         if let Some(framing) = self.scenario.host.framing {
             session = session.with_framing(framing);
+        }
+        if let Some(Err(error)) = self.mac_key.clone().map(|key| session.set_mac_key(key)) {
+            // Checked at the start; without it nothing that needs a MAC would be sent.
+            tracing::warn!(%error, "the MAC key is not used");
         }
         let mut agent =
             Agent::new(Arc::clone(&self.machine), Arc::clone(&self.status), session, self.clock.now());

@@ -9,6 +9,7 @@
 
 mod expiry;
 mod firmware;
+mod macs;
 mod parameters;
 mod reboot;
 mod repeats;

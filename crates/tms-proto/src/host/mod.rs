@@ -11,6 +11,7 @@ use iso8583::{
     framing::{Frame, Framing, Header, Tpdu},
 };
 use jiff::Timestamp;
+use tms_crypto::mac::MacKey;
 
 use crate::{
     authentic::{Admitted, Gate, Outgoing},
@@ -104,11 +105,11 @@ impl HostSession {
     }
 
     /// Takes the MAC key that this terminal was given beforehand, in a profile whose `[mac]` section
-    /// has `key = "static"`. Keys of a sign-on come with [`Answer::Keys`] instead.
+    /// has `key = "static"`. Keys of a sign-on come with [`Answer::Keys`] instead. [`Profile::static_mac_key`] makes it.
     ///
     /// # Errors
-    /// When the profile takes no such key, or the bytes are none for its algorithm.
-    pub fn set_mac_key(&mut self, key: &[u8]) -> Result<(), ProtocolError> {
+    /// When the profile takes no such key, or one for another algorithm.
+    pub fn set_mac_key(&mut self, key: MacKey) -> Result<(), ProtocolError> {
         self.gate.set_static_key(key)
     }
 

@@ -13,7 +13,9 @@ use std::str::FromStr;
 
 use iso8583::{Dialect, Message, framing::Framing};
 
-use crate::error::ProfileError;
+use tms_crypto::mac::MacKey;
+
+use crate::error::{ProfileError, ProtocolError};
 
 pub use mac::{MacKeySource, MacReplies, MacRule, MacRules};
 pub use rule::{BodyLayout, Direction, Rule, TagPad, TagPlace, TagRule};
@@ -169,6 +171,24 @@ impl Profile {
     #[must_use]
     pub fn mac(&self) -> Option<&MacRules> {
         self.file.mac.as_ref()
+    }
+
+    /// A MAC key that both sides were given beforehand.
+    ///
+    /// # Errors
+    /// When the profile takes none, or the bytes are none for its algorithm.
+    pub fn static_mac_key(&self, key: &[u8]) -> Result<MacKey, ProtocolError> {
+        let mac = self.mac().filter(|mac| mac.key_source() == MacKeySource::Static);
+        Ok(MacKey::new(mac.ok_or(ProtocolError::NoStaticMacKey)?.algorithm(), key)?)
+    }
+
+    /// Whether nothing protected can be sent or acted on without [`Profile::static_mac_key`].
+    #[must_use]
+    pub fn needs_static_mac_key(&self) -> bool {
+        self.mac().is_some_and(|mac| {
+            mac.key_source() == MacKeySource::Static
+                && self.rules.iter().any(|rule| mac.request(rule.function) == MacRule::Required)
+        })
     }
 
     /// The function of a request, by MTI (repeat or not) and selector value.

@@ -10,7 +10,7 @@ use iso8583::{
     framing::{Frame, Framing, Header, Tpdu},
 };
 use jiff::{SignedDuration, Timestamp};
-use tms_crypto::keyblock::WorkingKeys;
+use tms_crypto::{keyblock::WorkingKeys, mac::MacKey};
 
 use crate::{
     authentic::{Gate, Outgoing},
@@ -93,11 +93,11 @@ impl TerminalSession {
     }
 
     /// Takes the MAC key that this terminal was given beforehand, in a profile whose `[mac]` section
-    /// has `key = "static"`.
+    /// has `key = "static"`. [`Profile::static_mac_key`] makes it.
     ///
     /// # Errors
-    /// When the profile takes no such key, or the bytes are none for its algorithm.
-    pub fn set_mac_key(&mut self, key: &[u8]) -> Result<(), ProtocolError> {
+    /// When the profile takes no such key, or one for another algorithm.
+    pub fn set_mac_key(&mut self, key: MacKey) -> Result<(), ProtocolError> {
         self.gate.set_static_key(key)
     }
 

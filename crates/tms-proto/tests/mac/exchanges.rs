@@ -181,11 +181,20 @@ fn an_approval_without_keys_leaves_no_older_key_in_force() {
 
 #[test]
 fn a_key_that_does_not_fit_the_profile_is_refused_with_what_would() {
-    let mut host = HostSession::new(iso87(), None);
     assert_eq!(
-        host.set_mac_key(&[1; 8]).unwrap_err().to_string(),
+        iso87().static_mac_key(&[1; 8]).unwrap_err().to_string(),
         "MAC key: a key for x9.19 has 16 bytes, not 8"
     );
-    let mut host = HostSession::new(unionpay(), None);
-    assert!(matches!(host.set_mac_key(&[1; 8]), Err(ProtocolError::NoStaticMacKey)));
+    assert!(matches!(unionpay().static_mac_key(&[1; 8]), Err(ProtocolError::NoStaticMacKey)));
+    assert!(iso87().needs_static_mac_key() && !unionpay().needs_static_mac_key());
+    assert!(!Profile::builtin("iso87").unwrap().needs_static_mac_key());
+
+    let key = iso87().static_mac_key(&STATIC_KEY).unwrap();
+    let refused = HostSession::new(unionpay(), None).set_mac_key(key);
+    assert!(matches!(refused, Err(ProtocolError::NoStaticMacKey)));
+    let other = MacKey::new(tms_crypto::mac::MacAlgorithm::AesCmac, &STATIC_KEY).unwrap();
+    assert_eq!(
+        HostSession::new(iso87(), None).set_mac_key(other).unwrap_err().to_string(),
+        "the MAC key is for aes-cmac, the profile's MACs are x9.19"
+    );
 }

@@ -55,8 +55,8 @@ impl Pair {
             key,
         };
         if profile.name() == "iso87" {
-            pair.host.set_mac_key(&STATIC_KEY).unwrap();
-            pair.terminal.set_mac_key(&STATIC_KEY).unwrap();
+            pair.host.set_mac_key(profile.static_mac_key(&STATIC_KEY).unwrap()).unwrap();
+            pair.terminal.set_mac_key(profile.static_mac_key(&STATIC_KEY).unwrap()).unwrap();
         }
         pair.sign_on();
         pair
@@ -118,9 +118,8 @@ impl Pair {
 
     /// The same frame around another body.
     fn around(&self, bytes: &[u8], body: &[u8]) -> Vec<u8> {
-        let frame = self.frame(bytes);
         let mut out = Vec::new();
-        self.profile.framing().encode(&mut out, frame.tpdu, frame.header, body).unwrap();
+        self.profile.framing().encode(&mut out, &Frame { body, ..self.frame(bytes) }).unwrap();
         out
     }
 

@@ -97,3 +97,28 @@ fn a_bitmap_that_always_has_both_halves_has_its_mac_in_de128() {
     pair.host.receive(&frame, NOW).unwrap();
     assert!(matches!(pair.host.poll_event(), Some(HostEvent::TaskPoll { .. })));
 }
+
+// DE64 and DE128 are sixteen hexadecimal characters there, and the MAC covers the characters.
+#[test]
+fn a_dialect_that_writes_bytes_in_hexadecimal_carries_macs_too() {
+    let text = ISO87.replace("iso87-binary", "iso87-ascii").replace("\"optional\"", "\"required\"");
+    let mut pair = Pair::new(&Arc::new(Profile::from_toml(&text).unwrap()));
+    pair.terminal.poll_task(NOW).unwrap();
+    let request = pair.terminal.poll_transmit().unwrap();
+    let (covered, mac) = pair.frame(&request).body.split_last_chunk::<16>().unwrap();
+    let by_hand = pair.key.sign(pair.profile.mac().unwrap().form(), covered).unwrap();
+    assert_eq!(hex::encode_upper(by_hand).as_bytes(), mac);
+    pair.host.receive(&request, NOW).unwrap();
+    let Some(HostEvent::TaskPoll { exchange }) = pair.host.poll_event() else { panic!() };
+    assert!(exchange.is_authentic());
+    assert!(matches!(pair.reply(exchange, Answer::Task(None)), TerminalEvent::Task(None)));
+}
+
+// :2003 has four bytes for a MAC.
+#[test]
+fn the_form_must_fit_the_dialects_field() {
+    let iso03 = ISO87.replace("iso87-binary", "iso03-binary");
+    let error = Profile::from_toml(&iso03).unwrap_err().to_string();
+    assert!(error.contains("DE64 of dialect iso03-binary is not the b8 that bytes-8 needs"), "{error}");
+    Profile::from_toml(&iso03.replace("bytes-8", "bytes-4")).unwrap();
+}

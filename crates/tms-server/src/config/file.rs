@@ -36,6 +36,7 @@ pub(super) struct Listener {
     pub(super) profile: Spanned<String>,
     pub(super) framing: Option<Spanned<String>>,
     pub(super) profile_file: Option<Spanned<String>>,
+    pub(super) mac_key_file: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -62,6 +62,8 @@ pub struct Listener {
     pub profile: Profile,
     /// File of a profile that is not built in.
     pub profile_file: Option<PathBuf>,
+    /// File of the MAC key that this server and the listener's terminals were given.
+    pub mac_key_file: Option<PathBuf>,
     /// What stands before each message; `None` leaves it to the profile.
     pub framing: Option<Framing>,
 }
@@ -177,6 +179,10 @@ fn check_listener(listener: file::Listener, folder: &Path) -> Result<Listener, W
         Some(path) => Some(existing(path, folder, "profile_file")?),
         None => None,
     };
+    let mac_key_file = match &listener.mac_key_file {
+        Some(path) => Some(existing(path, folder, "mac_key_file")?),
+        None => None,
+    };
     let name = listener.profile.get_ref();
     let wrong = |reason: String| (listener.profile.span(), reason);
     if profile_file.is_none() && tms_proto::Profile::builtin(name).is_none() {
@@ -209,6 +215,7 @@ fn check_listener(listener: file::Listener, folder: &Path) -> Result<Listener, W
         address: socket_address(&listener.address)?,
         profile: name.parse().map_err(|error: tms_core::IdError| wrong(error.to_string()))?,
         profile_file,
+        mac_key_file,
         framing,
     })
 }

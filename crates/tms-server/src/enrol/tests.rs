@@ -82,6 +82,7 @@ fn an_ipv6_host_is_written_in_brackets() {
         address: "[::]:9001".parse().unwrap(),
         profile: Profile::iso87(),
         profile_file: None,
+        mac_key_file: None,
         framing: None,
     };
     assert_eq!(host_of(&listener, "fd00::1", "tms").address, "[fd00::1]:9001");

@@ -16,6 +16,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tms_core::{Terminal, TerminalId};
+use tms_crypto::mac::MacKey;
 use tms_proto::{HostEvent, HostSession, Profile, ProtocolError, Refusal};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -34,6 +35,8 @@ pub struct Endpoint {
     pub profile: Arc<Profile>,
     /// The framing, which may differ from the profile's own.
     pub framing: iso8583::framing::Framing,
+    /// The MAC key that both sides were given, where the profile takes one.
+    pub mac_key: Option<MacKey>,
 }
 
 /// Who the transport says the peer is.
@@ -120,6 +123,10 @@ impl Session {
         }
         let expected = terminal.as_ref().map(ToString::to_string);
         let mut protocol = HostSession::new(endpoint.profile, expected).with_framing(endpoint.framing);
+        if let Some(Err(error)) = endpoint.mac_key.map(|key| protocol.set_mac_key(key)) {
+            // The server checks this when it starts; without the key, what needs a MAC is refused.
+            warn!(%error, "the listener's MAC key is not used");
+        }
         if terminal.is_none() {
             protocol = protocol.refusing_all(Refusal::InvalidTerminal);
         }

@@ -11,6 +11,7 @@ use crate::{
     testing::{Estate, estate},
 };
 
+mod macs;
 mod rotation;
 
 const TID: &str = "10000001";
@@ -40,7 +41,7 @@ async fn with_terminal() -> (Estate, TerminalId) {
 
 async fn session(estate: &Estate) -> Session {
     let profile = Arc::new(Profile::builtin("iso87").unwrap());
-    let endpoint = Endpoint { framing: profile.framing(), profile };
+    let endpoint = Endpoint { framing: profile.framing(), profile, mac_key: None };
     let peer = PeerIdentity {
         common_name: TID.to_owned(),
         sha256: hex::encode(tms_crypto::sha256(TID.as_bytes())),

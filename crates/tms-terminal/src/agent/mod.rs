@@ -60,6 +60,13 @@ impl From<StateError> for Exit {
 
 impl From<ProtocolError> for Exit {
     fn from(error: ProtocolError) -> Self {
+        if matches!(error, ProtocolError::NoMacKey(_)) {
+            return Self::Lost(Failure::new(
+                FailureKind::Protocol,
+                format!("the sign-on brought no MAC key: {error}"),
+                "check that host and terminal have a master key for this terminal ([security] tmk)",
+            ));
+        }
         Self::Lost(Failure::new(
             FailureKind::Protocol,
             format!("the host cannot be understood: {error}"),

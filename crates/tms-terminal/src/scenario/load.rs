@@ -90,10 +90,12 @@ impl Scenario {
                 ));
             }
         }
-        if tms_proto::Profile::builtin(&scenario.host.profile).is_none() {
+        if scenario.host.profile_file.is_none()
+            && tms_proto::Profile::builtin(&scenario.host.profile).is_none()
+        {
             let known = tms_proto::Profile::builtin_names().join(", ");
             return wrong(&format!(
-                "[host] profile = {:?} does not exist; there are {known}",
+                "[host] profile = {:?} does not exist; there are {known}, and one of your own needs profile_file too",
                 scenario.host.profile
             ));
         }

@@ -97,8 +97,10 @@ pub struct Host {
     pub address: String,
     /// Name that the host's certificate must have.
     pub server_name: String,
-    /// Built-in profile.
+    /// Built-in profile, or the name of the one in `profile_file`.
     pub profile: String,
+    /// File of a profile that is not built in.
+    pub profile_file: Option<PathBuf>,
     /// Framing, if not the profile's own.
     pub framing: Option<Framing>,
     /// TPDU of requests.
@@ -127,6 +129,9 @@ pub struct Security {
     pub sealing_key: PathBuf,
     /// Terminal master key, 32 hexadecimal digits; needed where sign-on brings working keys.
     pub tmk: Option<String>,
+    /// File of the MAC key that terminal and host were given, where the profile takes one: two lines,
+    /// `tms8583 mac-key 1` and the key in hexadecimal digits, mode 0600.
+    pub mac_key_file: Option<PathBuf>,
     /// File of the keys that sign firmware.
     pub firmware_trust: PathBuf,
 }

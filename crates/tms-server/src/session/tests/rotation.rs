@@ -112,7 +112,7 @@ impl Scene {
 
     async fn connect(&mut self) {
         let profile = Arc::new(Profile::builtin(self.profile).unwrap());
-        let endpoint = Endpoint { framing: profile.framing(), profile: Arc::clone(&profile) };
+        let endpoint = Endpoint { framing: profile.framing(), profile: Arc::clone(&profile), mac_key: None };
         let peer = PeerIdentity {
             common_name: TID.to_owned(),
             sha256: hex::encode(tms_crypto::sha256(TID.as_bytes())),
