@@ -231,7 +231,7 @@ impl Quick {
             Kind::Ascii2 => {
                 let prefix: &[u8; 2] = body.get(at..)?.first_chunk()?;
                 let [tens, ones] = prefix.map(|byte| byte.wrapping_sub(b'0'));
-                (at + 2, (tens <= 9 && ones <= 9).then_some(usize::from(tens * 10 + ones))?)
+                (at + 2, (tens <= 9 && ones <= 9).then(|| usize::from(tens * 10 + ones))?)
             }
             Kind::Ascii3 => {
                 let prefix: &[u8; 3] = body.get(at..)?.first_chunk()?;
