@@ -6,7 +6,7 @@ use super::file::{At, DialectFile, RuleKeys};
 use super::formats::{Defaults, Formats};
 use super::words::{self, Words, word};
 use super::{Dialect, DialectParts, MtiEncoding, Rule, When};
-use crate::bitmap::{BitmapLayout, SecondBitmap, ThirdBitmap};
+use crate::bitmap::{BitmapLayout, SecondBitmap, THIRD_FIELD, ThirdBitmap};
 use crate::format::{Charset, FieldFormat};
 use crate::framing::Framing;
 use crate::mask::Sensitivity;
@@ -132,6 +132,14 @@ fn fields(
             formats.errors.push(DialectError::new(keys.line, Some(number.clone()), reason));
             continue;
         };
+        if parsed == Some(usize::from(THIRD_FIELD)) && third != ThirdBitmap::None {
+            // What a base has there gives way without a word.
+            if keys.line.is_some() {
+                let reason = "field 65 is the third bitmap, as `third_bitmap` under [encoding] says";
+                formats.errors.push(DialectError::new(keys.line, Some(number.clone()), reason));
+            }
+            continue;
+        }
         // Checked to be at most 192.
         let number_parsed = parsed.and_then(|number| u8::try_from(number).ok()).unwrap_or_default();
         *place = formats.field(number, number_parsed, keys, defaults, 0);
