@@ -55,12 +55,12 @@ pub(crate) fn upper_hex(bytes: &[u8]) -> bool {
 /// The number that sixteen upper-case hexadecimal digits write; `None` when one is no such digit.
 #[inline]
 pub(crate) fn hex_word(hex: &[u8; 16]) -> Option<u64> {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *hex;
-    let high = hex_half(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
-    let low = hex_half(u64::from_be_bytes([i, j, k, l, m, n, o, p]));
-    let word = high << 32 | low;
-    // Only what would be written in the same way is right.
-    (word_hex(word) == *hex).then_some(word)
+    let number = u128::from_be_bytes(*hex);
+    #[allow(clippy::cast_possible_truncation, reason = "one half each")]
+    let (high, high_wrong) = hex_half((number >> 64) as u64);
+    #[allow(clippy::cast_possible_truncation, reason = "one half each")]
+    let (low, low_wrong) = hex_half(number as u64);
+    (high_wrong | low_wrong == 0).then_some(high << 32 | low)
 }
 
 /// A number as sixteen upper-case hexadecimal digits: the inverse of [`hex_word`].
@@ -80,14 +80,21 @@ fn half_hex(half: u64) -> [u8; 8] {
     (nibbles + 0x30 * ONES + letters * 7).to_be_bytes()
 }
 
-/// The 32 bits of eight hexadecimal digits, the first in the highest byte.
+/// The 32 bits of eight hexadecimal digits, the first in the highest byte, and something other than
+/// zero when they are no such digits.
 #[inline]
-fn hex_half(digits: u64) -> u64 {
-    // Letters have bit 6 set and their low nibble counts from 1.
-    let nibbles = (digits & LOW4) + 9 * (digits >> 6 & ONES);
+fn hex_half(digits: u64) -> (u64, u64) {
+    // Digits are 0x30 to 0x39, letters 0x41 to 0x46: bit 6 tells, and the low nibble counts.
+    let (low, letter) = (digits & LOW4, digits >> 6 & ONES);
+    let other = digits ^ (low + 0x30 * ONES + 0x10 * letter);
+    let digit_above_9 = (low + 6 * ONES) >> 4 & !letter;
+    let letter_above_f = (low + 9 * ONES) >> 4 & letter;
+    let letter_below_a = !((low + LOW4) >> 4) & letter;
+    let nibbles = low + 9 * letter;
     let bytes = (nibbles | nibbles >> 4) & 0x00FF_00FF_00FF_00FF;
     let pairs = (bytes | bytes >> 8) & 0x0000_FFFF_0000_FFFF;
-    (pairs | pairs >> 16) & 0xFFFF_FFFF
+    let number = (pairs | pairs >> 16) & 0xFFFF_FFFF;
+    (number, other | (digit_above_9 | letter_above_f | letter_below_a) & ONES)
 }
 
 /// Bit 7 of each byte of `low` (all below 0x80) that is from `first` to `last`.
@@ -108,12 +115,18 @@ fn is_equal(low: u64, byte: u8) -> u64 {
 #[inline]
 fn every(bytes: &[u8], wrong: impl Fn(u64) -> u64) -> bool {
     if let Some(last) = bytes.last_chunk::<8>() {
+        let (pairs, rest) = bytes.as_chunks::<16>();
         let mut found = wrong(u64::from_le_bytes(*last));
-        let (words, _) = bytes.as_chunks::<8>();
-        for word in words {
-            found |= wrong(u64::from_le_bytes(*word));
+        let mut other = 0;
+        for &[a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] in pairs {
+            // Two at a time, neither of which waits for the other.
+            found |= wrong(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+            other |= wrong(u64::from_le_bytes([i, j, k, l, m, n, o, p]));
         }
-        return found == 0;
+        if let Some(first) = rest.first_chunk::<8>() {
+            other |= wrong(u64::from_le_bytes(*first));
+        }
+        return found | other == 0;
     }
     let (low, high) = match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
         (Some(first), Some(last)) => (*first, *last),
@@ -151,6 +164,19 @@ mod tests {
         assert_eq!(hex_word(b"0123456789ABCDE:"), None);
         assert_eq!(word_hex(0x0123_4567_89AB_CDEF), *b"0123456789ABCDEF");
         assert_eq!(word_hex(0xFEDC_BA98_7654_3210), *b"FEDCBA9876543210");
+    }
+
+    #[test]
+    fn a_hexadecimal_digit_is_judged_at_every_place() {
+        for at in 0..16 {
+            for byte in 0..=255 {
+                let mut hex = *b"0123456789ABCDEF";
+                hex[at] = byte;
+                let fine = matches!(byte, b'0'..=b'9' | b'A'..=b'F');
+                assert_eq!(hex_word(&hex).is_some(), fine, "{byte:02x} at {at}");
+                assert_eq!(hex_word(&hex).map(word_hex), fine.then_some(hex));
+            }
+        }
     }
 
     #[test]

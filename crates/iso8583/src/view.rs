@@ -173,13 +173,12 @@ impl<'a> View<'a> {
         match self.coding() {
             Coding::Bytes => self.byte(at),
             Coding::Characters(charset) => Some(ebcdic::decode(charset, self.byte(at)?)),
+            Coding::Packed(_) if at < self.format.sign_len() => {
+                Some(ebcdic::decode(self.format.charset, self.byte(at)?))
+            }
             Coding::Packed(align) => {
-                let sign = self.format.sign_len();
-                let Some(digit) = at.checked_sub(sign) else {
-                    return Some(ebcdic::decode(self.format.charset, self.byte(at)?));
-                };
-                let place = self.filler(align) + digit;
-                let byte = self.byte(sign + place / 2)?;
+                let place = at + self.half_bytes(align);
+                let byte = self.byte(place / 2)?;
                 Some(b'0' + if place.is_multiple_of(2) { byte >> 4 } else { byte & 0x0F })
             }
         }
@@ -192,9 +191,20 @@ impl<'a> View<'a> {
     }
 
     /// The values of all characters.
-    pub(crate) fn units(&self) -> impl Iterator<Item = u8> {
-        let view = *self;
-        (0..view.units).map_while(move |at| view.unit(at))
+    #[inline]
+    pub(crate) fn units(&self) -> Units<'a> {
+        let coding = self.coding();
+        let places = match coding {
+            Coding::Packed(align) => self.half_bytes(align),
+            _ => 0,
+        };
+        Units { view: *self, coding, places, at: 0 }
+    }
+
+    /// What the place of a character is more than its number, in half bytes, after the sign.
+    #[inline]
+    fn half_bytes(&self, align: Align) -> usize {
+        self.format.sign_len() + self.filler(align)
     }
 
     /// The value: bytes for class `b`, ASCII or Latin-1 characters otherwise.
@@ -241,6 +251,39 @@ impl<'a> View<'a> {
                     && self.units().zip(pairs).all(|(byte, pair)| hex_pair(byte) == *pair)
             }
             _ => text.len() == self.units && self.units().eq(text.bytes()),
+        }
+    }
+}
+
+/// The characters of a view one after the other.
+pub(crate) struct Units<'a> {
+    view: View<'a>,
+    coding: Coding,
+    /// Of packed digits: how far the nibble of a character is from its number.
+    places: usize,
+    at: usize,
+}
+
+impl Iterator for Units<'_> {
+    type Item = u8;
+
+    #[inline]
+    fn next(&mut self) -> Option<u8> {
+        let view = &self.view;
+        if self.at >= view.units {
+            return None;
+        }
+        let at = view.first + self.at;
+        self.at += 1;
+        match self.coding {
+            Coding::Bytes => view.byte(at),
+            Coding::Characters(charset) => Some(ebcdic::decode(charset, view.byte(at)?)),
+            Coding::Packed(_) if at >= view.format.sign_len() => {
+                let place = at + self.places;
+                let byte = view.byte(place / 2)?;
+                Some(b'0' + if place.is_multiple_of(2) { byte >> 4 } else { byte & 0x0F })
+            }
+            Coding::Packed(_) => Some(ebcdic::decode(view.format.charset, view.byte(at)?)),
         }
     }
 }
