@@ -225,6 +225,54 @@ fn a_message_sent_back_to_its_own_sender_is_no_reply() {
 }
 
 #[test]
+fn a_terminals_own_reply_sent_back_to_it_is_none() {
+    let mut pair = Pair::new(&iso87());
+    pair.host.push_echo(NOW).unwrap();
+    let _ = pair.host.poll_transmit();
+    let push = Push { operation: Uuid::from_u128(1), revision: 3, values: Default::default() };
+    pair.host.push_parameters(push, NOW).unwrap();
+    let TerminalEvent::ParameterPush { request, .. } = pair.carry_to_terminal() else { panic!() };
+    pair.terminal.answer(request, None, NOW).unwrap();
+    let own = pair.terminal.poll_transmit().unwrap();
+    pair.terminal.read_block(BlockRequest { file: "fw".into(), offset: 0, length: 3 }, NOW).unwrap();
+    pair.terminal.receive(&own, NOW).unwrap();
+    assert!(!terminal_acted(&mut pair.terminal));
+    assert_eq!(pair.terminal.outstanding(), 1);
+}
+
+// Without DE7 the STAN is all that tells connections apart.
+#[test]
+fn stans_begin_elsewhere_on_a_later_connection() {
+    let text = UNIONPAY
+        .replace("key = \"working\"", "key = \"static\"")
+        .replace("protect = \"optional\"", "protect = \"none\"\n[mac.function]\nreport = \"required\"");
+    let profile = Arc::new(Profile::from_toml(&text).unwrap());
+    let connected = || {
+        let identity = Identity::new("10000001", "102310060510002");
+        let mut terminal = TerminalSession::new(profile.clone(), identity);
+        let mut host = HostSession::new(profile.clone(), None);
+        host.set_mac_key(profile.static_mac_key(&[0x5A; 8]).unwrap()).unwrap();
+        terminal.set_mac_key(profile.static_mac_key(&[0x5A; 8]).unwrap()).unwrap();
+        (host, terminal)
+    };
+    let (mut host, mut terminal) = connected();
+    terminal.report(&Report::default(), NOW).unwrap();
+    host.receive(&terminal.poll_transmit().unwrap(), NOW).unwrap();
+    let Some(HostEvent::Report { exchange, .. }) = host.poll_event() else { panic!() };
+    host.answer(exchange, Answer::Approved, NOW).unwrap();
+    let recorded = host.poll_transmit().unwrap();
+    for seconds in [1, 60, 86_400] {
+        let (_, mut terminal) = connected();
+        let later = NOW + jiff::SignedDuration::from_secs(seconds);
+        terminal.report(&Report::default(), later).unwrap();
+        terminal.receive(&recorded, later).unwrap();
+        assert!(!terminal_acted(&mut terminal));
+    }
+    terminal.receive(&recorded, NOW).unwrap();
+    assert!(terminal_acted(&mut terminal));
+}
+
+#[test]
 fn a_push_without_a_right_mac_is_refused_by_the_terminal_and_the_host_is_told() {
     let mut pair = Pair::new(&iso87());
     let push = Push { operation: Uuid::from_u128(1), revision: 3, values: Default::default() };
