@@ -60,7 +60,7 @@ impl Kcv {
     #[must_use]
     pub fn of_sm4(key: &[u8; 16]) -> Self {
         let mut block = Array([0; 16]);
-        Sm4::new(&Array(*key)).encrypt_block(&mut block);
+        Sm4::new(key.into()).encrypt_block(&mut block);
         let Array([a, b, c, d, ..]) = block;
         Self([a, b, c, d])
     }

@@ -3,7 +3,7 @@
 
 use des::{
     Des, TdesEde2, TdesEde3,
-    cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit},
+    cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit},
 };
 
 /// DES, or triple DES with two or three keys, as the key's length says.
@@ -36,7 +36,7 @@ impl AnyDes {
 
 /// Encrypts each block with two-key triple DES.
 pub(crate) fn encrypt2(key: &[u8; 16], blocks: &mut [[u8; 8]]) {
-    let cipher = TdesEde2::new(&Array(*key));
+    let cipher = TdesEde2::new(key.into());
     for block in blocks {
         cipher.encrypt_block(block.into());
     }
@@ -44,7 +44,7 @@ pub(crate) fn encrypt2(key: &[u8; 16], blocks: &mut [[u8; 8]]) {
 
 /// Decrypts each block with two-key triple DES.
 pub(crate) fn decrypt2(key: &[u8; 16], blocks: &mut [[u8; 8]]) {
-    let cipher = TdesEde2::new(&Array(*key));
+    let cipher = TdesEde2::new(key.into());
     for block in blocks {
         cipher.decrypt_block(block.into());
     }
@@ -52,5 +52,5 @@ pub(crate) fn decrypt2(key: &[u8; 16], blocks: &mut [[u8; 8]]) {
 
 /// Encrypts one block with single DES.
 pub(crate) fn encrypt1(key: &[u8; 8], block: &mut [u8; 8]) {
-    Des::new(&Array(*key)).encrypt_block(block.into());
+    Des::new(key.into()).encrypt_block(block.into());
 }

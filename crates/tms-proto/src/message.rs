@@ -9,7 +9,7 @@ use jiff::{Timestamp, civil::DateTime, tz::Offset};
 
 use crate::{
     error::ProtocolError,
-    profile::{Profile, Rule},
+    profile::{MacRule, Profile, Rule},
 };
 
 /// Bytes that one LLL field holds.
@@ -54,6 +54,8 @@ pub(crate) struct Standard<'a> {
     pub(crate) terminal: &'a str,
     pub(crate) merchant: &'a str,
     pub(crate) response: Option<&'a str>,
+    /// DE7 of the request, which its reply echoes: with the STAN it says which request that was.
+    pub(crate) transmitted: Option<&'a str>,
     pub(crate) now: Timestamp,
 }
 
@@ -65,7 +67,7 @@ impl Standard<'_> {
         let selector = self.profile.selector_template();
         for &n in fields {
             let value = match n {
-                7 => month_to_second(utc),
+                7 => self.transmitted.map_or_else(|| month_to_second(utc), str::to_owned),
                 11 => format!("{:06}", self.stan),
                 12 => format!("{:02}{:02}{:02}", local.hour(), local.minute(), local.second()),
                 13 => format!("{:02}{:02}", local.month(), local.day()),
@@ -137,6 +139,30 @@ pub(crate) fn whole_frame(
 /// Parses a STAN (DE11).
 pub(crate) fn stan(message: &Message<'_>) -> Option<u32> {
     message.text("11")?.parse().ok()
+}
+
+/// DE7 that the reply to a request made now must echo, where the function's MACs are to prove which
+/// request a reply is for: a STAN alone comes back after 999,999 requests.
+pub(crate) fn echoed_time(profile: &Profile, rule: &Rule, now: Timestamp) -> Option<String> {
+    let protected = profile.mac().is_some_and(|mac| mac.request(rule.function) == MacRule::Required);
+    let listed = rule.request.contains(&7) && rule.reply.contains(&7);
+    (protected && listed).then(|| month_to_second(civil(now, 0)))
+}
+
+/// DE7 of a message, if it has one.
+pub(crate) fn transmitted(message: &Message<'_>) -> Option<String> {
+    message.text("7").map(|text| text.into_owned())
+}
+
+/// DE11 runs from 1 to 999999.
+pub(crate) fn next_stan(stan: u32) -> u32 {
+    if stan >= 999_999 { 1 } else { stan.saturating_add(1) }
+}
+
+/// Where a session's STANs begin: elsewhere each time, so that a reply that was recorded on an earlier
+/// connection answers nothing on this one.
+pub(crate) fn stan_before_the_first(now: Timestamp) -> u32 {
+    u32::try_from(now.as_second().rem_euclid(999_999)).unwrap_or(0)
 }
 
 fn civil(now: Timestamp, offset_minutes: i32) -> DateTime {

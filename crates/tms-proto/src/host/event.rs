@@ -148,6 +148,7 @@ pub struct Exchange {
     pub(super) code: String,
     pub(super) mti: Mti,
     pub(super) stan: Option<u32>,
+    pub(super) transmitted: Option<String>,
     pub(super) batch: u32,
     pub(super) terminal: String,
     pub(super) merchant: String,

@@ -50,7 +50,7 @@ pub struct HostSession {
     peer: Option<Peer>,
     signed_on: bool,
     pending: Option<PendingWork>,
-    stan: u32,
+    stan: Option<u32>,
     unusable_in_a_row: u32,
     outstanding: Vec<Outstanding>,
     transmit: VecDeque<Vec<u8>>,
@@ -82,7 +82,7 @@ impl HostSession {
             peer: None,
             signed_on: false,
             pending: None,
-            stan: 0,
+            stan: None,
             unusable_in_a_row: 0,
             outstanding: Vec::new(),
             transmit: VecDeque::new(),
@@ -254,6 +254,7 @@ impl HostSession {
             code: String::new(),
             mti: message.mti(),
             stan: message::stan(message),
+            transmitted: message::transmitted(message),
             batch: batch(message),
             terminal: message.text("41").map(|t| t.into_owned()).unwrap_or_default(),
             merchant: message.text("42").map(|t| t.into_owned()).unwrap_or_default(),
@@ -347,6 +348,7 @@ impl HostSession {
             terminal: &exchange.terminal,
             merchant: &exchange.merchant,
             response: Some(response),
+            transmitted: exchange.transmitted.as_deref(),
             now,
         }
         .fill(builder, &present(&rule.reply, exchange))?;
@@ -464,9 +466,4 @@ fn reply_mti(mti: Mti) -> Result<Mti, ProtocolError> {
 
 fn batch(message: &Message<'_>) -> u32 {
     message.text("60.2").and_then(|t| t.parse().ok()).unwrap_or(0)
-}
-
-/// DE11 runs from 1 to 999999.
-pub(crate) fn next_stan(stan: u32) -> u32 {
-    if stan >= 999_999 { 1 } else { stan.saturating_add(1) }
 }

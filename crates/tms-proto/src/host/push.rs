@@ -3,11 +3,11 @@
 use iso8583::{Builder, Message, Mti};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{HostEvent, HostSession, MAX_OUTSTANDING, next_stan, put_body, reply_mti};
+use super::{HostEvent, HostSession, MAX_OUTSTANDING, put_body, reply_mti};
 use crate::{
     authentic::{Admitted, Outgoing},
     error::ProtocolError,
-    message::{self, Standard},
+    message::{self, Standard, next_stan, stan_before_the_first},
     parameters::Push,
     profile::{Direction, Function, Profile, Refusal},
     task::Task,
@@ -20,6 +20,8 @@ const REPLY_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
 pub(super) struct Outstanding {
     function: Function,
     stan: u32,
+    /// DE7, when a reply must echo it.
+    transmitted: Option<String>,
     reply_mti: Mti,
     select: String,
     code: String,
@@ -142,18 +144,20 @@ impl HostSession {
         if self.outstanding.len() >= MAX_OUTSTANDING {
             return Err(ProtocolError::TooManyOutstanding { limit: MAX_OUTSTANDING });
         }
-        self.stan = next_stan(self.stan);
+        let stan = next_stan(self.stan.unwrap_or_else(|| stan_before_the_first(now)));
+        self.stan = Some(stan);
         let code = rule.codes.first().map_or("", String::as_str);
         let mut builder = Builder::new(profile.dialect(), rule.mti);
         Standard {
             profile: &profile,
             rule,
             code,
-            stan: self.stan,
+            stan,
             batch: 1,
             terminal: &peer.terminal,
             merchant: &peer.merchant,
             response: None,
+            transmitted: None,
             now,
         }
         .fill(&mut builder, &rule.request)?;
@@ -161,7 +165,8 @@ impl HostSession {
         self.send(builder, Outgoing::Request(function), peer.tpdu, peer.header)?;
         self.outstanding.push(Outstanding {
             function,
-            stan: self.stan,
+            stan,
+            transmitted: message::echoed_time(&profile, rule, now),
             reply_mti: reply_mti(rule.mti)?,
             select: rule.select.clone(),
             code: code.to_owned(),
@@ -178,6 +183,7 @@ impl Outstanding {
     fn is_answered_by(&self, message: &Message<'_>) -> bool {
         message.mti() == self.reply_mti
             && message::stan(message) == Some(self.stan)
+            && (self.transmitted.is_none() || self.transmitted == message::transmitted(message))
             && message.text(&self.select).is_none_or(|code| code == self.code)
     }
 }

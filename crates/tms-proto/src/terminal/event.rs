@@ -121,6 +121,7 @@ pub struct HostRequest {
     pub(super) code: String,
     pub(super) mti: Mti,
     pub(super) stan: Option<u32>,
+    pub(super) transmitted: Option<String>,
     pub(super) tpdu: Option<Tpdu>,
     pub(super) header: Option<Header>,
     /// Whether the request's MAC was checked and right.

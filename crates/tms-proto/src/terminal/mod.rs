@@ -16,8 +16,7 @@ use crate::{
     authentic::{Gate, Outgoing},
     error::ProtocolError,
     file::BlockRequest,
-    host::next_stan,
-    message::{self, Identity, Standard},
+    message::{self, Identity, Standard, next_stan, stan_before_the_first},
     parameters::{self, Values},
     profile::{Direction, Function, PendingWork, Profile, Refusal, TagPlace},
     report::Report,
@@ -39,7 +38,7 @@ pub struct TerminalSession {
     framing: Framing,
     gate: Gate,
     identity: Identity,
-    stan: u32,
+    stan: Option<u32>,
     announced: Option<PendingWork>,
     outstanding: Vec<Outstanding>,
     transmit: VecDeque<Vec<u8>>,
@@ -52,6 +51,8 @@ struct Outstanding {
     reply_mti: Mti,
     /// DE11, for functions that carry it; others are told apart by their code.
     stan: Option<u32>,
+    /// DE7, when a reply must echo it.
+    transmitted: Option<String>,
     select: String,
     code: String,
     asked: Asked,
@@ -68,7 +69,7 @@ impl TerminalSession {
             profile,
             framing,
             identity,
-            stan: 0,
+            stan: None,
             announced: None,
             outstanding: Vec::new(),
             transmit: VecDeque::new(),
@@ -235,6 +236,7 @@ impl TerminalSession {
             terminal: &self.identity.terminal,
             merchant: &self.identity.merchant,
             response: Some(refusal.map_or(profile.approved(), |r| profile.code(r))),
+            transmitted: request.transmitted.as_deref(),
             now,
         }
         .fill(&mut builder, &rule.reply)?;
@@ -285,18 +287,20 @@ impl TerminalSession {
             .rule(function)
             .filter(|rule| rule.from != Direction::Host)
             .ok_or(ProtocolError::NotInProfile(function))?;
-        self.stan = next_stan(self.stan);
+        let stan = next_stan(self.stan.unwrap_or_else(|| stan_before_the_first(now)));
+        self.stan = Some(stan);
         let code = rule.codes.first().map_or("", String::as_str);
         let mut builder = Builder::new(profile.dialect(), rule.mti);
         Standard {
             profile: &profile,
             rule,
             code,
-            stan: self.stan,
+            stan,
             batch: self.identity.batch,
             terminal: &self.identity.terminal,
             merchant: &self.identity.merchant,
             response: None,
+            transmitted: None,
             now,
         }
         .fill(&mut builder, &rule.request)?;
@@ -313,7 +317,8 @@ impl TerminalSession {
         self.outstanding.push(Outstanding {
             function,
             reply_mti: rule.mti.response().ok_or(ProtocolError::NotInProfile(function))?,
-            stan: rule.request.contains(&11).then_some(self.stan),
+            stan: rule.request.contains(&11).then_some(stan),
+            transmitted: message::echoed_time(&profile, rule, now),
             select: rule.select.clone(),
             code: code.to_owned(),
             asked,

@@ -149,6 +149,7 @@ impl TerminalSession {
             code: message.text(&rule.select).map(|c| c.into_owned()).unwrap_or_default(),
             mti: message.mti(),
             stan: message::stan(message),
+            transmitted: message::transmitted(message),
             tpdu,
             header,
             authentic: false,
@@ -234,6 +235,7 @@ enum HostMessage {
 impl Outstanding {
     fn is_answered_by(&self, message: &Message<'_>) -> bool {
         message.mti() == self.reply_mti
+            && (self.transmitted.is_none() || self.transmitted == message::transmitted(message))
             && match self.stan {
                 // A code of another function tells a message apart that only looks like the reply.
                 Some(stan) => {

@@ -158,6 +158,50 @@ fn the_reply_to_one_request_does_not_answer_another() {
     }
 }
 
+/// A static key outlives connections, and with it every recorded reply.
+#[test]
+fn a_reply_recorded_on_an_earlier_connection_answers_nothing_on_a_later_one() {
+    let profile = iso87();
+    let recorded = {
+        let mut pair = Pair::new(&profile);
+        (0..4).map(|_| pair.approval()).collect::<Vec<_>>()
+    };
+    for (days, seconds) in [(0, 1), (0, 3), (1, 0), (11, 49_599)] {
+        let later = NOW + jiff::SignedDuration::from_secs(days * 86_400 + seconds);
+        let mut pair = Pair::new(&profile);
+        let key = || profile.static_mac_key(&STATIC_KEY).unwrap();
+        let identity = Identity::new("10000001", "102310060510002");
+        pair.terminal = TerminalSession::new(profile.clone(), identity);
+        pair.terminal.set_mac_key(key()).unwrap();
+        for _ in 0..6 {
+            pair.terminal.report(&Report::default(), later).unwrap();
+        }
+        for frame in &recorded {
+            pair.terminal.receive(frame, later).unwrap();
+            assert!(!terminal_acted(&mut pair.terminal), "{later}");
+        }
+        assert_eq!(pair.terminal.outstanding(), 6);
+    }
+}
+
+#[test]
+fn a_reply_says_when_its_request_was_sent_and_a_protected_one_must() {
+    let mut pair = Pair::new(&iso87());
+    let request = pair.report();
+    let seven = |pair: &Pair, frame: &[u8]| {
+        let message = Message::parse(pair.profile.dialect(), pair.frame(frame).body).unwrap();
+        message.text("7").unwrap().into_owned()
+    };
+    let later = NOW + jiff::SignedDuration::from_secs(5);
+    pair.host.receive(&request, later).unwrap();
+    let Some(HostEvent::Report { exchange, .. }) = pair.host.poll_event() else { panic!() };
+    pair.host.answer(exchange, Answer::Approved, later).unwrap();
+    let reply = pair.host.poll_transmit().unwrap();
+    assert_eq!(seven(&pair, &reply), seven(&pair, &request));
+    pair.terminal.receive(&reply, later).unwrap();
+    assert!(matches!(pair.terminal.poll_event(), Some(TerminalEvent::ReportTaken)));
+}
+
 /// Parameters and blocks share a message type in :1987, so the host's own reply could pass for the
 /// terminal's: it has the type, the STAN and a right MAC, and only the code differs.
 #[test]
@@ -178,6 +222,54 @@ fn a_message_sent_back_to_its_own_sender_is_no_reply() {
     assert!(!host_acted(&mut pair.host));
     pair.terminal.receive(&own, NOW).unwrap();
     assert!(matches!(pair.terminal.poll_event(), Some(TerminalEvent::Block(_))));
+}
+
+#[test]
+fn a_terminals_own_reply_sent_back_to_it_is_none() {
+    let mut pair = Pair::new(&iso87());
+    pair.host.push_echo(NOW).unwrap();
+    let _ = pair.host.poll_transmit();
+    let push = Push { operation: Uuid::from_u128(1), revision: 3, values: Default::default() };
+    pair.host.push_parameters(push, NOW).unwrap();
+    let TerminalEvent::ParameterPush { request, .. } = pair.carry_to_terminal() else { panic!() };
+    pair.terminal.answer(request, None, NOW).unwrap();
+    let own = pair.terminal.poll_transmit().unwrap();
+    pair.terminal.read_block(BlockRequest { file: "fw".into(), offset: 0, length: 3 }, NOW).unwrap();
+    pair.terminal.receive(&own, NOW).unwrap();
+    assert!(!terminal_acted(&mut pair.terminal));
+    assert_eq!(pair.terminal.outstanding(), 1);
+}
+
+// Without DE7 the STAN is all that tells connections apart.
+#[test]
+fn stans_begin_elsewhere_on_a_later_connection() {
+    let text = UNIONPAY
+        .replace("key = \"working\"", "key = \"static\"")
+        .replace("protect = \"optional\"", "protect = \"none\"\n[mac.function]\nreport = \"required\"");
+    let profile = Arc::new(Profile::from_toml(&text).unwrap());
+    let connected = || {
+        let identity = Identity::new("10000001", "102310060510002");
+        let mut terminal = TerminalSession::new(profile.clone(), identity);
+        let mut host = HostSession::new(profile.clone(), None);
+        host.set_mac_key(profile.static_mac_key(&[0x5A; 8]).unwrap()).unwrap();
+        terminal.set_mac_key(profile.static_mac_key(&[0x5A; 8]).unwrap()).unwrap();
+        (host, terminal)
+    };
+    let (mut host, mut terminal) = connected();
+    terminal.report(&Report::default(), NOW).unwrap();
+    host.receive(&terminal.poll_transmit().unwrap(), NOW).unwrap();
+    let Some(HostEvent::Report { exchange, .. }) = host.poll_event() else { panic!() };
+    host.answer(exchange, Answer::Approved, NOW).unwrap();
+    let recorded = host.poll_transmit().unwrap();
+    for seconds in [1, 60, 86_400] {
+        let (_, mut terminal) = connected();
+        let later = NOW + jiff::SignedDuration::from_secs(seconds);
+        terminal.report(&Report::default(), later).unwrap();
+        terminal.receive(&recorded, later).unwrap();
+        assert!(!terminal_acted(&mut terminal));
+    }
+    terminal.receive(&recorded, NOW).unwrap();
+    assert!(terminal_acted(&mut terminal));
 }
 
 #[test]
