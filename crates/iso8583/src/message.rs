@@ -15,7 +15,7 @@ use crate::plan::{Extent, Plan};
 use crate::quick;
 use crate::read::{self, Notes, Strict};
 use crate::structure::{self, Structure};
-use crate::view::View;
+use crate::view::{Asked, View};
 
 /// The largest message body, in bytes: what a two-byte length can announce.
 pub const MAX_MESSAGE_BYTES: usize = 0xFFFF;
@@ -363,7 +363,7 @@ impl<'a> Message<'a> {
         let mut rules = self.dialect.rules.iter().filter(|rule| rule.field == number);
         // What cannot be told apart is not shown.
         rules
-            .find(|rule| rule.applies(self.mti, true, |when| self.view_of(when), View::is_text))
+            .find(|rule| rule.applies(self.mti, true, |when| self.view_of(when).map(Asked::new), Asked::is))
             .map_or(format.sensitivity, |rule| rule.then)
     }
 
@@ -374,7 +374,7 @@ impl<'a> Message<'a> {
         }
         let mut rules = self.dialect.structure_rules.iter().filter(|rule| rule.field == number);
         rules
-            .find(|rule| rule.applies(self.mti, false, |when| self.view_of(when), View::is_text))
+            .find(|rule| rule.applies(self.mti, false, |when| self.view_of(when).map(Asked::new), Asked::is))
             .map_or(&format.structure, |rule| &rule.then)
     }
 

@@ -39,6 +39,12 @@ impl Mti {
         Some(Self(digits))
     }
 
+    /// Whether both are the same, in one comparison.
+    #[inline]
+    pub(crate) const fn is(self, other: Self) -> bool {
+        u32::from_ne_bytes(self.0) == u32::from_ne_bytes(other.0)
+    }
+
     /// The four digit values, first digit first.
     #[must_use]
     pub const fn digits(self) -> [u8; 4] {

@@ -26,6 +26,8 @@ pub(crate) struct Quick {
     len: u16,
     /// Characters of a fixed field.
     units: u16,
+    /// Whether the bytes before the content, if there are any, are judged as the content is.
+    shares_prefix: bool,
 }
 
 /// How the length of a field is found.
@@ -67,8 +69,14 @@ enum Filler {
 
 impl Quick {
     /// A field that is left to the careful pass, or none at all.
-    pub(crate) const RARE: Self =
-        Self { kind: Kind::Rare, judge: Judge::Anything, filler: Filler::None, len: 0, units: 0 };
+    pub(crate) const RARE: Self = Self {
+        kind: Kind::Rare,
+        judge: Judge::Anything,
+        filler: Filler::None,
+        len: 0,
+        units: 0,
+        shares_prefix: false,
+    };
 
     pub(crate) fn of(format: &FieldFormat) -> Self {
         let packed = format.is_packed();
@@ -107,7 +115,18 @@ impl Quick {
             Length::Variable { .. } => format.max_units(),
         };
         #[allow(clippy::cast_possible_truncation, reason = "formats are at most 65,535 characters long")]
-        Self { kind, judge, filler, len: len as u16, units: format.max_units() as u16 }
+        Self {
+            kind,
+            judge,
+            filler,
+            len: len as u16,
+            units: format.max_units() as u16,
+            shares_prefix: match judge {
+                Judge::Digits => matches!(kind, Kind::Ascii2 | Kind::Ascii3),
+                Judge::Packed => !matches!(kind, Kind::Ascii2 | Kind::Ascii3),
+                _ => kind == Kind::FixedOdd,
+            },
+        }
     }
 }
 
@@ -179,19 +198,24 @@ pub(crate) fn fields(table: &Table, body: &[u8], start: usize, bitmap: Bitmap, e
         while left != 0 {
             let field = &row[(left.trailing_zeros() & 63) as usize];
             left &= left - 1;
-            let (content, end) = match field.kind {
-                Kind::Fixed => (at, at + usize::from(field.len)),
-                kind => match field.variable(kind, body, at) {
-                    Some(places) => places,
-                    None => return false,
-                },
-            };
-            // A prefix of digits may be judged together with the digits that follow.
-            if run.judge != field.judge || (content != at && !field.judge.allows_prefix(field.kind)) {
-                if !run.holds(body, at) {
-                    return false;
+            if field.kind == Kind::Fixed {
+                if field.judge != run.judge {
+                    if !run.holds(body, at) {
+                        return false;
+                    }
+                    run = Run { judge: field.judge, start: at };
                 }
-                run = Run { judge: field.judge, start: content };
+                at += usize::from(field.len);
+            } else {
+                let Some((content, end)) = field.variable(body, at) else { return false };
+                // A prefix of digits may be judged together with the digits that follow.
+                if field.judge != run.judge || !field.shares_prefix {
+                    if !run.holds(body, at) {
+                        return false;
+                    }
+                    run = Run { judge: field.judge, start: content };
+                }
+                at = end;
             }
             if let Some(slot) = slots.next() {
                 #[allow(
@@ -199,33 +223,20 @@ pub(crate) fn fields(table: &Table, body: &[u8], start: usize, bitmap: Bitmap, e
                     reason = "an end beyond that of the body is given up below"
                 )]
                 {
-                    *slot = end as u16;
+                    *slot = at as u16;
                 }
             }
-            at = end;
         }
     }
     at == body.len() && run.holds(body, at)
-}
-
-impl Judge {
-    /// Whether the prefix, too, is of what is judged.
-    #[inline]
-    fn allows_prefix(self, kind: Kind) -> bool {
-        match self {
-            Self::Digits => matches!(kind, Kind::Ascii2 | Kind::Ascii3),
-            Self::Packed => matches!(kind, Kind::Bcd1 | Kind::Bcd2 | Kind::Bcd1Half | Kind::Bcd2Half),
-            _ => false,
-        }
-    }
 }
 
 impl Quick {
     /// Where the content begins and ends of a field that begins at `at` and is not simply fixed;
     /// `None` when it is not in order.
     #[inline]
-    fn variable(&self, kind: Kind, body: &[u8], at: usize) -> Option<(usize, usize)> {
-        let (content, said) = match kind {
+    fn variable(&self, body: &[u8], at: usize) -> Option<(usize, usize)> {
+        let (content, said) = match self.kind {
             Kind::Rare | Kind::Fixed => return None,
             Kind::FixedOdd => {
                 let end = at + usize::from(self.len);
@@ -256,7 +267,7 @@ impl Quick {
         if said > usize::from(self.len) {
             return None;
         }
-        if !matches!(kind, Kind::Bcd1Half | Kind::Bcd2Half) {
+        if !matches!(self.kind, Kind::Bcd1Half | Kind::Bcd2Half) {
             return Some((content, content + said));
         }
         let end = content + said.div_ceil(2);

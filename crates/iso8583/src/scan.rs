@@ -1,7 +1,8 @@
 //! Whether all bytes of a value belong to a class, eight at a time.
 //!
-//! Each test looks at a 64-bit word as eight bytes side by side. No byte carries into its
-//! neighbour: before anything is added, the bits that could overflow are masked away.
+//! Each test looks at a 64-bit word as eight bytes side by side and leaves bit 7 of a byte clear
+//! only when it belongs to the class. A byte above 0x7F may carry into its neighbour when something
+//! is added; where that would matter its own bit 7 has told already.
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x80 * ONES;
@@ -11,56 +12,68 @@ const LOW4: u64 = 0x0F * ONES;
 /// ASCII digits.
 #[inline]
 pub(crate) fn digits(bytes: &[u8]) -> bool {
-    every(bytes, |word| (word & (0xF0 * ONES)) ^ (0x30 * ONES) | ((word & LOW4) + 6 * ONES) & (0x10 * ONES))
+    every(bytes, HIGH, |word| {
+        let digit = word ^ (0x30 * ONES);
+        digit | digit.wrapping_add(0x76 * ONES)
+    })
 }
 
 /// Two decimal digits to the byte.
 #[inline]
 pub(crate) fn packed_digits(bytes: &[u8]) -> bool {
-    every(bytes, |word| (((word & LOW4) + 6 * ONES) | ((word >> 4 & LOW4) + 6 * ONES)) & (0x10 * ONES))
+    every(bytes, 0x10 * ONES, |word| ((word & LOW4) + 6 * ONES) | ((word >> 4 & LOW4) + 6 * ONES))
 }
 
 /// No control characters.
 #[inline]
 pub(crate) fn text(bytes: &[u8]) -> bool {
-    every(bytes, |word| {
+    // Nearly all text is ASCII.
+    ascii_text(bytes) || any_text(bytes)
+}
+
+#[inline]
+fn ascii_text(bytes: &[u8]) -> bool {
+    every(bytes, HIGH, |word| word | (word.wrapping_add(ONES)) | !(word.wrapping_add(0x60 * ONES)))
+}
+
+fn any_text(bytes: &[u8]) -> bool {
+    every(bytes, HIGH, |word| {
         let low = word & LOW7;
-        // Bit 7 of a byte: below 0x20, or 0x7F; both only where the byte itself is below 0x80.
-        (!(low + 0x60 * ONES) | (low + ONES)) & !word & HIGH
+        (!(low + 0x60 * ONES) | (low + ONES)) & !word
     })
 }
 
 /// ASCII letters, digits and space.
 #[inline]
 pub(crate) fn alphanumeric(bytes: &[u8]) -> bool {
-    every(bytes, |word| {
-        let letter = (word | 0x20 * ONES) & LOW7;
-        let is_letter = between(letter, b'a', b'z') & !is_equal(word & LOW7, 0x00);
+    every(bytes, HIGH, |word| {
         let low = word & LOW7;
-        let allowed = is_letter | between(low, b'0', b'9') | is_equal(low, b' ');
-        !(allowed & !word) & HIGH
+        let is_letter = between(low | 0x20 * ONES, b'a', b'z');
+        // Only where nothing is left of a byte does adding 0x7F not reach bit 7.
+        let is_space = !((low ^ 0x20 * ONES) + LOW7);
+        word | !(is_letter | between(low, b'0', b'9') | is_space)
     })
 }
 
 /// Upper-case hexadecimal ASCII digits.
 #[inline]
 pub(crate) fn upper_hex(bytes: &[u8]) -> bool {
-    every(bytes, |word| {
+    every(bytes, HIGH, |word| {
         let low = word & LOW7;
-        let allowed = between(low, b'0', b'9') | between(low, b'A', b'F');
-        !(allowed & !word) & HIGH
+        word | !(between(low, b'0', b'9') | between(low, b'A', b'F'))
     })
 }
 
 /// The number that sixteen upper-case hexadecimal digits write; `None` when one is no such digit.
 #[inline]
 pub(crate) fn hex_word(hex: &[u8; 16]) -> Option<u64> {
-    let number = u128::from_be_bytes(*hex);
+    // Byte by byte and without a branch, so that the compiler makes one instruction of many.
+    let wrong = hex.map(|byte| u8::from((byte.wrapping_sub(b'0') > 9) & (byte.wrapping_sub(b'A') > 5)));
+    let nibbles = hex.map(|byte| (byte & 0x0F) + 9 * (byte >> 6 & 1));
+    let nibbles = u128::from_be_bytes(nibbles);
     #[allow(clippy::cast_possible_truncation, reason = "one half each")]
-    let (high, high_wrong) = hex_half((number >> 64) as u64);
-    #[allow(clippy::cast_possible_truncation, reason = "one half each")]
-    let (low, low_wrong) = hex_half(number as u64);
-    (high_wrong | low_wrong == 0).then_some(high << 32 | low)
+    let (high, low) = ((nibbles >> 64) as u64, nibbles as u64);
+    (u128::from_ne_bytes(wrong) == 0).then_some(packed(high) << 32 | packed(low))
 }
 
 /// A number as sixteen upper-case hexadecimal digits: the inverse of [`hex_word`].
@@ -80,21 +93,12 @@ fn half_hex(half: u64) -> [u8; 8] {
     (nibbles + 0x30 * ONES + letters * 7).to_be_bytes()
 }
 
-/// The 32 bits of eight hexadecimal digits, the first in the highest byte, and something other than
-/// zero when they are no such digits.
+/// The 32 bits of eight nibbles that have a byte each, the first in the highest.
 #[inline]
-fn hex_half(digits: u64) -> (u64, u64) {
-    // Digits are 0x30 to 0x39, letters 0x41 to 0x46: bit 6 tells, and the low nibble counts.
-    let (low, letter) = (digits & LOW4, digits >> 6 & ONES);
-    let other = digits ^ (low + 0x30 * ONES + 0x10 * letter);
-    let digit_above_9 = (low + 6 * ONES) >> 4 & !letter;
-    let letter_above_f = (low + 9 * ONES) >> 4 & letter;
-    let letter_below_a = !((low + LOW4) >> 4) & letter;
-    let nibbles = low + 9 * letter;
+fn packed(nibbles: u64) -> u64 {
     let bytes = (nibbles | nibbles >> 4) & 0x00FF_00FF_00FF_00FF;
     let pairs = (bytes | bytes >> 8) & 0x0000_FFFF_0000_FFFF;
-    let number = (pairs | pairs >> 16) & 0xFFFF_FFFF;
-    (number, other | (digit_above_9 | letter_above_f | letter_below_a) & ONES)
+    (pairs | pairs >> 16) & 0xFFFF_FFFF
 }
 
 /// Bit 7 of each byte of `low` (all below 0x80) that is from `first` to `last`.
@@ -102,18 +106,28 @@ fn hex_half(digits: u64) -> (u64, u64) {
 fn between(low: u64, first: u8, last: u8) -> u64 {
     let at_least = low + (0x80 - u64::from(first)) * ONES;
     let above = low + (0x7F - u64::from(last)) * ONES;
-    at_least & !above & HIGH
+    at_least & !above
 }
 
-/// Bit 7 of each byte of `low` (all below 0x80) that is `byte`.
+/// Whether no byte of sixteen and more is wrong. They are looked at in blocks, the last of which may
+/// overlap, each without a branch, so that the compiler makes one instruction of sixteen.
 #[inline]
-fn is_equal(low: u64, byte: u8) -> u64 {
-    between(low, byte, byte)
+fn blocks(bytes: &[u8], wrong: impl Fn(u8) -> bool) -> bool {
+    let Some(last) = bytes.last_chunk::<16>() else { return false };
+    let mut found = last.map(|byte| u8::from(wrong(byte)));
+    let (blocks, _) = bytes.as_chunks::<16>();
+    for block in blocks {
+        for (found, byte) in found.iter_mut().zip(block) {
+            *found |= u8::from(wrong(*byte));
+        }
+    }
+    u128::from_ne_bytes(found) == 0
 }
 
-/// Whether `wrong` is zero for all bytes, which it sees in words that may overlap.
+/// Whether what `wrong` makes of all bytes has no bit of `mask`. It sees them in words that may
+/// overlap.
 #[inline]
-fn every(bytes: &[u8], wrong: impl Fn(u64) -> u64) -> bool {
+fn every(bytes: &[u8], mask: u64, wrong: impl Fn(u64) -> u64) -> bool {
     if let Some(last) = bytes.last_chunk::<8>() {
         let (pairs, rest) = bytes.as_chunks::<16>();
         let mut found = wrong(u64::from_le_bytes(*last));
@@ -126,7 +140,7 @@ fn every(bytes: &[u8], wrong: impl Fn(u64) -> u64) -> bool {
         if let Some(first) = rest.first_chunk::<8>() {
             other |= wrong(u64::from_le_bytes(*first));
         }
-        return found | other == 0;
+        return (found | other) & mask == 0;
     }
     let (low, high) = match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
         (Some(first), Some(last)) => (*first, *last),
@@ -139,7 +153,8 @@ fn every(bytes: &[u8], wrong: impl Fn(u64) -> u64) -> bool {
             _ => return false,
         },
     };
-    wrong(u64::from(u32::from_le_bytes(low)) | u64::from(u32::from_le_bytes(high)) << 32) == 0
+    let word = u64::from(u32::from_le_bytes(low)) | u64::from(u32::from_le_bytes(high)) << 32;
+    wrong(word) & mask == 0
 }
 
 #[cfg(test)]

@@ -250,8 +250,33 @@ impl<'a> View<'a> {
                     && pairs.len() == self.units
                     && self.units().zip(pairs).all(|(byte, pair)| hex_pair(byte) == *pair)
             }
-            _ => text.len() == self.units && self.units().eq(text.bytes()),
+            _ => {
+                text.len() == self.units
+                    && text.bytes().enumerate().all(|(at, byte)| self.unit(at) == Some(byte))
+            }
         }
+    }
+}
+
+/// A view that is asked for one text after the other. Most differ in their first character.
+pub(crate) struct Asked<'a> {
+    view: View<'a>,
+    /// `None` for bytes, whose text is hexadecimal.
+    first: Option<u8>,
+}
+
+impl<'a> Asked<'a> {
+    #[inline]
+    pub(crate) fn new(view: View<'a>) -> Self {
+        let first = if view.format.class == Class::Binary { None } else { view.unit(0) };
+        Self { view, first }
+    }
+
+    /// As [`View::is_text`].
+    #[inline]
+    pub(crate) fn is(&self, text: &str) -> bool {
+        let may_be = self.first.is_none_or(|first| text.as_bytes().first() == Some(&first));
+        may_be && self.view.is_text(text)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::message::{MAX_MESSAGE_BYTES, Message};
 use crate::mti::Mti;
 use crate::plan::Plan;
 use crate::structure::Structure;
-use crate::view::View;
+use crate::view::{Asked, View};
 use crate::write;
 
 pub(crate) use compose::Composer;
@@ -297,7 +297,7 @@ impl<'d> Builder<'d> {
     pub(crate) fn structure_of<'s>(&'s self, number: u8, format: &'d FieldFormat) -> &'d Structure {
         let mut rules = self.dialect.structure_rules.iter().filter(|rule| rule.field == number);
         rules
-            .find(|rule| rule.applies(self.mti, false, |when| self.view_of(when), View::is_text))
+            .find(|rule| rule.applies(self.mti, false, |when| self.view_of(when).map(Asked::new), Asked::is))
             .map_or(&format.structure, |rule| &rule.then)
     }
 

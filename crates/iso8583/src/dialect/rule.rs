@@ -44,7 +44,7 @@ impl<T> Rule<T> {
         text: impl FnOnce(&When) -> Option<U>,
         is: impl Fn(&U, &str) -> bool,
     ) -> bool {
-        if !self.mtis.is_empty() && !self.mtis.contains(&mti) {
+        if !self.mtis.is_empty() && self.mtis.iter().all(|one| !one.is(mti)) {
             return false;
         }
         let Some(when) = &self.when else { return true };
