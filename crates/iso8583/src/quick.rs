@@ -122,9 +122,12 @@ impl Quick {
             len: len as u16,
             units: format.max_units() as u16,
             shares_prefix: match judge {
-                Judge::Digits => matches!(kind, Kind::Ascii2 | Kind::Ascii3),
                 Judge::Packed => !matches!(kind, Kind::Ascii2 | Kind::Ascii3),
-                _ => kind == Kind::FixedOdd,
+                // Digits are text, too.
+                Judge::Digits | Judge::Text | Judge::Alphanumeric => {
+                    matches!(kind, Kind::Ascii2 | Kind::Ascii3)
+                }
+                Judge::Anything | Judge::UpperHex => false,
             },
         }
     }
@@ -208,7 +211,7 @@ pub(crate) fn fields(table: &Table, body: &[u8], start: usize, bitmap: Bitmap, e
                 at += usize::from(field.len);
             } else {
                 let Some((content, end)) = field.variable(body, at) else { return false };
-                // A prefix of digits may be judged together with the digits that follow.
+                // A prefix of digits may be judged together with what follows.
                 if field.judge != run.judge || !field.shares_prefix {
                     if !run.holds(body, at) {
                         return false;
@@ -310,7 +313,7 @@ impl Quick {
         if self.judge == Judge::Packed {
             self.pack(value, out);
         } else {
-            out.extend_from_slice(value);
+            append(value, out);
         }
         true
     }
@@ -349,6 +352,49 @@ impl Quick {
             Filler::None => true,
             Filler::Last(pad) => body.get(end.wrapping_sub(1)).is_some_and(|byte| byte & 0x0F == pad),
             Filler::First(pad) => body.get(start).is_some_and(|byte| byte >> 4 == pad),
+        }
+    }
+}
+
+/// Appends a value that is short more often than not, without a call for those that are.
+#[inline]
+fn append(value: &[u8], out: &mut Vec<u8>) {
+    let (start, len) = (out.len(), value.len());
+    match (value.first_chunk::<8>(), value.last_chunk::<8>()) {
+        (Some(first), Some(last)) if len <= 16 => {
+            // What `last` has more than `first`, moved next to it: nothing when both are the same.
+            let more = u128::from(u64::from_le_bytes(*last)) << 64 >> (8 * (16 - len));
+            let more = more & !u128::from(u64::MAX);
+            out.extend_from_slice(&(u128::from(u64::from_le_bytes(*first)) | more).to_le_bytes());
+            out.truncate(start + len);
+        }
+        (Some(_), _) => out.extend_from_slice(value),
+        _ => match (value.first_chunk::<4>(), value.last_chunk::<4>(), value) {
+            (Some(first), Some(last), _) => {
+                let more = u64::from(u32::from_le_bytes(*last)) << 32 >> (8 * (8 - len));
+                let more = more & !u64::from(u32::MAX);
+                out.extend_from_slice(&(u64::from(u32::from_le_bytes(*first)) | more).to_le_bytes());
+                out.truncate(start + len);
+            }
+            (.., &[a, b, c]) => out.extend_from_slice(&[a, b, c]),
+            (.., &[a, b]) => out.extend_from_slice(&[a, b]),
+            (.., &[a]) => out.push(a),
+            _ => {}
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_every_length_are_appended_whole() {
+        for len in 0..40u8 {
+            let value: Vec<u8> = (1..=len).collect();
+            let mut out = vec![0xAA; 3];
+            append(&value, &mut out);
+            assert_eq!(out, [vec![0xAA; 3], value].concat());
         }
     }
 }

@@ -58,9 +58,7 @@ pub(super) fn cases(
 /// One builder for all messages: its values are copies, so that it outlives each of them.
 fn build(builder: &mut Builder<'_>, mti: Mti, fields: &[(u8, &[u8])], out: &mut Vec<u8>) {
     builder.clear(mti);
-    for (number, value) in fields {
-        builder.set_bytes(*number, value).unwrap();
-    }
+    builder.set_all(fields.iter().map(|(number, value)| (*number, *value))).unwrap();
     out.clear();
     builder.build_into(out).unwrap();
 }
