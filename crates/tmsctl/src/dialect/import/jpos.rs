@@ -134,7 +134,7 @@ fn subfields(node: Node<'_, '_>, path: &str, depth: usize) -> Result<BTreeMap<u1
 }
 
 fn positional(node: Node<'_, '_>, path: &str, depth: usize, field: &mut Field) -> Result<(), Unknown> {
-    let mut parts: Vec<_> = subfields(node, path, depth)?.into_values().collect();
+    let parts: Vec<_> = subfields(node, path, depth)?.into_values().collect();
     let last = parts.len().saturating_sub(1);
     if parts.iter().enumerate().any(|(at, part)| part.is_variable() && at != last) {
         field.notes.push(
