@@ -242,11 +242,9 @@ fn every_key_reaches_the_dialect() {
         matches!(fields[2].as_ref().unwrap().structure(), Structure::BerTlv(tags) if tags.keep_unknown())
     );
     // What is below the field may be extended as the field itself.
-    let extended = format!(
-        "name = \"x\"\nextends = \"base\"\n[field.127.field.3]\nname = \"Other\"\n[field.127.field.5]\n\
-         name = \"New\"\nformat = \"n3\"\n"
-    );
-    let extended = Dialect::from_toml_with(&extended, |_| Some(EVERY_KEY.to_owned())).unwrap();
+    let extended = "name = \"x\"\nextends = \"base\"\n[field.127.field.3]\nname = \"Other\"\n\
+                    [field.127.field.5]\nname = \"New\"\nformat = \"n3\"\n";
+    let extended = Dialect::from_toml_with(extended, |_| Some(EVERY_KEY.to_owned())).unwrap();
     let Structure::Bitmapped { fields, .. } = extended.field(127).unwrap().structure() else { panic!() };
     assert_eq!(
         fields.iter().flatten().map(FieldFormat::name).collect::<Vec<_>>(),
