@@ -63,7 +63,7 @@ mod write;
 
 pub use builder::{Builder, Content};
 pub use class::Class;
-pub use dialect::{BitmapEncoding, Dialect, DialectError, MtiEncoding};
+pub use dialect::{BitmapEncoding, Dialect, DialectError, MtiEncoding, StructureCase};
 pub use error::{AccessError, AccessKind, BuildError, ParseError, ParseReason, ValueError};
 pub use field::Field;
 pub use fields::{FieldsError, FieldsReason, to_builder};

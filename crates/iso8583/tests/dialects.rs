@@ -242,11 +242,9 @@ fn every_key_reaches_the_dialect() {
         matches!(fields[2].as_ref().unwrap().structure(), Structure::BerTlv(tags) if tags.keep_unknown())
     );
     // What is below the field may be extended as the field itself.
-    let extended = format!(
-        "name = \"x\"\nextends = \"base\"\n[field.127.field.3]\nname = \"Other\"\n[field.127.field.5]\n\
-         name = \"New\"\nformat = \"n3\"\n"
-    );
-    let extended = Dialect::from_toml_with(&extended, |_| Some(EVERY_KEY.to_owned())).unwrap();
+    let extended = "name = \"x\"\nextends = \"base\"\n[field.127.field.3]\nname = \"Other\"\n\
+                    [field.127.field.5]\nname = \"New\"\nformat = \"n3\"\n";
+    let extended = Dialect::from_toml_with(extended, |_| Some(EVERY_KEY.to_owned())).unwrap();
     let Structure::Bitmapped { fields, .. } = extended.field(127).unwrap().structure() else { panic!() };
     assert_eq!(
         fields.iter().flatten().map(FieldFormat::name).collect::<Vec<_>>(),
@@ -355,6 +353,14 @@ fn a_file_is_bounded() {
     let tags = "{ tag = \"1\", name = \"x\", format = \"n1\" },".repeat(1001);
     let many = format!("[field.48]\nstructure = \"tlv\"\ntag_size = 1\nlength_size = 1\ntags = [{tags}]");
     assert!(extending(&many).contains("a file may name 1000 tags"));
+    let set = "structure = \"ber-tlv\"\ntags = \"emv\"\n";
+    let sets: String = (1..=190).map(|_| format!("[[structure]]\nfield = 120\n{set}")).collect();
+    assert!(extending(&sets).contains("may have 20000 fields and tags inside of fields"));
+    // Neither garbage nor long keys take long, nor say more than anybody reads.
+    for wrong in ["=\n".repeat(300_000), format!("{} = 1\n", "k".repeat(1_000_000)), "x.".repeat(400_000)] {
+        let errors = Dialect::check_toml(&wrong, |_| None).unwrap_err();
+        assert!(errors.len() <= 100, "{}", errors.len());
+    }
     let rules = "[[sensitive]]\nfield = 48\nkind = \"key\"\n".repeat(201);
     assert!(extending(&rules).contains("there may be 200 [[sensitive]] tables"));
 }

@@ -30,6 +30,12 @@ fn the_help_of_every_command() {
         "message diff",
         "message doctor",
         "message encode",
+        "dialect",
+        "dialect list",
+        "dialect check",
+        "dialect show",
+        "dialect schema",
+        "dialect import",
     ] {
         let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let help = tmsctl(&args);

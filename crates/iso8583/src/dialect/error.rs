@@ -62,8 +62,15 @@ impl fmt::Display for DialectError {
 
 impl std::error::Error for DialectError {}
 
+/// What is longer was never meant to be a key or a word of a dialect file.
+const LONGEST_WORD: usize = 40;
+
 /// The word of `known` that was probably meant by `found`, as the end of a sentence.
 pub(super) fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    // Comparing takes time and room with the product of both lengths.
+    if found.len() > LONGEST_WORD {
+        return String::new();
+    }
     // A third of the letters may be wrong; of a short word, one.
     let most = (found.chars().count() / 3).max(1);
     known
@@ -87,5 +94,6 @@ mod tests {
             "; did you mean `bcd-right`?"
         );
         assert_eq!(did_you_mean("colour", ["name", "format"]), "");
+        assert_eq!(did_you_mean(&"format".repeat(100_000), ["name", "format"]), "");
     }
 }

@@ -27,9 +27,33 @@ pub(super) struct Defaults {
 /// Makes formats and collects what is wrong with them.
 pub(super) struct Formats {
     pub(super) errors: Vec<DialectError>,
+    /// Places for formats inside of fields that may still be made.
+    places_left: usize,
 }
 
+/// Formats inside of fields: more than any dialect has, and few enough that a small file cannot fill the
+/// memory by naming a set of tags again and again.
+const MAX_PLACES: usize = 20_000;
+
 impl Formats {
+    pub(super) fn new() -> Self {
+        Self { errors: Vec::new(), places_left: MAX_PLACES }
+    }
+
+    /// Counts places for formats inside of a field.
+    pub(super) fn take_places(&mut self, line: Option<usize>, path: &str, count: usize) -> Option<()> {
+        match self.places_left.checked_sub(count) {
+            Some(left) => {
+                self.places_left = left;
+                Some(())
+            }
+            None => {
+                let reason = format!("a dialect may have {MAX_PLACES} fields and tags inside of fields");
+                self.wrong(line, path, "structure", reason)
+            }
+        }
+    }
+
     /// What a result holds; an error is kept.
     pub(super) fn keep<T>(&mut self, result: Result<T, DialectError>) -> Option<T> {
         result.map_err(|error| self.errors.push(error)).ok()

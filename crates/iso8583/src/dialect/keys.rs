@@ -15,6 +15,8 @@ const MAX_TAGS: usize = 1000;
 const MAX_PARTS: usize = 200;
 /// `[[sensitive]]` and `[[structure]]` tables in a file.
 const MAX_RULES: usize = 200;
+/// Mistakes that are told: a file with more is no dialect file.
+const MAX_ERRORS: usize = 100;
 /// Fields within fields.
 pub(super) const MAX_DEPTH: usize = 4;
 
@@ -40,7 +42,7 @@ pub(super) fn read(text: &str) -> Result<DialectFile, Vec<DialectError>> {
     let mut reader = Reader::new(text);
     let (table, broken) = DeTable::parse_recoverable(text);
     if !broken.is_empty() {
-        for error in broken {
+        for error in broken.into_iter().take(MAX_ERRORS) {
             let offset = error.span().map(|span| span.start);
             reader.errors.push(DialectError::new(
                 offset.map(|offset| reader.line(offset)),
@@ -92,7 +94,13 @@ impl Reader {
     }
 
     fn wrong(&mut self, line: Option<usize>, path: Option<&str>, reason: impl Into<String>) {
-        self.errors.push(DialectError::new(line, path.map(str::to_owned), reason));
+        self.push(DialectError::new(line, path.map(str::to_owned), reason));
+    }
+
+    fn push(&mut self, error: DialectError) {
+        if self.errors.len() < MAX_ERRORS {
+            self.errors.push(error);
+        }
     }
 
     fn file(&mut self, table: &DeTable<'_>) -> DialectFile {
@@ -364,7 +372,7 @@ impl Reader {
         wanted: &str,
     ) -> Option<T> {
         let reason = format!("`{key}` is {wanted}, and this is a TOML {}", value.get_ref().type_str());
-        self.errors.push(DialectError::new(self.line_of(value), path.map(str::to_owned), reason).key_of(key));
+        self.push(DialectError::new(self.line_of(value), path.map(str::to_owned), reason).key_of(key));
         None
     }
 }

@@ -1,6 +1,7 @@
 //! Dialects: how one family of peers writes ISO 8583, as data.
 
 mod builtin;
+mod cases;
 mod error;
 mod file;
 mod formats;
@@ -14,6 +15,7 @@ mod words;
 use std::fmt;
 use std::sync::Arc;
 
+pub use cases::StructureCase;
 pub use error::DialectError;
 pub(crate) use rule::{Rule, When};
 

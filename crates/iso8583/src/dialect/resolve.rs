@@ -19,7 +19,7 @@ const LAST_OF_THREE: usize = 192;
 
 /// Checks a file, whose base lies under it already, and makes the dialect.
 pub(super) fn resolve(file: &DialectFile) -> Result<Dialect, Vec<DialectError>> {
-    let mut formats = Formats { errors: Vec::new() };
+    let mut formats = Formats::new();
     let name = file.name.as_ref().map(|name| name.value.clone()).filter(|name| !name.is_empty());
     if name.is_none() {
         formats.errors.push(DialectError::new(None, None, "the file needs a `name`").key_of("name"));

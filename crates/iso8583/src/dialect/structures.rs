@@ -13,6 +13,9 @@ use crate::mask::Sensitivity;
 use crate::path::{MAX_DEPTH, Tag};
 use crate::structure::{Structure, Tags};
 
+/// The last field of a nested bitmap.
+const LAST_FIELD: usize = 128;
+
 /// Keys that each kind understands beside `structure`.
 const fn keys_of(kind: Kind) -> &'static [&'static str] {
     match kind {
@@ -266,6 +269,7 @@ impl Formats {
         };
         let inside = if ber { packed(defaults) } else { characters(defaults, whole.format.charset) };
         let inside = Defaults { prefixed: table, ..inside };
+        self.take_places(whole.line, whole.path, list.len())?;
         let before = self.errors.len();
         let mut known = BTreeMap::new();
         for keys in list {
@@ -319,8 +323,9 @@ impl Formats {
             let reason = format!("needs its fields, as [field.{}.field.2] and so on", whole.path);
             return self.wrong(whole.line, whole.path, "field", reason);
         }
+        self.take_places(whole.line, whole.path, LAST_FIELD - 1)?;
         let before = self.errors.len();
-        let mut fields = vec![None; 127];
+        let mut fields = vec![None; LAST_FIELD - 1];
         for (number, keys) in &keys.fields {
             let path = format!("{}.{number}", whole.path);
             let parsed = number.parse::<u8>().ok().filter(|parsed| parsed.to_string() == *number);

@@ -135,9 +135,10 @@ fn in_order(between: char, chosen: Vec<(String, BoxedStrategy<Tree>)>) -> BoxedS
 fn positional(parts: &[Part], room: usize, depth: u32) -> BoxedStrategy<Tree> {
     let parts = parts.iter().enumerate().map(|(at, part)| {
         let step = (at + 1).to_string();
-        let units = match part.length() {
-            Some(length) => (length, length),
-            None => (0, room.saturating_sub(part.start())),
+        // In a field of bytes a part has places of its own, which are not the characters of its value.
+        let units = match part.format().length() {
+            Length::Fixed(length) => (usize::from(length), usize::from(length)),
+            Length::Variable { .. } => (0, room.saturating_sub(part.start())),
         };
         let value = match part.format().structure() {
             Structure::None => text(part.format(), Some(units)).prop_map(Tree::Text).boxed(),

@@ -51,14 +51,15 @@ pub fn by_name_or_file(name_or_file: &str) -> Result<Dialect, Failure> {
 }
 
 fn list() -> Result<(), Failure> {
-    let mut table = output::table(&["name", "framing", "type", "fields 11, 39, 41"]);
+    let mut table = output::table(&["name", "framing", "version", "fields 11, 39, 41"]);
     for dialect in Dialect::builtin_names().iter().filter_map(|name| Dialect::builtin(name)) {
         let notation = |number| dialect.field(number).map(|field| field.notation()).unwrap_or_default();
         let shapes = [11, 39, 41].map(notation).join(", ");
-        let version = match dialect.name() {
-            name if name.contains("93") => "1993",
-            name if name.contains("03") => "2003",
-            _ => "1987",
+        // The local time tells the versions apart: hhmmss, then with the date, then with the century.
+        let version = match notation(12).as_str() {
+            "n6" => "1987",
+            "n12" => "1993",
+            _ => "2003",
         };
         table.add_row([dialect.name(), &dialect.framing().to_string(), version, &shapes]);
     }

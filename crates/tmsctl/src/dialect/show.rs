@@ -1,14 +1,17 @@
 //! `tmsctl dialect show`: what a dialect says, with everything that it inherits.
 
+use comfy_table::Table;
 use iso8583::{
     Align, Binary, Charset, Dialect, Digits, FieldFormat, Fill, Length, LengthEncoding, Sensitivity,
+    Structure, StructureCase, Unit,
 };
-use iso8583::{Structure, Unit};
 use serde_json::{Map, Value, json};
 
 use crate::cli::Show;
 use crate::failure::Failure;
 use crate::output;
+
+const COLUMNS: &[&str] = &["field", "name", "format", "length", "content", "shown", "inside"];
 
 /// Prints the fields of a dialect, or one of them.
 ///
@@ -25,28 +28,47 @@ pub(super) fn run(dialect: &Dialect, options: &Show) -> Result<(), Failure> {
         };
     if options.json {
         let fields: Map<String, Value> =
-            fields.iter().map(|format| (format.number().to_string(), json_of(format))).collect();
+            fields.iter().map(|format| (format.number().to_string(), json_of(dialect, format))).collect();
         return output::json(&json!({
             "name": dialect.name(),
             "framing": dialect.framing().to_string(),
             "fields": fields,
         }));
     }
-    let mut table = output::table(&["field", "name", "format", "length", "content", "shown", "inside"]);
-    for format in fields {
+    let mut table = output::table(COLUMNS);
+    for format in &fields {
         let path = format.number().to_string();
         table.add_row(row(&path, format));
         if options.field.is_some() {
-            inside(
-                &mut |path, format| {
-                    table.add_row(row(path, format));
-                },
-                &path,
-                format,
-            );
+            add_inside(&mut table, &path, format.structure());
         }
     }
-    output::line(&table.to_string())
+    output::line(&table.to_string())?;
+    for case in options.field.iter().flat_map(|number| dialect.structure_cases(*number)) {
+        let path = options.field.map(|number| number.to_string()).unwrap_or_default();
+        output::line(&format!("\nfield {path} in {}: {}", messages(case), kind(case.structure())))?;
+        let mut table = output::table(COLUMNS);
+        add_inside(&mut table, &path, case.structure());
+        output::line(&table.to_string())?;
+    }
+    Ok(())
+}
+
+fn add_inside(table: &mut Table, path: &str, structure: &Structure) {
+    let mut add = |path: &str, format: &FieldFormat| {
+        table.add_row(row(path, format));
+    };
+    inside(&mut add, path, structure);
+}
+
+/// The messages in which a structure holds.
+fn messages(case: StructureCase<'_>) -> String {
+    let types: Vec<_> = case.mtis().iter().map(ToString::to_string).collect();
+    let types = if types.is_empty() { "all messages".to_owned() } else { types.join(", ") };
+    match case.when() {
+        None => types,
+        Some((path, values)) => format!("{types} where {path} is {}", values.join(" or ")),
+    }
 }
 
 fn row(path: &str, format: &FieldFormat) -> [String; 7] {
@@ -62,12 +84,12 @@ fn row(path: &str, format: &FieldFormat) -> [String; 7] {
 }
 
 /// Hands over everything inside a field with its path.
-fn inside(each: &mut impl FnMut(&str, &FieldFormat), path: &str, format: &FieldFormat) {
+fn inside(each: &mut impl FnMut(&str, &FieldFormat), path: &str, structure: &Structure) {
     let mut below = |path: String, format: &FieldFormat| {
         each(&path, format);
-        inside(&mut *each, &path, format);
+        inside(&mut *each, &path, format.structure());
     };
-    match format.structure() {
+    match structure {
         Structure::Positional(parts) => {
             for part in parts {
                 below(format!("{path}.{}", part.format().number()), part.format());
@@ -90,7 +112,7 @@ fn inside(each: &mut impl FnMut(&str, &FieldFormat), path: &str, format: &FieldF
     }
 }
 
-fn json_of(format: &FieldFormat) -> Value {
+fn json_of(dialect: &Dialect, format: &FieldFormat) -> Value {
     let mut value = Map::new();
     value.insert("name".to_owned(), json!(format.name()));
     value.insert("format".to_owned(), json!(format.notation()));
@@ -105,21 +127,39 @@ fn json_of(format: &FieldFormat) -> Value {
     if format.sensitivity().is_sensitive() {
         value.insert("sensitive".to_owned(), json!(format.sensitivity().to_string()));
     }
-    let kind = kind(format.structure());
-    if !kind.is_empty() {
-        let mut fields = Map::new();
-        inside(
-            &mut |path, format| {
-                let plain = json!({ "name": format.name(), "format": format.notation() });
-                fields.insert(path.to_owned(), plain);
-            },
-            &format.number().to_string(),
-            format,
-        );
-        value.insert("structure".to_owned(), json!(kind));
-        value.insert("inside".to_owned(), Value::Object(fields));
+    let path = format.number().to_string();
+    insert_structure(&mut value, &path, format.structure());
+    let cases: Vec<_> = dialect.structure_cases(format.number()).map(|case| case_json(case, &path)).collect();
+    if !cases.is_empty() {
+        value.insert("in_some_messages".to_owned(), Value::Array(cases));
     }
     Value::Object(value)
+}
+
+fn case_json(case: StructureCase<'_>, path: &str) -> Value {
+    let mut value = Map::new();
+    let types: Vec<_> = case.mtis().iter().map(ToString::to_string).collect();
+    value.insert("mti".to_owned(), json!(types));
+    if let Some((path, values)) = case.when() {
+        value.insert("when".to_owned(), json!({ "path": path, "values": values }));
+    }
+    insert_structure(&mut value, path, case.structure());
+    Value::Object(value)
+}
+
+fn insert_structure(value: &mut Map<String, Value>, path: &str, structure: &Structure) {
+    let kind = kind(structure);
+    if kind.is_empty() {
+        return;
+    }
+    let mut fields = Map::new();
+    let mut insert = |path: &str, format: &FieldFormat| {
+        let plain = json!({ "name": format.name(), "format": format.notation() });
+        fields.insert(path.to_owned(), plain);
+    };
+    inside(&mut insert, path, structure);
+    value.insert("structure".to_owned(), json!(kind));
+    value.insert("inside".to_owned(), Value::Object(fields));
 }
 
 /// How the length is written; nothing for a fixed length.

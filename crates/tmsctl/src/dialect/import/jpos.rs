@@ -61,7 +61,7 @@ pub(super) fn read(xml: &str) -> Result<(Dialect, Vec<Unknown>), Unreadable> {
             }),
         }
     }
-    if dialect.fields.is_empty() {
+    if dialect.fields.is_empty() && dialect.lost.is_empty() {
         return Err(Unreadable("the packager has no fields".to_owned()));
     }
     Ok((dialect, unknown))
@@ -134,7 +134,7 @@ fn subfields(node: Node<'_, '_>, path: &str, depth: usize) -> Result<BTreeMap<u1
 }
 
 fn positional(node: Node<'_, '_>, path: &str, depth: usize, field: &mut Field) -> Result<(), Unknown> {
-    let mut parts: Vec<_> = subfields(node, path, depth)?.into_values().collect();
+    let parts: Vec<_> = subfields(node, path, depth)?.into_values().collect();
     let last = parts.len().saturating_sub(1);
     if parts.iter().enumerate().any(|(at, part)| part.is_variable() && at != last) {
         field.notes.push(
@@ -142,28 +142,10 @@ fn positional(node: Node<'_, '_>, path: &str, depth: usize, field: &mut Field) -
         );
         return Ok(());
     }
-    // Characters of the field and of its parts are the same only when both are text.
-    let mixed =
-        |part: &Field| part.class == "b" || part.digits.is_some_and(|digits| digits.starts_with("bcd"));
-    if field.class == "b" && parts.iter().any(mixed)
-        || parts.iter().any(|part| !matches!(part.structure, Structure::None))
-    {
-        field.notes.push("Inside: subfields of packed digits or bytes; the field stays whole.".to_owned());
-        for part in parts {
-            field.notes.push(format!("  {} {}", part.format(), part.name));
-        }
-        return Ok(());
-    }
-    if let Some(part) = parts.last_mut().filter(|part| part.is_variable()) {
-        // The prefix of the last subfield is part of its characters.
-        part.notes.push(format!("with its own length prefix of {} digits in front", part.prefix_digits));
-        part.max += part.prefix_digits;
-        part.class = if field.class == "n" { "n" } else { "ans" };
-    }
-    if attribute(node, "firstField") == Some("0") {
+    field.divide(parts);
+    if attribute(node, "firstField") == Some("0") && matches!(field.structure, Structure::Positional(_)) {
         field.notes.push("Subfields are counted from 0 in the original and from 1 here.".to_owned());
     }
-    field.structure = Structure::Positional(parts);
     Ok(())
 }
 

@@ -61,6 +61,60 @@ impl Field {
         format!("{}{}{}", self.class, ".".repeat(self.prefix_digits), self.max)
     }
 
+    /// Bytes that a value of the greatest length takes, with its prefix.
+    fn bytes(&self) -> usize {
+        let packed = self.has_digits() && self.digits.is_some_and(|digits| digits.starts_with("bcd"));
+        let content = match (self.binary, self.class) {
+            (Some("hex" | "ebcdic-hex"), "b") => self.max * 2,
+            _ if packed => self.max.div_ceil(2),
+            _ => self.max,
+        };
+        let prefix = match self.length {
+            Some("bcd" | "binary") => self.prefix_digits.div_ceil(2),
+            Some("hex") => self.prefix_digits.div_ceil(2) * 2,
+            _ => self.prefix_digits,
+        };
+        content + prefix
+    }
+
+    fn has_digits(&self) -> bool {
+        matches!(self.class, "n" | "z" | "x+n")
+    }
+
+    /// Divides the field by position, where a dialect file can say how; otherwise it stays whole, with
+    /// a note of what is inside.
+    pub(super) fn divide(&mut self, mut parts: Vec<Field>) {
+        let bytes = self.class == "b" && self.binary == Some("raw");
+        let last = parts.len().saturating_sub(1);
+        let variable = parts.iter().enumerate().any(|(at, part)| part.is_variable() && at != last);
+        // Parts of text or digits are written as the field; only parts of bytes in their own way.
+        let alike = |part: &Field| match (self.text, self.digits) {
+            (Some(text), _) => part.text == Some(text) || (part.digits == Some("ascii") && text == "ascii"),
+            (None, digits) => part.class == self.class && part.digits == digits,
+        };
+        let nested = parts.iter().any(|part| !matches!(part.structure, Structure::None));
+        let signed = parts.iter().any(|part| part.class == "x+n");
+        if parts.is_empty() || variable || nested || signed || !(bytes || parts.iter().all(alike)) {
+            self.notes.push(
+                "Inside are subfields that a dialect file cannot divide; the field stays whole:".to_owned(),
+            );
+            self.notes.extend(parts.iter().map(|part| format!("  {} {}", part.format(), part.name)));
+            return;
+        }
+        if let Some(part) = parts.last_mut().filter(|part| part.is_variable()) {
+            part.notes.push(
+                "The next subfield begins with a length of its own, which is part of it here.".to_owned(),
+            );
+            part.max = if bytes { part.bytes() } else { part.max + part.prefix_digits };
+            (part.class, part.length) = (if bytes { "b" } else { self.class }, None);
+            (part.digits, part.text) = (None, None);
+            part.binary = bytes.then_some("raw");
+        }
+        let whole: usize = parts.iter().map(|part| if bytes { part.bytes() } else { part.max }).sum();
+        self.max = self.max.max(whole);
+        self.structure = Structure::Positional(parts);
+    }
+
     pub(super) fn is_variable(&self) -> bool {
         self.prefix_digits > 0
     }

@@ -53,7 +53,8 @@ struct TagSpec {
 
 /// Reads a specification. Fields that cannot be converted are returned beside the dialect.
 pub(super) fn read(json: &str) -> Result<(Dialect, Vec<Unknown>), Unreadable> {
-    let spec: Spec = serde_json::from_str(json).map_err(|error| Unreadable(error.to_string()))?;
+    let spec: Spec = serde_json::from_str(json)
+        .map_err(|error| Unreadable(format!("the file is no specification: {error}")))?;
     let mut dialect = Dialect { mti: "ascii", bitmap: "binary", ..Dialect::default() };
     let mut unknown = Vec::new();
     for (key, raw) in &spec.fields {
@@ -91,7 +92,7 @@ pub(super) fn read(json: &str) -> Result<(Dialect, Vec<Unknown>), Unreadable> {
             _ => unknown.push(Unknown { field: key.clone(), what: "messages end at field 128".to_owned() }),
         }
     }
-    if dialect.fields.is_empty() {
+    if dialect.fields.is_empty() && dialect.lost.is_empty() {
         return Err(Unreadable("the specification has no fields".to_owned()));
     }
     Ok((dialect, unknown))
@@ -207,7 +208,17 @@ fn composite(raw: &Raw, path: &str, depth: usize, field: &mut Field) -> Result<(
     }
     match raw.tag.as_ref().filter(|tag| tag.length > 0) {
         Some(tag) => tagged(tag, inner, path, field),
-        None => positional(inner, field),
+        None => {
+            inner.sort_by_key(|(key, _)| key.parse::<u32>().unwrap_or(u32::MAX));
+            let parts: Vec<_> = inner.into_iter().map(|(_, part)| part).collect();
+            if parts.iter().any(|part| part.text.or(part.digits) != Some("ascii")) {
+                (field.class, field.binary) = ("b", Some("raw"));
+            } else {
+                field.text = Some("ascii");
+            }
+            field.divide(parts);
+            Ok(())
+        }
     }
 }
 
@@ -229,36 +240,6 @@ fn tagged(tag: &TagSpec, inner: Vec<(String, Field)>, path: &str, field: &mut Fi
         })
         .collect();
     field.structure = Structure::Tlv { tag_size: tag.length, length_size, tags };
-    Ok(())
-}
-
-fn positional(mut inner: Vec<(String, Field)>, field: &mut Field) -> Result<(), Unknown> {
-    inner.sort_by_key(|(key, _)| key.parse::<u32>().unwrap_or(u32::MAX));
-    let text = |field: &Field| {
-        field.text == Some("ascii")
-            || field.digits == Some("ascii") && matches!(field.structure, Structure::None)
-    };
-    let last = inner.len().saturating_sub(1);
-    let variable = inner.iter().enumerate().any(|(at, (_, field))| field.is_variable() && at != last);
-    if variable || !inner.iter().all(|(_, field)| text(field)) {
-        field.notes.push(
-            "Inside: subfields that are not all text of fixed length; the field stays whole.".to_owned(),
-        );
-        for (key, part) in inner {
-            field.notes.push(format!("  {key} {} {}", part.format(), part.name));
-        }
-        return Ok(());
-    }
-    field.text = Some("ascii");
-    let parts = inner.into_iter().map(|(_, mut part)| {
-        if part.is_variable() {
-            part.notes.push(format!("with its own length prefix of {} digits in front", part.prefix_digits));
-            part.max += part.prefix_digits;
-            part.class = "ans";
-        }
-        part
-    });
-    field.structure = Structure::Positional(parts.collect());
     Ok(())
 }
 

@@ -94,10 +94,10 @@ fn what_has_no_equal_stops_the_import_or_stays_as_a_comment() {
         "org.jpos.iso.IFA_NUMERIC\"/>\n  <isofield id=\"12\"",
         "com.acme.IF_TRACE\"/>\n  <isofield id=\"12\"",
     );
-    assert_eq!(refused(Source::Jpos, &xml), "field 11: line 14: the class `IF_TRACE` has no equal");
+    assert_eq!(refused(Source::Jpos, &xml), "field 11: line 13: the class `IF_TRACE` has no equal");
     let toml = convert(Source::Jpos, &xml, "imported", true).unwrap();
     assert!(toml.contains(
-        "# Field 11 could not be converted: line 14: the class `IF_TRACE` has no equal\n# [field.11]"
+        "# Field 11 could not be converted: line 13: the class `IF_TRACE` has no equal\n# [field.11]"
     ));
     assert!(Dialect::from_toml(&toml).unwrap().field(11).is_none());
     let json = SPEC.replacen(
@@ -127,7 +127,7 @@ fn what_is_no_description_says_why() {
             "`length` is no number",
         ),
         (Source::Jpos, "<isopackager><isofield id=\"200\"/></isopackager>", "no fields"),
-        (Source::Moov, "[]", "invalid type"),
+        (Source::Moov, "[]", "the file is no specification"),
         (Source::Moov, "{\"fields\":{}}", "has no fields"),
         (Source::Moov, "{\"fields\":{\"two\":{}}}", "`two` is no field number"),
         (

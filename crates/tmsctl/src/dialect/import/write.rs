@@ -83,18 +83,18 @@ fn fields(text: &mut String, table: &str, fields: &BTreeMap<u16, Field>, default
         if let Some(kind) = sensitivity(*number).filter(|_| masked) {
             let _ = writeln!(text, "sensitive = \"{kind}\"");
         }
-        structure(text, &path, &field.structure, defaults);
+        structure(text, &path, field, defaults);
     }
 }
 
-fn structure(text: &mut String, path: &str, structure: &Structure, defaults: &Defaults) {
-    match structure {
+fn structure(text: &mut String, path: &str, field: &Field, defaults: &Defaults) {
+    match &field.structure {
         Structure::None => {}
         Structure::BerTlv => text.push_str("structure = \"ber-tlv\"\ntags = \"emv\"\n"),
         Structure::Positional(parts) => {
             text.push_str("parts = [\n");
             for part in parts {
-                entry(text, None, part);
+                entry(text, None, part, field.class == "b");
             }
             text.push_str("]\n");
         }
@@ -104,7 +104,7 @@ fn structure(text: &mut String, path: &str, structure: &Structure, defaults: &De
                 "structure = \"tlv\"\ntag_size = {tag_size}\nlength_size = {length_size}\ntags = ["
             );
             for (tag, field) in tags {
-                entry(text, Some(tag), field);
+                entry(text, Some(tag), field, false);
             }
             text.push_str("]\n");
         }
@@ -115,13 +115,22 @@ fn structure(text: &mut String, path: &str, structure: &Structure, defaults: &De
     }
 }
 
-/// A part or a tagged object, on one line.
-fn entry(text: &mut String, tag: Option<&str>, field: &Field) {
+/// A part or a tagged object, on one line. Only parts of bytes say how they are written.
+fn entry(text: &mut String, tag: Option<&str>, field: &Field, bytes: bool) {
     for note in &field.notes {
         comment(text, "    ", note);
     }
-    let tag = tag.map(|tag| format!("tag = {}, ", quoted(tag))).unwrap_or_default();
-    let _ = writeln!(text, "    {{ {tag}name = {}, format = \"{}\" }},", quoted(&field.name), field.format());
+    let mut keys = Vec::new();
+    keys.extend(tag.map(|tag| ("tag", tag.to_owned())));
+    keys.extend([("name", field.name.clone()), ("format", field.format())]);
+    if bytes {
+        for (key, value) in [("digits", field.digits), ("text", field.text), ("binary", field.binary)] {
+            keys.extend(value.map(|value| (key, value.to_owned())));
+        }
+        keys.extend(field.pad.filter(|pad| *pad != '0').map(|pad| ("pad", pad.to_string())));
+    }
+    let keys: Vec<_> = keys.iter().map(|(key, value)| format!("{key} = {}", quoted(value))).collect();
+    let _ = writeln!(text, "    {{ {} }},", keys.join(", "));
 }
 
 /// The keys of a field that `[encoding]` does not say already.
