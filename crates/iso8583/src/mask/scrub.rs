@@ -29,6 +29,16 @@ use super::units::{Kind, Unit, of_bytes, of_text};
 /// ```
 #[must_use]
 pub fn scrub_text(text: &str) -> Cow<'_, str> {
+    scrubbed(text, None)
+}
+
+/// As [`scrub_text`], for a text in which values follow each other without bounds: any part of a
+/// run of digits may be a card number.
+pub(crate) fn scrub_joined(text: &str) -> Cow<'_, str> {
+    scrubbed(text, Some(&|_| true))
+}
+
+fn scrubbed<'t>(text: &'t str, inside: Option<&dyn Fn(Range<usize>) -> bool>) -> Cow<'t, str> {
     // What may be a digit in any form; most texts have too few.
     let digits = text.bytes().filter(|byte| byte.is_ascii_hexdigit() || !byte.is_ascii()).take(13).count();
     if digits < 13 {
@@ -36,7 +46,7 @@ pub fn scrub_text(text: &str) -> Cow<'_, str> {
     }
     let units = of_text(text);
     let mut places: Vec<Range<usize>> = Vec::new();
-    for (unit, hidden) in units.iter().zip(hidden(&units, None)) {
+    for (unit, hidden) in units.iter().zip(hidden(&units, inside)) {
         if hidden {
             places.push(unit.source.clone());
         }
@@ -66,9 +76,8 @@ pub fn hex_scrubbed(bytes: &[u8]) -> String {
     hex_without(bytes, hidden_nibbles(bytes, None))
 }
 
-/// As [`hex_scrubbed`], for bytes of which nobody knows where values begin and end: any part of a
-/// run of digits may be a card number.
-pub(crate) fn hex_of_unread(bytes: &[u8]) -> String {
+/// As [`hex_scrubbed`], for bytes in which values follow each other without bounds.
+pub(crate) fn hex_of_joined(bytes: &[u8]) -> String {
     hex_without(bytes, hidden_nibbles(bytes, Some(&|_| true)))
 }
 
