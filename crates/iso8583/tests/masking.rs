@@ -316,7 +316,10 @@ proptest! {
             for format in dialect.fields() {
                 let mut builder = Builder::new(dialect, Mti::new(200).unwrap());
                 for value in [card.clone(), format!("{card}\u{1}"), format!("={card}"), card.repeat(100)] {
-                    if let Err(error) = builder.set(format.number(), &value) {
+                    let parts = [(value.as_str(), Content::Text(&value))];
+                    let errors =
+                        [builder.set(format.number(), &value).err(), builder.set_parts(format.number(), &parts).err()];
+                    for error in errors.into_iter().flatten() {
                         printed.debug("BuildError", &error);
                         printed.display("BuildError", &error);
                     }

@@ -59,20 +59,46 @@ impl Finder<'_> {
 
     /// A run of digits without separators.
     fn run(&mut self, run: Range<usize>) {
-        if run.len() < SHORTEST {
+        if self.holds_card(run.clone()) || (run.len() >= SHORTEST && self.is_track(run.end)) {
+            self.hide_middle(run.clone());
+            self.hide_tail(run.end);
             return;
+        }
+        // Digits of one kind may be a number of their own to those who do not see the others.
+        let mut start = run.start;
+        for at in run.start + 1..=run.end {
+            if (at == run.end || !self.is_alike(at)) && (start..at) != run {
+                if self.holds_card(start..at) {
+                    self.hide_middle(start..at);
+                }
+                start = at;
+            }
+        }
+    }
+
+    fn holds_card(&self, run: Range<usize>) -> bool {
+        if run.len() < SHORTEST {
+            return false;
         }
         let digits: Vec<u8> = self.digits(run.clone()).collect();
         let sums = Sums::new(&digits);
-        let found = match self.inside {
+        match self.inside {
             None => sums.in_text(&digits),
             Some(inside) => {
                 sums.anywhere(&digits, |window| inside(run.start + window.start..run.start + window.end))
             }
-        };
-        if found || self.is_track(run.end) {
-            self.hide_middle(run.clone());
-            self.hide_tail(run.end);
+        }
+    }
+
+    /// Whether a unit is written as the one before it and right behind it.
+    fn is_alike(&self, at: usize) -> bool {
+        match (at.checked_sub(1).and_then(|before| self.units.get(before)), self.units.get(at)) {
+            (Some(one), Some(next)) => {
+                one.form == next.form
+                    && one.source.len() == next.source.len()
+                    && one.source.end == next.source.start
+            }
+            _ => false,
         }
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::find::hidden;
-use super::units::{Kind, Unit, of_bytes, of_text};
+use super::units::{Form, Kind, Unit, of_bytes, of_text};
 
 /// The text with the card numbers in it replaced by `*`, except for their first six and last four
 /// digits.
@@ -118,6 +118,7 @@ fn hidden_nibbles(bytes: &[u8], inside: Option<&dyn Fn(Range<usize>) -> bool>) -
     let single = |(at, byte): (usize, &u8)| Unit {
         kind: if *byte <= 9 { Kind::Digit(*byte) } else { Kind::Other },
         source: at..at + 1,
+        form: Form::Other,
     };
     let one_to_a_byte: Vec<Unit> = bytes.iter().enumerate().map(single).collect();
     let found = hidden(&one_to_a_byte, None);
@@ -130,6 +131,7 @@ fn hidden_nibbles(bytes: &[u8], inside: Option<&dyn Fn(Range<usize>) -> bool>) -
             _ => Kind::Other,
         },
         source: at..at + 1,
+        form: Form::Other,
     };
     let packed: Vec<Unit> = nibbles(bytes).enumerate().map(half).collect();
     // Bytes that are all ASCII digits are text, and the first search judged them.

@@ -147,6 +147,17 @@ fn digits_in_disguise_are_hidden() {
 }
 
 #[test]
+fn a_card_number_beside_digits_of_another_kind_is_hidden() {
+    let card = "9876543210123452";
+    for text in
+        [format!("{card}\\xF1"), format!("４{card}"), format!("{card}\u{200B}7"), format!("\\x34{card}")]
+    {
+        assert!(scrub_text(&text).contains("987654******3452"), "{text}: {}", scrub_text(&text));
+    }
+    assert!(hex_scrubbed(&[card.as_bytes(), b"\xF1"].concat()).contains(&"*".repeat(12)));
+}
+
+#[test]
 fn bytes_hide_digits_of_every_kind_in_their_places() {
     let hex = |text: &str| hex_scrubbed(&hex::decode(text).unwrap());
     // ASCII, EBCDIC, one to a byte.
