@@ -44,18 +44,22 @@ fn scrubbed<'t>(text: &'t str, inside: Option<&dyn Fn(Range<usize>) -> bool>) ->
     if digits < 13 {
         return Cow::Borrowed(text);
     }
-    let units = of_text(text);
-    let mut places: Vec<Range<usize>> = Vec::new();
-    for (unit, hidden) in units.iter().zip(hidden(&units, inside)) {
-        if hidden {
-            places.push(unit.source.clone());
-        }
+    let mut places = hidden_in_hex(text);
+    let mut look = |units: &[Unit]| {
+        let found = units.iter().zip(hidden(units, inside)).filter(|(_, hidden)| *hidden);
+        places.extend(found.map(|(unit, _)| unit.source.clone()));
+    };
+    look(&of_bytes(text.as_bytes()));
+    // What looks like an escape may be one, or a number that begins behind a percent sign.
+    if text.contains(['\\', '%']) {
+        look(&of_text(text));
     }
-    let in_hex = hidden_in_hex(text);
-    if places.is_empty() && in_hex.is_empty() {
+    if places.is_empty() {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(with_stars(text, merged(places, in_hex)))
+    // An escape begins where its first character does, and is longer.
+    places.sort_by_key(|place| (place.start, std::cmp::Reverse(place.end)));
+    Cow::Owned(with_stars(text, places))
 }
 
 /// Lower-case hexadecimal of bytes, with the digits of card numbers in them replaced by `*`, except
@@ -161,7 +165,6 @@ fn hidden_in_hex(text: &str) -> Vec<Range<usize>> {
         }
         start += piece.len() + 1;
     }
-    places.sort_by_key(|place| place.start);
     places
 }
 
@@ -172,13 +175,6 @@ fn unhex(digits: &[u8]) -> Vec<u8> {
         _ => (digit | 0x20).wrapping_sub(b'a').wrapping_add(10),
     };
     digits.as_chunks::<2>().0.iter().map(|[high, low]| value(*high) << 4 | value(*low) & 0x0F).collect()
-}
-
-/// Two ascending lists of places as one.
-fn merged(mut places: Vec<Range<usize>>, more: Vec<Range<usize>>) -> Vec<Range<usize>> {
-    places.extend(more);
-    places.sort_by_key(|place| place.start);
-    places
 }
 
 /// The text with one `*` for each place; places may overlap.

@@ -152,8 +152,11 @@ fn a_card_number_beside_digits_of_another_kind_is_hidden() {
     for text in
         [format!("{card}\\xF1"), format!("４{card}"), format!("{card}\u{200B}7"), format!("\\x34{card}")]
     {
-        assert!(scrub_text(&text).contains("987654******3452"), "{text}: {}", scrub_text(&text));
+        let scrubbed = scrub_text(&text);
+        assert!(!scrubbed.contains(card) && scrubbed.contains("******3452"), "{text}: {scrubbed}");
     }
+    // Half of what looks like an escape may be the number's beginning.
+    assert_eq!(scrub_text("<%417804451263299"), "<%417804*****3299");
     assert!(hex_scrubbed(&[card.as_bytes(), b"\xF1"].concat()).contains(&"*".repeat(12)));
 }
 
