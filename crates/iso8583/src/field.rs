@@ -6,7 +6,7 @@ use std::fmt;
 use crate::class::Class;
 use crate::error::{AccessError, AccessKind, ParseError};
 use crate::format::{DateTime, FieldFormat};
-use crate::mask::{Sensitivity, hex_scrubbed, scrub_text};
+use crate::mask::{MASK, Sensitivity, hex_of_joined, hex_scrubbed, scrub_joined, scrub_text};
 use crate::path::{Path, Step};
 use crate::structure::{Structure, Subfields};
 use crate::view::View;
@@ -204,20 +204,34 @@ impl<'a> Field<'a> {
         })
     }
 
-    /// The text with what may not be shown replaced by `*`: all of a sensitive value, and card
-    /// numbers that stand in any other.
+    /// The text with what may not be shown replaced by `*`: all of a sensitive value and of one in
+    /// which a subfield is sensitive, and card numbers that stand in any other.
     #[must_use]
     pub fn masked(&self) -> Cow<'a, str> {
         if self.sensitivity.is_sensitive() {
-            Cow::Owned(self.sensitivity.mask(&self.text()))
-        } else if self.view.format.class == Class::Binary {
-            Cow::Owned(hex_scrubbed(&self.view.value()))
-        } else {
-            match self.text() {
-                Cow::Borrowed(text) => scrub_text(text),
-                Cow::Owned(text) => Cow::Owned(scrub_text(&text).into_owned()),
-            }
+            return Cow::Owned(self.sensitivity.mask(&self.text()));
         }
+        if self.holds_sensitive() {
+            return Cow::Borrowed(MASK);
+        }
+        let joined = self.structure.joins_values();
+        if self.view.format.class == Class::Binary {
+            let value = self.view.value();
+            return Cow::Owned(if joined { hex_of_joined(&value) } else { hex_scrubbed(&value) });
+        }
+        let scrub = if joined { scrub_joined } else { scrub_text };
+        match self.text() {
+            Cow::Borrowed(text) => scrub(text),
+            Cow::Owned(text) => Cow::Owned(scrub(&text).into_owned()),
+        }
+    }
+
+    /// Whether a subfield at any depth is sensitive, or may be where subfields cannot be told apart.
+    fn holds_sensitive(&self) -> bool {
+        self.structure.names_sensitive()
+            && self.subfields().any(|subfield| {
+                subfield.map_or(true, |field| field.sensitivity.is_sensitive() || field.holds_sensitive())
+            })
     }
 
     fn number_from(&self, first: usize) -> Result<u64, AccessError> {

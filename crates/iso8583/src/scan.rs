@@ -109,21 +109,6 @@ fn between(low: u64, first: u8, last: u8) -> u64 {
     at_least & !above
 }
 
-/// Whether no byte of sixteen and more is wrong. They are looked at in blocks, the last of which may
-/// overlap, each without a branch, so that the compiler makes one instruction of sixteen.
-#[inline]
-fn blocks(bytes: &[u8], wrong: impl Fn(u8) -> bool) -> bool {
-    let Some(last) = bytes.last_chunk::<16>() else { return false };
-    let mut found = last.map(|byte| u8::from(wrong(byte)));
-    let (blocks, _) = bytes.as_chunks::<16>();
-    for block in blocks {
-        for (found, byte) in found.iter_mut().zip(block) {
-            *found |= u8::from(wrong(*byte));
-        }
-    }
-    u128::from_ne_bytes(found) == 0
-}
-
 /// Whether what `wrong` makes of all bytes has no bit of `mask`. It sees them in words that may
 /// overlap.
 #[inline]

@@ -1,5 +1,7 @@
 //! Reading a file in blocks: the terminal names an offset, the host answers with bytes.
 
+use std::fmt;
+
 use crate::{
     body::{Body, put, tag},
     error::ProtocolError,
@@ -43,8 +45,8 @@ impl BlockRequest {
     }
 }
 
-/// One block of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One block of a file. `Debug` prints the length of the data only.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Block {
     /// Offset of its first byte.
     pub offset: u64,
@@ -52,6 +54,16 @@ pub struct Block {
     pub total_bytes: u64,
     /// The bytes; checked against the block's CRC-32 before they get here.
     pub data: Vec<u8>,
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block")
+            .field("offset", &self.offset)
+            .field("total_bytes", &self.total_bytes)
+            .field("data_bytes", &self.data.len())
+            .finish()
+    }
 }
 
 impl Block {

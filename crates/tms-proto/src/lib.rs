@@ -53,4 +53,4 @@ pub use error::{ProfileError, ProtocolError};
 pub use host::{Answer, Exchange, HostEvent, HostSession};
 pub use message::Identity;
 pub use profile::{Function, PendingWork, Profile, Refusal};
-pub use terminal::{Asked, HostRequest, TerminalEvent, TerminalSession};
+pub use terminal::{Asked, HostRequest, KeyBlock, TerminalEvent, TerminalSession};

@@ -2,7 +2,7 @@
 //! server's REST interface.
 //!
 //! ```console
-//! $ tmsctl message decode --dialect unionpay --framing len2-tpdu-header 0034600003000060…
+//! $ tmsctl message describe --dialect unionpay --framing len2-tpdu-header 0034600003000060…
 //! $ tmsctl login --server https://tms.example:8443
 //! $ tmsctl parameter set 10000001 timeout_s=30 --wait
 //! ```

@@ -6,6 +6,7 @@ use crate::dialect::BitmapEncoding;
 use crate::ebcdic;
 use crate::error::{BuildError, ValueError};
 use crate::format::{Charset, FieldFormat, Part};
+use crate::mask::scrub_text;
 use crate::path::Tag;
 use crate::structure::{Structure, Tags};
 use crate::{tlv, write};
@@ -250,7 +251,10 @@ impl Composer {
     }
 
     fn no_part(&self, step: &str) -> BuildError {
-        BuildError::NoPart { field: self.field, step: step.chars().take(40).collect() }
+        BuildError::NoPart {
+            field: self.field,
+            step: scrub_text(&step.chars().take(40).collect::<String>()).into_owned(),
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::bitmap::Bitmap;
 use crate::dialect::MtiEncoding;
 use crate::error::ParseError;
 use crate::field::Field;
-use crate::mask::{MASK, hex_of_unread};
+use crate::mask::{MASK, hex_of_joined};
 use crate::message::{Lenient, Message, Partial};
 use crate::paint::printable;
 use crate::path::Path;
@@ -295,7 +295,7 @@ fn shown_unread(bytes: &[u8], unmasked: bool) -> (String, bool) {
     if unmasked {
         return (full, false);
     }
-    let scrubbed = hex_of_unread(bytes);
+    let scrubbed = hex_of_joined(bytes);
     let masked = scrubbed != full;
     (scrubbed, masked)
 }

@@ -59,20 +59,46 @@ impl Finder<'_> {
 
     /// A run of digits without separators.
     fn run(&mut self, run: Range<usize>) {
-        if run.len() < SHORTEST {
+        if self.holds_card(run.clone()) || (run.len() >= SHORTEST && self.is_track(run.end)) {
+            self.hide_middle(run.clone());
+            self.hide_tail(run.end);
             return;
+        }
+        // Digits of one kind may be a number of their own to those who do not see the others.
+        let mut start = run.start;
+        for at in run.start + 1..=run.end {
+            if (at == run.end || !self.is_alike(at)) && (start..at) != run {
+                if self.holds_card(start..at) {
+                    self.hide_middle(start..at);
+                }
+                start = at;
+            }
+        }
+    }
+
+    fn holds_card(&self, run: Range<usize>) -> bool {
+        if run.len() < SHORTEST {
+            return false;
         }
         let digits: Vec<u8> = self.digits(run.clone()).collect();
         let sums = Sums::new(&digits);
-        let found = match self.inside {
+        match self.inside {
             None => sums.in_text(&digits),
             Some(inside) => {
                 sums.anywhere(&digits, |window| inside(run.start + window.start..run.start + window.end))
             }
-        };
-        if found || self.is_track(run.end) {
-            self.hide_middle(run.clone());
-            self.hide_tail(run.end);
+        }
+    }
+
+    /// Whether a unit is written as the one before it and right behind it.
+    fn is_alike(&self, at: usize) -> bool {
+        match (at.checked_sub(1).and_then(|before| self.units.get(before)), self.units.get(at)) {
+            (Some(one), Some(next)) => {
+                one.form == next.form
+                    && one.source.len() == next.source.len()
+                    && one.source.end == next.source.start
+            }
+            _ => false,
         }
     }
 
@@ -248,8 +274,9 @@ impl Sums {
     }
 
     /// Whether a run of digits in a text holds a card number: is one, is one filled with zeros
-    /// behind it, announces one by its length (`16` and sixteen digits, as in a variable field) or,
-    /// when it is longer, has one inside.
+    /// behind it, announces one by its length (`16` and sixteen digits, as in a variable field), has
+    /// one of a known issuer at an end (behind a tag, before a check value) or, when it is longer,
+    /// has one inside.
     fn in_text(&self, digits: &[u8]) -> bool {
         let len = self.len();
         if len > LONGEST {
@@ -263,7 +290,11 @@ impl Sums {
             let before = window.start.checked_sub(2).and_then(|before| digits.get(before..window.start));
             matches!(before, Some([tens, ones]) if usize::from(tens * 10 + ones) == window.len())
         };
-        self.windows().any(|window| announced(&window) && self.is_card(window))
+        let issued = |window: &Range<usize>| {
+            let at_an_end = window.start == 0 || window.end == len;
+            at_an_end && digits.get(window.clone()).is_some_and(is_issued)
+        };
+        self.windows().any(|window| (announced(&window) || issued(&window)) && self.is_card(window))
     }
 
     /// Whether a run of digits without known bounds holds a card number: is one, or has one inside
@@ -277,5 +308,16 @@ impl Sums {
             let begins = digits.get(window.start) != Some(&0) || len > LONGEST;
             begins && self.is_card(window.clone()) && inside(window)
         })
+    }
+}
+
+/// Whether a number has the first digits and the length of cards that are in wide use.
+fn is_issued(number: &[u8]) -> bool {
+    let &[a, b, c, d, ..] = number else { return false };
+    match (a, b, number.len()) {
+        (4, _, 13 | 16 | 19) | (5, 1..=5, 16) | (3, 4 | 7, 15) | (3, 0 | 6 | 8 | 9, 14) | (3, 5, 16) => true,
+        (2, ..) => number.len() == 16 && (22..=27).contains(&(a * 10 + b)) && (a, b, c, d) >= (2, 2, 2, 1),
+        (6, _, 16..=19) | (5, 0 | 6..=8, 13..=19) => true,
+        _ => false,
     }
 }

@@ -9,7 +9,7 @@ mod units;
 
 use std::fmt;
 
-pub(crate) use scrub::hex_of_unread;
+pub(crate) use scrub::{hex_of_joined, scrub_joined};
 pub use scrub::{hex_scrubbed, scrub_text};
 
 /// Why the value of a field must not be printed in full.

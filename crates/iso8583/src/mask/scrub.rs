@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::find::hidden;
-use super::units::{Kind, Unit, of_bytes, of_text};
+use super::units::{Form, Kind, Unit, of_bytes, of_text};
 
 /// The text with the card numbers in it replaced by `*`, except for their first six and last four
 /// digits.
@@ -29,23 +29,37 @@ use super::units::{Kind, Unit, of_bytes, of_text};
 /// ```
 #[must_use]
 pub fn scrub_text(text: &str) -> Cow<'_, str> {
+    scrubbed(text, None)
+}
+
+/// As [`scrub_text`], for a text in which values follow each other without bounds: any part of a
+/// run of digits may be a card number.
+pub(crate) fn scrub_joined(text: &str) -> Cow<'_, str> {
+    scrubbed(text, Some(&|_| true))
+}
+
+fn scrubbed<'t>(text: &'t str, inside: Option<&dyn Fn(Range<usize>) -> bool>) -> Cow<'t, str> {
     // What may be a digit in any form; most texts have too few.
     let digits = text.bytes().filter(|byte| byte.is_ascii_hexdigit() || !byte.is_ascii()).take(13).count();
     if digits < 13 {
         return Cow::Borrowed(text);
     }
-    let units = of_text(text);
-    let mut places: Vec<Range<usize>> = Vec::new();
-    for (unit, hidden) in units.iter().zip(hidden(&units, None)) {
-        if hidden {
-            places.push(unit.source.clone());
-        }
+    let mut places = hidden_in_hex(text);
+    let mut look = |units: &[Unit]| {
+        let found = units.iter().zip(hidden(units, inside)).filter(|(_, hidden)| *hidden);
+        places.extend(found.map(|(unit, _)| unit.source.clone()));
+    };
+    look(&of_bytes(text.as_bytes()));
+    // What looks like an escape may be one, or a number that begins behind a percent sign.
+    if text.contains(['\\', '%']) {
+        look(&of_text(text));
     }
-    let in_hex = hidden_in_hex(text);
-    if places.is_empty() && in_hex.is_empty() {
+    if places.is_empty() {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(with_stars(text, merged(places, in_hex)))
+    // An escape begins where its first character does, and is longer.
+    places.sort_by_key(|place| (place.start, std::cmp::Reverse(place.end)));
+    Cow::Owned(with_stars(text, places))
 }
 
 /// Lower-case hexadecimal of bytes, with the digits of card numbers in them replaced by `*`, except
@@ -66,9 +80,8 @@ pub fn hex_scrubbed(bytes: &[u8]) -> String {
     hex_without(bytes, hidden_nibbles(bytes, None))
 }
 
-/// As [`hex_scrubbed`], for bytes of which nobody knows where values begin and end: any part of a
-/// run of digits may be a card number.
-pub(crate) fn hex_of_unread(bytes: &[u8]) -> String {
+/// As [`hex_scrubbed`], for bytes in which values follow each other without bounds.
+pub(crate) fn hex_of_joined(bytes: &[u8]) -> String {
     hex_without(bytes, hidden_nibbles(bytes, Some(&|_| true)))
 }
 
@@ -109,6 +122,7 @@ fn hidden_nibbles(bytes: &[u8], inside: Option<&dyn Fn(Range<usize>) -> bool>) -
     let single = |(at, byte): (usize, &u8)| Unit {
         kind: if *byte <= 9 { Kind::Digit(*byte) } else { Kind::Other },
         source: at..at + 1,
+        form: Form::Other,
     };
     let one_to_a_byte: Vec<Unit> = bytes.iter().enumerate().map(single).collect();
     let found = hidden(&one_to_a_byte, None);
@@ -121,6 +135,7 @@ fn hidden_nibbles(bytes: &[u8], inside: Option<&dyn Fn(Range<usize>) -> bool>) -
             _ => Kind::Other,
         },
         source: at..at + 1,
+        form: Form::Other,
     };
     let packed: Vec<Unit> = nibbles(bytes).enumerate().map(half).collect();
     // Bytes that are all ASCII digits are text, and the first search judged them.
@@ -150,7 +165,6 @@ fn hidden_in_hex(text: &str) -> Vec<Range<usize>> {
         }
         start += piece.len() + 1;
     }
-    places.sort_by_key(|place| place.start);
     places
 }
 
@@ -161,13 +175,6 @@ fn unhex(digits: &[u8]) -> Vec<u8> {
         _ => (digit | 0x20).wrapping_sub(b'a').wrapping_add(10),
     };
     digits.as_chunks::<2>().0.iter().map(|[high, low]| value(*high) << 4 | value(*low) & 0x0F).collect()
-}
-
-/// Two ascending lists of places as one.
-fn merged(mut places: Vec<Range<usize>>, more: Vec<Range<usize>>) -> Vec<Range<usize>> {
-    places.extend(more);
-    places.sort_by_key(|place| place.start);
-    places
 }
 
 /// The text with one `*` for each place; places may overlap.

@@ -85,7 +85,17 @@ fn a_longer_run_with_a_card_number_inside_is_hidden_as_a_whole() {
 fn a_card_number_behind_its_own_length_is_hidden() {
     assert_eq!(scrub_text("164111111111111111"), "164111********1111");
     assert_eq!(scrub_text("02164111111111111111"), "021641**********1111");
-    assert!(!hidden_in("154111111111111111"));
+    // Sixteen digits do not announce themselves with 15.
+    assert!(hidden_in("169876543210123452") && !hidden_in("159876543210123452"));
+}
+
+#[test]
+fn a_card_number_of_a_known_issuer_is_hidden_behind_a_tag_and_before_a_check_value() {
+    for text in ["0174111111111111111", "1701378282246310005", "4111111111111111123", "37828224631000512"] {
+        assert!(hidden_in(text), "{text}");
+    }
+    // No issuer in wide use has numbers that begin with 9.
+    assert!(!hidden_in("0179876543210123452"));
 }
 
 #[test]
@@ -134,6 +144,20 @@ fn digits_in_disguise_are_hidden() {
         assert!(scrubbed.matches('*').count() > 4, "{text}: {scrubbed}");
     }
     assert_eq!(scrub_text(&shifted(0xFF10)), "４１１１１１******１１１１");
+}
+
+#[test]
+fn a_card_number_beside_digits_of_another_kind_is_hidden() {
+    let card = "9876543210123452";
+    for text in
+        [format!("{card}\\xF1"), format!("４{card}"), format!("{card}\u{200B}7"), format!("\\x34{card}")]
+    {
+        let scrubbed = scrub_text(&text);
+        assert!(!scrubbed.contains(card) && scrubbed.contains("******3452"), "{text}: {scrubbed}");
+    }
+    // Half of what looks like an escape may be the number's beginning.
+    assert_eq!(scrub_text("<%417804451263299"), "<%417804*****3299");
+    assert!(hex_scrubbed(&[card.as_bytes(), b"\xF1"].concat()).contains(&"*".repeat(12)));
 }
 
 #[test]

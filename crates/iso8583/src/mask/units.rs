@@ -20,6 +20,15 @@ pub(super) enum Kind {
 pub(super) struct Unit {
     pub(super) kind: Kind,
     pub(super) source: Range<usize>,
+    pub(super) form: Form,
+}
+
+/// How a character is written, as far as a reader sees a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Ascii,
+    Ebcdic,
+    Other,
 }
 
 /// The characters of a text. `\x34`, `\u0034` and `%34` count as the character they stand for.
@@ -63,7 +72,12 @@ pub(super) fn of_bytes(bytes: &[u8]) -> Vec<Unit> {
         let previous = at.checked_sub(1).and_then(|before| bytes.get(before)).copied();
         let (kind, taken) = first_unit(rest, previous);
         if let Some(kind) = kind {
-            units.push(Unit { kind, source: at..at + taken });
+            let form = match rest.first() {
+                Some(..0x80) => Form::Ascii,
+                Some(0xF0..) if taken == 1 => Form::Ebcdic,
+                _ => Form::Other,
+            };
+            units.push(Unit { kind, source: at..at + taken, form });
         }
         at += taken;
     }

@@ -80,6 +80,33 @@ impl Structure {
     }
 }
 
+impl Structure {
+    /// Whether a subfield at any depth is one that must not be shown.
+    pub(crate) fn names_sensitive(&self) -> bool {
+        let sensitive =
+            |format: &FieldFormat| format.sensitivity.is_sensitive() || format.structure.names_sensitive();
+        match self {
+            Self::None => false,
+            Self::Positional(parts) => parts.iter().any(|part| sensitive(&part.format)),
+            Self::BerTlv(tags)
+            | Self::TagTable { tags, .. }
+            | Self::Tlv { tags, .. }
+            | Self::Ltv { tags, .. } => sensitive(&tags.unknown) || tags.known.values().any(sensitive),
+            Self::Bitmapped { fields, .. } => fields.iter().flatten().any(sensitive),
+            Self::Own(own) => sensitive(&own.value),
+        }
+    }
+
+    /// Whether values that may be card numbers stand in the field without bounds that can be seen.
+    pub(crate) fn joins_values(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Positional(parts) => parts.iter().any(|part| part.length.is_none_or(|length| length > 12)),
+            _ => true,
+        }
+    }
+}
+
 /// The tags of a structure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tags {

@@ -1,5 +1,7 @@
 //! What the host learns of a connection, and what it says.
 
+use std::fmt;
+
 use iso8583::{
     Mti,
     framing::{Header, Tpdu},
@@ -184,8 +186,7 @@ impl Exchange {
     }
 }
 
-/// What the host says to a request.
-#[derive(Debug)]
+/// What the host says to a request. `Debug` prints no keys and no data.
 #[non_exhaustive]
 pub enum Answer<'a> {
     /// Done, nothing to add.
@@ -214,4 +215,20 @@ pub enum Answer<'a> {
     Uploaded(u64),
     /// No.
     Refused(Refusal),
+}
+
+impl fmt::Debug for Answer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Approved => f.write_str("Approved"),
+            Self::Keys { block, .. } => write!(f, "Keys({} bytes)", block.len()),
+            Self::Parameters(values) => f.debug_tuple("Parameters").field(values).finish(),
+            Self::Task(task) => f.debug_tuple("Task").field(task).finish(),
+            Self::Block { offset, total_bytes, data } => {
+                write!(f, "Block({} of {total_bytes} bytes from {offset})", data.len())
+            }
+            Self::Uploaded(offset) => f.debug_tuple("Uploaded").field(offset).finish(),
+            Self::Refused(refusal) => f.debug_tuple("Refused").field(refusal).finish(),
+        }
+    }
 }

@@ -4,7 +4,7 @@ mod event;
 mod push;
 mod request;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, fmt};
 
 use iso8583::{
     Builder, Message, Mti,
@@ -37,8 +37,7 @@ const MAX_UNUSABLE_IN_A_ROW: u32 = 8;
 ///
 /// Requests come out of [`poll_event`](Self::poll_event) with an [`Exchange`], and are answered
 /// with [`answer`](Self::answer); frames to send come out of
-/// [`poll_transmit`](Self::poll_transmit).
-#[derive(Debug)]
+/// [`poll_transmit`](Self::poll_transmit). `Debug` prints no frames and no keys.
 pub struct HostSession {
     profile: std::sync::Arc<Profile>,
     framing: Framing,
@@ -65,6 +64,17 @@ struct Peer {
     /// TPDU and header for the host's own requests.
     tpdu: Option<Tpdu>,
     header: Option<Header>,
+}
+
+impl fmt::Debug for HostSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostSession")
+            .field("peer", &self.peer)
+            .field("signed_on", &self.signed_on)
+            .field("outstanding", &self.outstanding)
+            .field("frames_to_send", &self.transmit.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl HostSession {

@@ -1,5 +1,7 @@
 //! What the terminal learns of a connection.
 
+use std::{fmt, ops::Deref};
+
 use iso8583::{
     Mti,
     framing::{Header, Tpdu},
@@ -22,7 +24,7 @@ pub enum TerminalEvent {
     /// The host took the sign-on.
     SignedOn {
         /// The key block, if the host sent one (UnionPay DE62).
-        keys: Option<Vec<u8>>,
+        keys: Option<KeyBlock>,
     },
     /// The host took the sign-off.
     SignedOff,
@@ -89,6 +91,24 @@ pub enum TerminalEvent {
     },
     /// A message that makes no sense here, or whose MAC is missing or wrong, was dropped.
     Dropped(String),
+}
+
+/// Keys wrapped under the terminal's master key. `Debug` prints their length only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyBlock(pub Vec<u8>);
+
+impl Deref for KeyBlock {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for KeyBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyBlock({} bytes)", self.0.len())
+    }
 }
 
 /// What a terminal asked, as far as the asker needs it back.

@@ -3,7 +3,7 @@
 mod event;
 mod receive;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, fmt};
 
 use iso8583::{
     Builder, Mti,
@@ -24,15 +24,15 @@ use crate::{
     upload::Chunk,
 };
 
-pub use event::{Asked, HostRequest, TerminalEvent};
+pub use event::{Asked, HostRequest, KeyBlock, TerminalEvent};
 
 /// Requests that may wait for replies at once, file blocks included.
 const MAX_OUTSTANDING: usize = 64;
 /// Time after which a request counts as unanswered.
 const REPLY_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
 
-/// The terminal's end of one connection. See the crate's front page for its use.
-#[derive(Debug)]
+/// The terminal's end of one connection. See the crate's front page for its use. `Debug` prints no
+/// frames and no keys.
 pub struct TerminalSession {
     profile: std::sync::Arc<Profile>,
     framing: Framing,
@@ -57,6 +57,17 @@ struct Outstanding {
     code: String,
     asked: Asked,
     deadline: Timestamp,
+}
+
+impl fmt::Debug for TerminalSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TerminalSession")
+            .field("identity", &self.identity)
+            .field("stan", &self.stan)
+            .field("outstanding", &self.outstanding)
+            .field("frames_to_send", &self.transmit.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl TerminalSession {

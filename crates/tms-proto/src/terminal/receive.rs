@@ -6,7 +6,7 @@ use iso8583::{
 };
 use jiff::Timestamp;
 
-use super::{Asked, HostRequest, Outstanding, TerminalEvent, TerminalSession};
+use super::{Asked, HostRequest, KeyBlock, Outstanding, TerminalEvent, TerminalSession};
 use crate::{
     authentic::Admitted,
     error::ProtocolError,
@@ -96,7 +96,9 @@ impl TerminalSession {
         let message = admitted.message();
         let body = message.bytes(self.profile.body_field());
         Ok(match (sent.function, &sent.asked) {
-            (Function::SignOn, _) => TerminalEvent::SignedOn { keys: body.map(<[u8]>::to_vec) },
+            (Function::SignOn, _) => {
+                TerminalEvent::SignedOn { keys: body.map(|block| KeyBlock(block.to_vec())) }
+            }
             (Function::SignOff, _) => TerminalEvent::SignedOff,
             (Function::Echo, _) => TerminalEvent::EchoAnswered,
             (Function::Status, _) => TerminalEvent::StatusTaken,

@@ -1,7 +1,7 @@
 //! Frames on a TLS connection. While nothing is on its way, a session holds no buffer: bytes are
 //! read only when the socket has some, and the buffer goes when it is empty.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use futures::FutureExt;
 use iso8583::framing::{FrameError, Framing, Splitter};
@@ -45,8 +45,7 @@ pub enum StreamError {
     Io(#[from] std::io::Error),
 }
 
-/// What arrived.
-#[derive(Debug)]
+/// What arrived. `Debug` prints lengths and no bytes, which may be card data or keys.
 pub enum Incoming {
     /// Whole frames, with their length prefix.
     Frames(Vec<Vec<u8>>),
@@ -54,12 +53,28 @@ pub enum Incoming {
     Closed,
 }
 
-/// Reads and writes frames.
-#[derive(Debug)]
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Frames(frames) => {
+                f.debug_tuple("Frames").field(&frames.iter().map(Vec::len).collect::<Vec<_>>()).finish()
+            }
+            Self::Closed => f.write_str("Closed"),
+        }
+    }
+}
+
+/// Reads and writes frames. `Debug` prints no bytes.
 pub struct FrameReader {
     stream: TlsStream<TcpStream>,
     splitter: Splitter,
     buffer: Vec<u8>,
+}
+
+impl fmt::Debug for FrameReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameReader").field("buffered_bytes", &self.buffer.len()).finish_non_exhaustive()
+    }
 }
 
 impl FrameReader {
