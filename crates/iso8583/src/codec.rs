@@ -15,7 +15,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The example `tokio_framing` is a host and a client with `tokio_util::codec::Framed`.
+//! The example `examples/tokio_framing.rs` is a host and a client with `tokio_util::codec::Framed`.
 
 use std::fmt;
 use std::io;

@@ -74,6 +74,7 @@ fn arrows_between_crates_point_one_way() {
         "tms-server",
         "tmsctl",
         "testkit",
+        "tms-examples",
         "tms-tests",
     ];
     let place = |name: &str| order.iter().position(|known| *known == name);

@@ -53,7 +53,7 @@ fn the_protocol_and_what_is_below_it_name_no_socket_file_thread_or_clock() {
 
 #[test]
 fn nothing_is_unsafe_and_nothing_says_that_it_may_be() {
-    for folder in ["crates", "tests"] {
+    for folder in ["crates", "examples", "tests"] {
         for file in files(folder, ".rs") {
             let code = code(&file);
             for said in ["allow(unsafe", "unsafe {", "unsafe fn", "unsafe impl"] {
@@ -82,7 +82,7 @@ fn no_source_file_is_longer_than_can_be_read_at_once() {
 
 #[test]
 fn nothing_is_left_to_be_done_later() {
-    for folder in ["crates", "tests"] {
+    for folder in ["crates", "examples", "tests"] {
         for file in files(folder, ".rs") {
             let text = read(&file);
             for mark in ["TODO", "FIXME", "XXX", "HACK"] {
@@ -95,7 +95,7 @@ fn nothing_is_left_to_be_done_later() {
 
 #[test]
 fn every_test_has_a_name_that_reads_as_a_sentence() {
-    for folder in ["crates", "tests"] {
+    for folder in ["crates", "examples", "tests"] {
         for file in files(folder, ".rs") {
             let text = read(&file);
             let mut lines = text.lines().map(str::trim);

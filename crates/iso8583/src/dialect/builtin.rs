@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use super::Dialect;
-use super::file::FieldKeys;
-use super::keys;
+use super::file::{DialectFile, FieldKeys};
+use super::{keys, load};
 
 /// Names and texts of the built-in dialects.
 const TEXTS: [(&str, &str); 7] = [
@@ -34,8 +34,27 @@ pub(super) const TAG_SETS: [&str; 1] = ["emv"];
 /// The JSON schema of dialect files.
 const SCHEMA: &str = include_str!("../../dialects/dialect.schema.json");
 
+/// A built-in dialect file over those that it extends. Files of one's own extend these, so they are
+/// read once.
+pub(super) fn file(name: &str) -> Option<DialectFile> {
+    static FILES: [LazyLock<Option<DialectFile>>; 7] = [
+        LazyLock::new(|| read(0)),
+        LazyLock::new(|| read(1)),
+        LazyLock::new(|| read(2)),
+        LazyLock::new(|| read(3)),
+        LazyLock::new(|| read(4)),
+        LazyLock::new(|| read(5)),
+        LazyLock::new(|| read(6)),
+    ];
+    fn read(at: usize) -> Option<DialectFile> {
+        load::read(TEXTS.get(at)?.1, &mut |_| None).ok()
+    }
+    let at = TEXTS.iter().position(|(known, _)| *known == name)?;
+    FILES.get(at)?.as_ref().cloned()
+}
+
 /// The text of a built-in dialect file.
-pub(super) fn text(name: &str) -> Option<&'static str> {
+fn text(name: &str) -> Option<&'static str> {
     TEXTS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 

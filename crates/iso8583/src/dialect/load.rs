@@ -58,13 +58,20 @@ impl Dialect {
         text: &str,
         mut base: impl FnMut(&str) -> Option<String>,
     ) -> Result<Self, Vec<DialectError>> {
-        let file = keys::read(text).and_then(|file| extend(file, &mut base, &mut Vec::new()));
-        file.and_then(|file| resolve::resolve(&file)).map_err(|mut errors| {
+        read(text, &mut base).and_then(|file| resolve::resolve(&file)).map_err(|mut errors| {
             // What has no line is about the whole file or was inherited.
             errors.sort_by_key(|error| error.line().unwrap_or(usize::MAX));
             errors
         })
     }
+}
+
+/// A file over those that it extends.
+pub(super) fn read(
+    text: &str,
+    base: &mut impl FnMut(&str) -> Option<String>,
+) -> Result<DialectFile, Vec<DialectError>> {
+    keys::read(text).and_then(|file| extend(file, base, &mut Vec::new()))
 }
 
 fn extend(
@@ -83,7 +90,10 @@ fn extend(
     if seen.len() == MAX_EXTENDS {
         return Err(wrong(format!("dialects may extend each other {MAX_EXTENDS} deep")));
     }
-    let Some(text) = builtin::text(&name).map(str::to_owned).or_else(|| base(&name)) else {
+    if let Some(below) = builtin::file(&name) {
+        return Ok(file.over(below));
+    }
+    let Some(text) = base(&name) else {
         let known = Dialect::builtin_names().join(", ");
         let nearest = did_you_mean(&name, Dialect::builtin_names().iter().copied());
         return Err(wrong(format!(

@@ -1,6 +1,6 @@
 //! A message as a struct of your own: reading, answering, and what an error says.
 //!
-//! `cargo run -p iso8583 --example serde_struct`
+//! `cargo run -p tms-examples --example serde_struct`
 
 use iso8583::{Builder, Dialect, Message, to_builder};
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! A host that answers the UnionPay echo test (0820 with 60.3 = 301), and a terminal that sends it.
 //!
 //! ```text
-//! cargo run -p iso8583 --features codec --example tokio_framing
+//! cargo run -p tms-examples --example tokio_framing
 //! ```
 
 use std::error::Error;

@@ -2,7 +2,7 @@
 //! over the message that is sent, and checked on the bytes that arrive.
 //!
 //! ```text
-//! cargo run -p tms-crypto --example mac
+//! cargo run -p tms-examples --example mac
 //! ```
 
 use std::error::Error;
