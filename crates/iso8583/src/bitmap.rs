@@ -200,7 +200,8 @@ impl Iterator for Iter {
 impl Iter {
     /// Adds the fields of a third bitmap that was only now read.
     pub(crate) fn add_third(&mut self, word: u64) {
-        self.later[usize::from(self.base == 0)] = word;
+        let [second, third] = &mut self.later;
+        *(if self.base == 0 { third } else { second }) = word;
     }
 }
 

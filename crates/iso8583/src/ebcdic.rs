@@ -42,7 +42,11 @@ const fn inverse(table: &[u8; 256]) -> [u8; 256] {
     let mut inverse = [0; 256];
     let mut byte = 0usize;
     while byte < 256 {
-        #[allow(clippy::cast_possible_truncation, reason = "below 256")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::indexing_slicing,
+            reason = "below 256; runs when compiling"
+        )]
         {
             inverse[table[byte] as usize] = byte as u8;
         }

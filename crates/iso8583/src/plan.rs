@@ -253,7 +253,7 @@ impl Plan {
             // At most six digits or three bytes, so this stays far below overflow.
             said = match self.prefix {
                 Prefix::Binary => said << 8 | usize::from(byte),
-                Prefix::Ebcdic if byte >= 0xF0 && byte <= 0xF9 => said * 10 + usize::from(byte - 0xF0),
+                Prefix::Ebcdic if (0xF0..=0xF9).contains(&byte) => said * 10 + usize::from(byte - 0xF0),
                 Prefix::Ebcdic => return Err((place, ParseReason::NotADigit(byte))),
                 Prefix::Hex => match upper_hex(byte) {
                     Some(digit) => said << 4 | usize::from(digit),

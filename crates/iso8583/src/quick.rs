@@ -199,6 +199,7 @@ pub(crate) fn fields(table: &Table, body: &[u8], start: usize, bitmap: Bitmap, e
         // The lowest bit is found and cleared faster than the highest.
         let mut left = word.reverse_bits();
         while left != 0 {
+            #[allow(clippy::indexing_slicing, reason = "six bits, and the row has 64 places")]
             let field = &row[(left.trailing_zeros() & 63) as usize];
             left &= left - 1;
             if field.kind == Kind::Fixed {

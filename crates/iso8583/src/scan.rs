@@ -48,9 +48,9 @@ fn any_text(bytes: &[u8]) -> bool {
 pub(crate) fn alphanumeric(bytes: &[u8]) -> bool {
     every(bytes, HIGH, |word| {
         let low = word & LOW7;
-        let is_letter = between(low | 0x20 * ONES, b'a', b'z');
+        let is_letter = between(low | (0x20 * ONES), b'a', b'z');
         // Only where nothing is left of a byte does adding 0x7F not reach bit 7.
-        let is_space = !((low ^ 0x20 * ONES) + LOW7);
+        let is_space = !((low ^ (0x20 * ONES)) + LOW7);
         word | !(is_letter | between(low, b'0', b'9') | is_space)
     })
 }

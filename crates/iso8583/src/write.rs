@@ -203,12 +203,12 @@ pub(crate) fn prefix(format: &FieldFormat, units: usize, out: &mut Vec<u8>) {
             b'0' + (said / 10 % 10) as u8,
             b'0' + (said % 10) as u8,
         ]),
-        (LengthEncoding::Bcd, 1 | 2) => out.push(((said / 10) << 4 | said % 10) as u8),
+        (LengthEncoding::Bcd, 1 | 2) => out.push((((said / 10) << 4) | (said % 10)) as u8),
         (LengthEncoding::Bcd, 3 | 4) => {
             let (high, low) = (said / 100, said % 100);
             out.extend_from_slice(&[
-                ((high / 10) << 4 | high % 10) as u8,
-                ((low / 10) << 4 | low % 10) as u8,
+                (((high / 10) << 4) | (high % 10)) as u8,
+                (((low / 10) << 4) | (low % 10)) as u8,
             ]);
         }
         (encoding, digits) => rare_prefix(encoding, encoding.width(digits), said, out),

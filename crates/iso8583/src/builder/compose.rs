@@ -264,7 +264,8 @@ fn put_characters(charset: Charset, characters: &[u8], out: &mut Vec<u8>) {
 
 /// A BER tag from hexadecimal digits; `None` when they are no tag by the rules of BER.
 fn ber_tag(step: &str) -> Option<Tag> {
-    let number = u32::from_str_radix(step, 16).ok().filter(|_| step.len() % 2 == 0 && step.len() <= 8)?;
+    let number =
+        u32::from_str_radix(step, 16).ok().filter(|_| step.len().is_multiple_of(2) && step.len() <= 8)?;
     let tag = Tag::ber(number);
     let head = [tag.bytes(), &[0]].concat();
     let well_formed = tlv::read_head(&head).is_ok_and(|(read, _, len)| read == number && len == head.len());

@@ -186,8 +186,7 @@ impl<'a> Subfields<'a> {
             if content.is_empty() {
                 return Ok(None);
             }
-            let (bitmap, after) =
-                read::nested_bitmap(encoding, content).map_err(|(at, reason)| (at, reason))?;
+            let (bitmap, after) = read::nested_bitmap(encoding, content)?;
             self.at = after;
             self.announced = Some(bitmap.iter());
         }

@@ -154,7 +154,7 @@ fn digits_of(bitmap: &[u8]) -> &'static [u8] {
 /// A byte of a bitmap with each of its bits flipped, as the bitmap is written.
 fn flipped(digits: &[u8], byte: u8) -> Vec<u8> {
     match digits.iter().position(|digit| *digit == byte) {
-        Some(digit) => (0..4).map(|bit| digits[digit ^ 1 << bit]).collect(),
-        None => (0..8).map(|bit| byte ^ 1 << bit).collect(),
+        Some(digit) => (0..4).filter_map(|bit| digits.get(digit ^ (1 << bit)).copied()).collect(),
+        None => (0..8).map(|bit| byte ^ (1 << bit)).collect(),
     }
 }
