@@ -10,7 +10,7 @@ pub mod values;
 use std::hint::black_box;
 use std::sync::LazyLock;
 
-use iso8583::{Builder, Class, Dialect, Field, FieldFormat, Message, ParseError, Path, Step};
+use iso8583::{Builder, Class, Dialect, Field, FieldFormat, Message, ParseError, Step, Structure};
 
 static DIALECTS: LazyLock<Vec<&'static Dialect>> =
     LazyLock::new(|| Dialect::builtin_names().iter().filter_map(|name| Dialect::builtin(name)).collect());
@@ -69,8 +69,10 @@ fn check_field(message: &Message<'_>, field: &Field<'_>) {
 
 /// Whether an error is about what is inside a field, and not about the field.
 #[must_use]
-pub fn is_inside_a_structure(error: &ParseError) -> bool {
-    matches!(error.path(), Path::Sub(_))
+pub fn is_inside_a_structure(dialect: &Dialect, body: &[u8], error: &ParseError) -> bool {
+    let Ok(lenient) = Message::parse_lenient(dialect, body) else { return false };
+    let field = error.path().field().and_then(|number| lenient.message.field(number));
+    field.is_some_and(|field| !matches!(field.structure(), Structure::None))
 }
 
 /// Asks a field, however wrong it may be, for what costs little.
