@@ -27,6 +27,9 @@ format = "ans......65000"
 
 const SIZES: [usize; 7] = [1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15, 64_000];
 
+/// Content of about so many bytes.
+type Content = fn(usize) -> Vec<u8>;
+
 /// Inputs of a corpus shorter than this are not looked at.
 const SHORTEST: usize = 64;
 
@@ -35,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("ns for each byte, the shortest of many measurements\n");
     println!("| content | bytes | strict | lenient | every subfield | describe |");
     println!("|---|---:|---:|---:|---:|---:|");
-    let shapes: [(&str, u8, fn(usize) -> Vec<u8>); 4] = [
+    let shapes: [(&str, u8, Content); 4] = [
         ("objects in objects in objects", 55, nested),
         ("data objects without a value", 55, |len| b"\x50\x00".repeat(len / 2)),
         ("data objects of 100 bytes", 55, |len| [[0x50, 98].as_slice(), &[7; 98]].concat().repeat(len / 100)),
