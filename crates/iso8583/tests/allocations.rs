@@ -24,7 +24,7 @@ fn sample(dialect: &'static Dialect) -> (Mti, Vec<(u8, Vec<u8>)>) {
         let value = match format.class() {
             iso8583::Class::SignedNumeric => [b"C".as_slice(), &b"0".repeat(max)].concat(),
             iso8583::Class::Numeric | iso8583::Class::Binary => b"1".repeat(max),
-            iso8583::Class::Track => b"4111111111111111=2812"[..max.min(20)].to_vec(),
+            iso8583::Class::Track => b"4111111111111111=2812".iter().copied().take(max).collect(),
             _ => b"A".repeat(max),
         };
         builder.set_bytes(format.number(), &value).unwrap();
