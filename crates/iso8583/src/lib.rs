@@ -22,7 +22,9 @@
 //!
 //! - [`Dialect`] and [`FieldFormat`]: how fields are written; the files in `dialects/` explain the
 //!   format of dialect files
-//! - [`Message`] and [`Field`]: reading, strictly; [`ParseError`] names field, byte and reason
+//! - [`Message`] and [`Field`]: reading, strictly or leniently; [`ParseError`] names field or
+//!   subfield, byte and reason
+//! - [`Structure`]: what is inside of fields; subfields are fields with a longer [`Path`]
 //! - [`Builder`]: writing; every value is checked when it is set
 //! - [`fields`]: messages as structs, with serde
 //! - [`framing`]: lengths, transport addresses, headers; with feature `codec`, for Tokio
