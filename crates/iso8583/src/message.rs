@@ -262,15 +262,21 @@ impl<'a> Message<'a> {
     #[must_use]
     #[inline]
     pub fn bytes(&self, number: u8) -> Option<&'a [u8]> {
+        self.wire(number)?.get(self.prefix_len(number)..)
+    }
+
+    /// Field `number` as it is on the wire, with its length prefix.
+    #[inline]
+    pub(crate) fn wire(&self, number: u8) -> Option<&'a [u8]> {
         if !self.has(number) {
             return None;
         }
         let rank = self.bitmap.rank(number);
-        let (start, end) = match self.ends.0.get(rank) {
-            Some(end) => (self.start_of(rank), usize::from(*end)),
-            None => (self.start_of(rank), self.start_of(rank + 1)),
+        let end = match self.ends.0.get(rank) {
+            Some(end) => usize::from(*end),
+            None => self.start_of(rank + 1),
         };
-        self.body.get(start + self.prefix_len(number)..end)
+        self.body.get(self.start_of(rank)..end)
     }
 
     /// Number and content of every field in ascending order: what [`Message::fields`] gives, for

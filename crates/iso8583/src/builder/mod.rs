@@ -74,7 +74,7 @@ impl<'d> Builder<'d> {
     pub fn reply_to(message: &Message<'d>, echo: &[u8]) -> Result<Self, BuildError> {
         let mti = message.mti().response().ok_or(BuildError::NoResponse(message.mti()))?;
         let mut reply = Self::new(message.dialect(), mti);
-        echo.iter().filter_map(|number| message.field(*number)).for_each(|field| reply.copy(&field));
+        echo.iter().for_each(|number| reply.copy(message, *number));
         Ok(reply)
     }
 
@@ -82,15 +82,17 @@ impl<'d> Builder<'d> {
     #[must_use]
     pub fn copy_of(message: &Message<'d>) -> Self {
         let mut copy = Self::new(message.dialect(), message.mti());
-        message.fields().for_each(|field| copy.copy(&field));
+        message.contents().for_each(|(number, _)| copy.copy(message, number));
         copy
     }
 
-    fn copy(&mut self, field: &crate::Field<'_>) {
-        let start = self.wire.len();
-        write::prefix(field.format(), field.len(), &mut self.wire);
-        self.wire.extend_from_slice(field.bytes());
-        self.keep(field.number(), start);
+    /// Takes over a field with its prefix as it stands in `message`, if it is there.
+    fn copy(&mut self, message: &Message<'_>, number: u8) {
+        if let Some(wire) = message.wire(number) {
+            let start = self.wire.len();
+            self.wire.extend_from_slice(wire);
+            self.keep(number, start);
+        }
     }
 
     /// The message type.
