@@ -207,6 +207,9 @@ pub enum BuildError {
         /// The subfield that would be next.
         expected: usize,
     },
+    /// Subfields inside subfields, deeper than is read.
+    #[error("field {0}: subfields are nested more than {MAX_DEPTH} deep")]
+    TooDeep(u8),
     /// A field that would stand after the message authentication code, or that code itself.
     #[error("field {field} is set, and the MAC in field {mac} is the last field of a message")]
     AfterMac {

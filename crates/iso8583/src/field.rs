@@ -228,6 +228,17 @@ impl<'a> Field<'a> {
 
     /// Whether a subfield at any depth is sensitive, or may be where subfields cannot be told apart.
     fn holds_sensitive(&self) -> bool {
+        // A subfield that is cut short is none, and yet its beginning is there.
+        if let Structure::Positional(parts) = self.structure
+            && parts.iter().any(|part| {
+                let is_cut = part.length.is_some_and(|length| part.start + length > self.view.units);
+                let is_secret =
+                    part.format.sensitivity.is_sensitive() || part.format.structure.names_sensitive();
+                is_secret && is_cut && part.start < self.view.units
+            })
+        {
+            return true;
+        }
         self.structure.names_sensitive()
             && self.subfields().any(|subfield| {
                 subfield.map_or(true, |field| field.sensitivity.is_sensitive() || field.holds_sensitive())

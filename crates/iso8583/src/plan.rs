@@ -223,8 +223,12 @@ impl Plan {
     #[cold]
     pub(crate) fn longer_than_allowed(&self, units: usize) -> ParseReason {
         let said = match self.count {
+            // The bytes may be as many as those of the longest value; what is too many are digits.
+            Count::TwoByPad { .. } => {
+                return ParseReason::Length { length: units, max: self.max_units() };
+            }
             Count::One => units,
-            Count::Two | Count::TwoByPad { .. } => self.bytes_of(units),
+            Count::Two => self.bytes_of(units),
             Count::Half => units * 2,
         };
         self.too_long(said)

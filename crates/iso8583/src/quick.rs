@@ -114,6 +114,9 @@ impl Quick {
             }
             Length::Variable { .. } => format.max_units(),
         };
+        if len > usize::from(u16::MAX) {
+            return Self::RARE;
+        }
         #[allow(clippy::cast_possible_truncation, reason = "formats are at most 65,535 characters long")]
         Self {
             kind,

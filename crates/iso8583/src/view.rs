@@ -47,14 +47,32 @@ impl<'a> View<'a> {
         Some(Self { first: self.first + start, units: end - start, ..*self })
     }
 
-    /// The positional subfield `part` of `parts`, from 1, written as the field around it.
-    pub(crate) fn positional(&self, parts: &[Part], part: u8) -> Option<Self> {
+    /// The positional subfield `part` of `parts`, from 1. It is written as the field around it,
+    /// unless that is of bytes.
+    pub(crate) fn positional(&self, parts: &'a [Part], part: u8) -> Option<Self> {
         let part = parts.get(usize::from(part).checked_sub(1)?)?;
         let length = match part.length {
             Some(length) => length,
             None => self.units.checked_sub(part.start).filter(|length| *length > 0)?,
         };
-        self.part(part.start, length)
+        let view = self.part(part.start, length)?;
+        let has_own = self.format.class == Class::Binary;
+        Some(if has_own { view.reread(&part.format, None) } else { view })
+    }
+
+    /// The nibble that an odd number of packed digits leaves over.
+    pub(crate) fn filler_nibble(&self) -> Option<u8> {
+        let Coding::Packed(align) = self.coding() else { return None };
+        let sign = self.format.sign_len();
+        if self.total.saturating_sub(sign).is_multiple_of(2) {
+            return None;
+        }
+        match align {
+            Align::Left => {
+                self.byte((self.content.len() / self.width()).checked_sub(1)?).map(|byte| byte & 0x0F)
+            }
+            Align::Right => self.byte(sign).map(|byte| byte >> 4),
+        }
     }
 
     /// The same bytes of the wire, read in another way; `units` where something else than the
@@ -251,11 +269,19 @@ impl<'a> View<'a> {
                     && self.units().zip(pairs).all(|(byte, pair)| hex_pair(byte) == *pair)
             }
             _ => {
+                if is_escaped(text) {
+                    return self.text() == text;
+                }
                 text.len() == self.units
                     && text.bytes().enumerate().all(|(at, byte)| self.unit(at) == Some(byte))
             }
         }
     }
+}
+
+/// Whether the characters of a text are other than those of its value.
+fn is_escaped(text: &str) -> bool {
+    !text.is_ascii() || text.contains('\\')
 }
 
 /// A view that is asked for one text after the other. Most differ in their first character.
@@ -275,7 +301,8 @@ impl<'a> Asked<'a> {
     /// As [`View::is_text`].
     #[inline]
     pub(crate) fn is(&self, text: &str) -> bool {
-        let may_be = self.first.is_none_or(|first| text.as_bytes().first() == Some(&first));
+        let same_first = |first| is_escaped(text) || text.as_bytes().first() == Some(&first);
+        let may_be = self.first.is_none_or(same_first);
         may_be && self.view.is_text(text)
     }
 }

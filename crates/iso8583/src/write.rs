@@ -277,7 +277,9 @@ fn check_length(format: &FieldFormat, value: &[u8]) -> Result<(), ValueError> {
     if (found - sign.min(found)).is_multiple_of(2) {
         // With an even number no filler is there, and no digit may look like one.
         let filler = match format.digits {
-            Digits::Bcd { align: Align::Left, pad } => value.last().is_some_and(|last| nibble(*last) == pad),
+            Digits::Bcd { align: Align::Left, pad } => {
+                value.get(sign..).unwrap_or_default().last().is_some_and(|last| nibble(*last) == pad)
+            }
             Digits::Bcd { align: Align::Right, pad } => {
                 value.get(sign).is_some_and(|first| nibble(*first) == pad)
             }

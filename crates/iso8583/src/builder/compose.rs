@@ -7,7 +7,7 @@ use crate::ebcdic;
 use crate::error::{BuildError, ValueError};
 use crate::format::{Charset, FieldFormat, Part};
 use crate::mask::scrub_text;
-use crate::path::Tag;
+use crate::path::{MAX_DEPTH, Tag};
 use crate::structure::{Structure, Tags};
 use crate::{tlv, write};
 
@@ -48,13 +48,15 @@ impl Builder<'_> {
     pub fn set_parts(&mut self, number: u8, parts: &[(&str, Content<'_>)]) -> Result<&mut Self, BuildError> {
         let format = self.dialect.field(number).ok_or(BuildError::Undefined(number))?;
         let structure = self.structure_of(number, format);
-        let value = Composer { field: number }.compose(format, structure, parts)?;
+        let value = Composer { field: number, depth: 0 }.compose(format, structure, parts)?;
         self.set_bytes(number, &value)
     }
 }
 
 pub(crate) struct Composer {
     pub(crate) field: u8,
+    /// Steps down from the field.
+    pub(crate) depth: usize,
 }
 
 impl Composer {
@@ -74,7 +76,7 @@ impl Composer {
                     let (tag, entry) = self.tag(tags, step, ber_tag(step))?;
                     // What is inside of a constructed object is divided as the whole.
                     let inside = match (&entry.structure, content) {
-                        (Structure::None, Content::Parts(_)) => structure,
+                        (Structure::None, Content::Parts(_)) if tag.is_constructed() => structure,
                         (own, _) => own,
                     };
                     let value = self.content(entry, inside, content)?;
@@ -202,7 +204,10 @@ impl Composer {
                 let value = write::value_of(format, text).map_err(|reason| self.value(reason))?;
                 Ok(write::filled(format, &value).into_owned())
             }
-            Content::Parts(parts) => self.compose(format, structure, parts),
+            Content::Parts(_) if self.depth + 1 >= MAX_DEPTH => Err(BuildError::TooDeep(self.field)),
+            Content::Parts(parts) => {
+                Self { depth: self.depth + 1, ..*self }.compose(format, structure, parts)
+            }
         }
     }
 

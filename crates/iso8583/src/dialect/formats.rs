@@ -120,6 +120,14 @@ impl Formats {
             sensitivity: self.word(path, keys, "sensitive", words::SECRETS).unwrap_or(Sensitivity::None),
             structure: Structure::None,
         };
+        if made.class == Class::SignedNumeric {
+            // A sign is written as its digits are, unless they are packed.
+            made.charset = match (made.digits, made.charset) {
+                (Digits::Ascii, _) => Charset::Ascii,
+                (Digits::Ebcdic, Charset::Ascii) => Charset::Ebcdic037,
+                (_, charset) => charset,
+            };
+        }
         self.pad(path, keys, &mut made);
         self.date(path, keys, &mut made);
         self.fits(path, keys, &made, defaults.prefixed);

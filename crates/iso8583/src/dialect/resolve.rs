@@ -14,6 +14,7 @@ use crate::mti::Mti;
 use crate::structure::StructureRule;
 
 /// The last field without a third bitmap, and with one.
+const LAST_OF_ONE: usize = 64;
 const LAST_FIELD: usize = 128;
 const LAST_OF_THREE: usize = 192;
 
@@ -29,7 +30,7 @@ pub(super) fn resolve(file: &DialectFile) -> Result<Dialect, Vec<DialectError>> 
     let (Some(name), Some((mti, bitmap, defaults))) = (name, encoding) else {
         return Err(formats.errors);
     };
-    let fields = fields(file, bitmap.third, &defaults, &mut formats);
+    let fields = fields(file, (bitmap.second, bitmap.third), &defaults, &mut formats);
     // A rule about a field that is wrong itself would only be confusing.
     if !formats.errors.is_empty() {
         return Err(formats.errors);
@@ -110,12 +111,16 @@ impl Encoding<'_> {
 
 fn fields(
     file: &DialectFile,
-    third: ThirdBitmap,
+    (second, third): (SecondBitmap, ThirdBitmap),
     defaults: &Defaults,
     formats: &mut Formats,
 ) -> Vec<Option<FieldFormat>> {
     let mut fields = vec![None; LAST_OF_THREE - 1];
-    let last = if third == ThirdBitmap::None { LAST_FIELD } else { LAST_OF_THREE };
+    let last = match (second, third) {
+        (SecondBitmap::Never, _) => LAST_OF_ONE,
+        (_, ThirdBitmap::None) => LAST_FIELD,
+        _ => LAST_OF_THREE,
+    };
     for (number, keys) in &file.fields {
         let parsed = number.parse::<usize>().ok().filter(|parsed| parsed.to_string() == *number);
         let place = parsed
@@ -123,7 +128,15 @@ fn fields(
             .and_then(|number| number.checked_sub(2))
             .and_then(|index| fields.get_mut(index));
         let Some(place) = place else {
+            if keys.line.is_none() && parsed.is_some() {
+                // What a base has beyond the last gives way without a word.
+                continue;
+            }
             let reason = match parsed {
+                Some(_) if second == SecondBitmap::Never => {
+                    "fields above 64 need a second bitmap, and `bitmaps` under [encoding] says `one`"
+                        .to_owned()
+                }
                 Some(129..=LAST_OF_THREE) => {
                     "fields above 128 need a `third_bitmap` under [encoding]".to_owned()
                 }

@@ -122,7 +122,7 @@ impl Formats {
         if keys.is_empty() {
             return self.wrong(whole.line, whole.path, "parts", "needs at least one of `parts`");
         }
-        let bytes = whole.format.class == Class::Binary && whole.format.binary == Binary::Raw;
+        let bytes = whole.format.class == Class::Binary;
         let inside =
             if bytes { characters(defaults, defaults.charset) } else { as_written(whole.format, defaults) };
         let keys_len = keys.len();
@@ -276,7 +276,8 @@ impl Formats {
             let Some(tag) = self.tag(whole, keys, ber) else { continue };
             let path = format!("{}/{tag}", whole.path);
             let Some(mut format) = self.field(&path, 0, keys, &inside, whole.depth + 1) else { continue };
-            if ber {
+            // The length of a data object counts its bytes.
+            if !table {
                 format.unit = Unit::Bytes;
             }
             if known.insert(tag, format).is_some() {

@@ -77,7 +77,7 @@ fn compose(
         })
         .collect::<Result<Vec<_>, FieldsError>>()?;
     let contents: Vec<_> = texts.iter().map(|(step, text)| (step.as_str(), Content::Text(text))).collect();
-    Composer { field }.compose(format, structure, &contents).map_err(|error| match error {
+    Composer { field, depth: 0 }.compose(format, structure, &contents).map_err(|error| match error {
         BuildError::PartOrder { expected, .. } => {
             FieldsError::new(FieldsReason::Gap).below(&expected.to_string(), "")
         }

@@ -39,9 +39,12 @@ impl Sensitivity {
     /// its subfields one by one, a field that is only `private` as a whole opens up.
     pub(crate) fn inside(self, around: Self, named: bool) -> Self {
         match (self, around) {
+            (own, Self::None) => own,
             (Self::None, Self::Private) if named => Self::None,
-            (Self::None, around) => around,
-            (own, _) => own,
+            (Self::None, Self::Private) => Self::Private,
+            (own, Self::Private) => own,
+            // A key, a PIN or a track is one in all its parts.
+            (_, around) => around,
         }
     }
 

@@ -1,8 +1,9 @@
 //! Whether the inside of a field is as the dialect says.
 
+use crate::class::{Class, is_sign};
 use crate::error::{ParseError, ParseReason};
 use crate::field::Field;
-use crate::format::{FieldFormat, Length};
+use crate::format::{Digits, FieldFormat, Length};
 use crate::plan::Plan;
 
 /// Checks the subfields of a field and all that is inside of them.
@@ -29,9 +30,16 @@ fn content(field: &Field<'_>) -> Result<(), ParseError> {
     }
     // Written as the field around it, or its bytes are hexadecimal as that field's are.
     let class = format.class;
-    match view.units().enumerate().find(|(_, unit)| !class.allows(*unit)) {
-        None => Ok(()),
-        Some((at, byte)) => {
+    let is_wrong = |(at, unit): &(usize, u8)| match (class, at) {
+        (Class::SignedNumeric, 0) => !is_sign(*unit),
+        _ => !class.allows(*unit),
+    };
+    match (view.units().enumerate().find(is_wrong), view.format.digits, view.filler_nibble()) {
+        (None, Digits::Bcd { pad, .. }, Some(found)) if std::ptr::eq(view.format, format) && found != pad => {
+            error(0, ParseReason::Pad { found, expected: pad })
+        }
+        (None, ..) => Ok(()),
+        (Some((at, byte)), ..) => {
             let at = view.wire_offset(at) - view.wire_offset(0);
             error(at, ParseReason::Character { byte, class })
         }

@@ -26,6 +26,8 @@ pub(crate) struct Subfields<'a> {
     count: usize,
     /// The fields of a nested bitmap that are left.
     announced: Option<bitmap::Iter>,
+    /// The subfield that is being looked at, once that much is known.
+    looking: Option<Step>,
     done: bool,
 }
 
@@ -45,7 +47,7 @@ type Stop = (usize, ParseReason);
 
 impl<'a> Subfields<'a> {
     pub(crate) fn new(field: Field<'a>) -> Self {
-        Self { field, at: 0, count: 0, announced: None, done: false }
+        Self { field, at: 0, count: 0, announced: None, looking: None, done: false }
     }
 
     fn find(&mut self) -> Result<Option<Found<'a>>, Stop> {
@@ -75,6 +77,7 @@ impl<'a> Subfields<'a> {
             Structure::TagTable { tag_len, tags } => {
                 let (tag, start) = self.tag(at, usize::from(*tag_len))?;
                 let format = tags.format(tag).ok_or((at, ParseReason::UnknownTag(tag)))?;
+                self.looking = Some(Step::Tag(tag));
                 let extent = Plan::of(format)
                     .extent(self.field.view.wire(), start)
                     .map_err(|(_, reason)| (start, reason))?;
@@ -132,8 +135,8 @@ impl<'a> Subfields<'a> {
     fn tag(&self, at: usize, len: usize) -> Result<(Tag, usize), Stop> {
         let mut characters = [0; 8];
         let place = characters.get_mut(..len).ok_or((at, ParseReason::TooDeep))?;
-        for (place, at) in place.iter_mut().zip(at..) {
-            *place = self.character(at).ok_or_else(|| self.truncated(at, len))?;
+        for (place, one) in place.iter_mut().zip(at..) {
+            *place = self.character(one).ok_or_else(|| self.truncated(at, len))?;
         }
         let wrong = place.first().copied().unwrap_or_default();
         match Tag::text(place) {
@@ -144,10 +147,10 @@ impl<'a> Subfields<'a> {
 
     fn length(&self, at: usize, len: usize) -> Result<(usize, usize), Stop> {
         let mut length = 0usize;
-        for at in at..at + len {
-            let digit = self.character(at).ok_or_else(|| self.truncated(at, len))?;
+        for one in at..at + len {
+            let digit = self.character(one).ok_or_else(|| self.truncated(at, len))?;
             if !digit.is_ascii_digit() {
-                return Err((at, ParseReason::NotADigit(digit)));
+                return Err((one, ParseReason::NotADigit(digit)));
             }
             length = length * 10 + usize::from(digit - b'0');
         }
@@ -194,6 +197,7 @@ impl<'a> Subfields<'a> {
             let left = content.len().saturating_sub(self.at);
             return if left == 0 { Ok(None) } else { Err((self.at, ParseReason::Trailing(left))) };
         };
+        self.looking = Some(Step::Part(number));
         let format = usize::from(number)
             .checked_sub(2)
             .and_then(|place| fields.get(place)?.as_ref())
@@ -294,6 +298,7 @@ impl<'a> Iterator for Subfields<'a> {
         if self.done {
             return None;
         }
+        self.looking = None;
         let found = match self.find() {
             Ok(Some(found)) => found,
             Ok(None) => {
@@ -302,7 +307,7 @@ impl<'a> Iterator for Subfields<'a> {
             }
             Err(stop) => {
                 self.done = true;
-                return Some(Err(self.error(stop, None)));
+                return Some(Err(self.error(stop, self.looking)));
             }
         };
         self.at = found.next;
