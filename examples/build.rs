@@ -7,7 +7,7 @@
 use std::error::Error;
 
 use iso8583::framing::{Frame, Framing};
-use iso8583::{Builder, Content, Dialect, Message, Mti};
+use iso8583::{Builder, Content, Dialect, Message, Mti, mask};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let dialect = Dialect::builtin("unionpay").ok_or("no such dialect")?;
@@ -44,7 +44,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut body = Vec::new();
     // A real one is computed with the session's key: see the example `mac`.
     builder.build_with_mac(&mut body, 64, |bytes| (bytes.len() as u64).to_be_bytes())?;
-    println!("{}", hex::encode_upper(&body));
+    // Whoever shows bytes hides the card numbers in them.
+    println!("{}", mask::hex_scrubbed(&body));
 
     let mut frame = Vec::new();
     let framing: Framing = "len2-tpdu-header".parse()?;

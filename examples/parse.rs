@@ -35,8 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("counter {}", message.text("55/9F36").unwrap_or_default());
 
     // An error names the place, for people and for programs.
-    let mut damaged = bytes.clone();
-    damaged[30] = 0x0A;
+    let damaged = hex::decode(SALE.replace("0000422812", "00000A2812"))?;
     let partial = Message::parse_partial(dialect, &damaged);
     if let Some(error) = partial.error {
         println!("{error} ({:?}, offset {})", error.path(), error.offset());

@@ -369,7 +369,14 @@ impl<'a> Message<'a> {
         let mut rules = self.dialect.rules.iter().filter(|rule| rule.field == number);
         // What cannot be told apart is not shown.
         rules
-            .find(|rule| rule.applies(self.mti, true, |when| self.view_of(when).map(Asked::new), Asked::is))
+            .find(|rule| {
+                rule.applies(
+                    self.mti,
+                    true,
+                    |when| Some(Asked::new(self.view_of(when)?, when.is_plain)),
+                    Asked::is,
+                )
+            })
             .map_or(format.sensitivity, |rule| rule.then)
     }
 
@@ -380,7 +387,14 @@ impl<'a> Message<'a> {
         }
         let mut rules = self.dialect.structure_rules.iter().filter(|rule| rule.field == number);
         rules
-            .find(|rule| rule.applies(self.mti, false, |when| self.view_of(when).map(Asked::new), Asked::is))
+            .find(|rule| {
+                rule.applies(
+                    self.mti,
+                    false,
+                    |when| Some(Asked::new(self.view_of(when)?, when.is_plain)),
+                    Asked::is,
+                )
+            })
             .map_or(&format.structure, |rule| &rule.then)
     }
 

@@ -259,7 +259,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Whether [`View::text`] is `text`, without making it.
+    /// Whether [`View::text`] is `text`, ASCII without escapes, without making it.
     pub(crate) fn is_text(&self, text: &str) -> bool {
         match self.coding() {
             Coding::Bytes => {
@@ -269,9 +269,6 @@ impl<'a> View<'a> {
                     && self.units().zip(pairs).all(|(byte, pair)| hex_pair(byte) == *pair)
             }
             _ => {
-                if is_escaped(text) {
-                    return self.text() == text;
-                }
                 text.len() == self.units
                     && text.bytes().enumerate().all(|(at, byte)| self.unit(at) == Some(byte))
             }
@@ -279,30 +276,29 @@ impl<'a> View<'a> {
     }
 }
 
-/// Whether the characters of a text are other than those of its value.
-fn is_escaped(text: &str) -> bool {
-    !text.is_ascii() || text.contains('\\')
-}
-
 /// A view that is asked for one text after the other. Most differ in their first character.
 pub(crate) struct Asked<'a> {
     view: View<'a>,
-    /// `None` for bytes, whose text is hexadecimal.
+    /// `None` where the texts are not the characters of values: those of bytes are hexadecimal, and
+    /// others may have escapes.
     first: Option<u8>,
+    is_plain: bool,
 }
 
 impl<'a> Asked<'a> {
     #[inline]
-    pub(crate) fn new(view: View<'a>) -> Self {
-        let first = if view.format.class == Class::Binary { None } else { view.unit(0) };
-        Self { view, first }
+    pub(crate) fn new(view: View<'a>, is_plain: bool) -> Self {
+        let first = if is_plain && view.format.class != Class::Binary { view.unit(0) } else { None };
+        Self { view, first, is_plain }
     }
 
-    /// As [`View::is_text`].
+    /// Whether the text of the view is `text`.
     #[inline]
     pub(crate) fn is(&self, text: &str) -> bool {
-        let same_first = |first| is_escaped(text) || text.as_bytes().first() == Some(&first);
-        let may_be = self.first.is_none_or(same_first);
+        if !self.is_plain {
+            return self.view.text() == text;
+        }
+        let may_be = self.first.is_none_or(|first| text.as_bytes().first() == Some(&first));
         may_be && self.view.is_text(text)
     }
 }

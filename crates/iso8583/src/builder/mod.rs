@@ -315,7 +315,14 @@ impl<'d> Builder<'d> {
     pub(crate) fn structure_of<'s>(&'s self, number: u8, format: &'d FieldFormat) -> &'d Structure {
         let mut rules = self.dialect.structure_rules.iter().filter(|rule| rule.field == number);
         rules
-            .find(|rule| rule.applies(self.mti, false, |when| self.view_of(when).map(Asked::new), Asked::is))
+            .find(|rule| {
+                rule.applies(
+                    self.mti,
+                    false,
+                    |when| Some(Asked::new(self.view_of(when)?, when.is_plain)),
+                    Asked::is,
+                )
+            })
             .map_or(&format.structure, |rule| &rule.then)
     }
 

@@ -258,7 +258,7 @@ fn condition(asked: &At<String>, values: &[String], fields: &[Option<FieldFormat
     let (field, part) = asked.value.split_once('.').unwrap_or((&asked.value, ""));
     match field.parse() {
         Ok(field) if asked.line.is_none() || path_is(asked, fields) => {
-            Ok(When { field, part: part.parse().ok(), values: values.to_vec() })
+            Ok(When::new(field, part.parse().ok(), values.to_vec()))
         }
         _ => Err(format!("`{}` is no field or part of the dialect", asked.value)),
     }

@@ -20,9 +20,16 @@ pub(crate) struct When {
     /// The positional subfield, from 1; `None` for the whole field.
     pub(crate) part: Option<u8>,
     pub(crate) values: Vec<String>,
+    /// Whether all values are ASCII without escapes, so that their characters are those of a field.
+    pub(crate) is_plain: bool,
 }
 
 impl When {
+    pub(crate) fn new(field: u8, part: Option<u8>, values: Vec<String>) -> Self {
+        let is_plain = values.iter().all(|value| value.is_ascii() && !value.contains('\\'));
+        Self { field, part, values, is_plain }
+    }
+
     /// The path as it is written in dialect files, such as `60.3`.
     pub(crate) fn path(&self) -> String {
         match self.part {
