@@ -399,6 +399,7 @@ impl<'a> Message<'a> {
     }
 
     /// What stands at the path of a condition.
+    #[inline]
     fn view_of(&self, when: &crate::dialect::When) -> Option<View<'a>> {
         let (format, extent) = self.content(when.field)?;
         let view = View::new(format, self.body.get(extent.start..extent.end)?, extent.units);

@@ -314,15 +314,23 @@ fn bcd_length(body: &[u8], at: usize, width: u8) -> Result<usize, Fault> {
     let Some(prefix) = body.get(at..end) else {
         return Err(truncated(body, at, end));
     };
-    let mut said = 0;
-    for (&byte, place) in prefix.iter().zip(at..) {
-        let (high, low) = (byte >> 4, byte & 0x0F);
-        if high > 9 || low > 9 {
-            return Err((place, ParseReason::NotPackedDigits(byte)));
-        }
-        said = said * 100 + usize::from(high * 10 + low);
-    }
-    Ok(said)
+    // One and two bytes are nearly all there are.
+    let said = match *prefix {
+        [one] => packed_pair(one),
+        [high, low] => packed_pair(high).and_then(|high| Some(high * 100 + packed_pair(low)?)),
+        _ => prefix.iter().try_fold(0, |said, byte| Some(said * 100 + packed_pair(*byte)?)),
+    };
+    said.ok_or_else(|| {
+        let wrong = prefix.iter().position(|byte| packed_pair(*byte).is_none()).unwrap_or_default();
+        (at + wrong, ParseReason::NotPackedDigits(prefix.get(wrong).copied().unwrap_or_default()))
+    })
+}
+
+/// The number that two packed digits write.
+#[inline]
+fn packed_pair(byte: u8) -> Option<usize> {
+    let (high, low) = (byte >> 4, byte & 0x0F);
+    (high <= 9 && low <= 9).then(|| usize::from(high) * 10 + usize::from(low))
 }
 
 /// The value of one upper-case hexadecimal digit. Lower case would be built as upper case and is
