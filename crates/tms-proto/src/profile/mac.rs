@@ -101,11 +101,6 @@ impl MacRules {
         }
     }
 
-    /// What a reply to a message of no known function has to do with them.
-    pub(crate) fn unknown_reply(&self) -> MacRule {
-        if self.replies == MacReplies::All { self.protect } else { MacRule::None }
-    }
-
     /// Whether refusals are protected as approvals are.
     pub(crate) fn covers_refusals(&self) -> bool {
         self.replies == MacReplies::All

@@ -156,6 +156,17 @@ impl TerminalSession {
             header,
             authentic: false,
         };
+        // First, so that only who has the key gets answers with a MAC.
+        let admitted = match self.gate.request(rule.function, message) {
+            Ok(admitted) => admitted,
+            Err(fault) => {
+                let reason = format!("{}: {fault}", rule.function);
+                self.answer(request, Some(Refusal::MacWrong), now)?;
+                self.events.push_back(TerminalEvent::Dropped(reason));
+                return Ok(());
+            }
+        };
+        request.authentic = admitted.is_authentic();
         let own = message.text("41").is_some_and(|tid| tid.trim_end() == self.identity.terminal.trim_end());
         if !own || rule.request.iter().any(|n| !message.has(*n)) {
             let reason = format!("{} lacks a mandatory field or names another terminal", rule.function);
@@ -163,18 +174,7 @@ impl TerminalSession {
             self.events.push_back(TerminalEvent::Dropped(reason));
             return Ok(());
         }
-        match self.gate.request(rule.function, message) {
-            Ok(admitted) => {
-                request.authentic = admitted.is_authentic();
-                self.take_request(request, &admitted, now)
-            }
-            Err(fault) => {
-                let reason = format!("{}: {fault}", rule.function);
-                self.answer(request, Some(Refusal::MacWrong), now)?;
-                self.events.push_back(TerminalEvent::Dropped(reason));
-                Ok(())
-            }
-        }
+        self.take_request(request, &admitted, now)
     }
 
     fn take_request(
