@@ -164,6 +164,12 @@ impl Gate {
         }
     }
 
+    /// Whether there is what a request of `function` needs.
+    pub(crate) fn can_send(&self, function: Function) -> bool {
+        let needed = self.profile.mac().is_some_and(|rules| rules.request(function) == MacRule::Required);
+        !needed || self.key.is_some()
+    }
+
     /// The final bytes of a message, with the MAC that the profile asks for.
     pub(crate) fn seal(&self, builder: Builder<'_>, outgoing: Outgoing) -> Result<Vec<u8>, ProtocolError> {
         let Some(rules) = self.profile.mac().filter(|rules| wanted(rules, outgoing)) else {

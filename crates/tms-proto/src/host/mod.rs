@@ -135,10 +135,16 @@ impl HostSession {
         self.signed_on
     }
 
-    /// Whether the host may push on this connection now.
+    /// Whether the host may push on this connection now: the terminal signed on, not too much is
+    /// unanswered, and there is a MAC key if commands or parameters must carry one.
     #[must_use]
     pub fn can_push(&self) -> bool {
-        self.profile.pushes() && self.signed_on && self.outstanding.len() < MAX_OUTSTANDING
+        let can_send = |function| self.profile.rule(function).is_none() || self.gate.can_send(function);
+        self.profile.pushes()
+            && self.signed_on
+            && self.outstanding.len() < MAX_OUTSTANDING
+            && can_send(Function::Command)
+            && can_send(Function::ParameterPush)
     }
 
     /// The profile.

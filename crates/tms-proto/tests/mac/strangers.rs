@@ -1,7 +1,8 @@
-//! What those get who have no key.
+//! What those get who have no key, and what the messages of another terminal are worth where one key
+//! serves many.
 
 use tms_proto::{
-    Refusal,
+    ProtocolError, Refusal,
     parameters::Push,
     task::{Command, Outcome, Task, TaskResult},
 };
@@ -78,7 +79,9 @@ fn no_refusal_of_a_request_without_a_right_mac_carries_one() {
             let believed = std::iter::from_fn(|| pair.terminal.poll_event()).any(|event| {
                 !matches!(
                     event,
-                    TerminalEvent::Dropped(_) | TerminalEvent::Refused { refusal: Refusal::MacWrong, .. }
+                    TerminalEvent::Dropped(_)
+                        | TerminalEvent::Unanswered { .. }
+                        | TerminalEvent::Refused { refusal: Refusal::MacWrong, .. }
                 )
             });
             assert!(!believed, "change {index}, refusing all: {refusing_all}");
@@ -138,4 +141,95 @@ fn a_command_sent_back_to_the_host_is_refused_without_a_mac() {
     assert_eq!(pair.mac_field(&refusal), None);
     pair.host.receive(&refusal, NOW).unwrap();
     assert!(!host_acted(&mut pair.host), "its own refusal is no answer of the terminal");
+}
+
+/// Two terminals of one listener, so with one key, that have come equally far.
+fn neighbours() -> (Pair, Pair) {
+    let profile = iso87();
+    let (first, mut second) = (Pair::new(&profile), Pair::new(&profile));
+    let identity = Identity::new("10000002", "102310060510002");
+    second.terminal = TerminalSession::new(profile.clone(), identity);
+    second.terminal.set_mac_key(profile.static_mac_key(&STATIC_KEY).unwrap()).unwrap();
+    second.host = HostSession::new(profile.clone(), Some("10000002".into()));
+    second.host.set_mac_key(profile.static_mac_key(&STATIC_KEY).unwrap()).unwrap();
+    second.sign_on();
+    (first, second)
+}
+
+#[test]
+fn another_terminals_answer_to_a_push_is_not_this_ones() {
+    let (mut first, mut second) = neighbours();
+    let mut answers = Vec::new();
+    for (pair, revision) in [(&mut first, 7), (&mut second, 8)] {
+        pair.host.push_parameters(push(revision), NOW).unwrap();
+        let TerminalEvent::ParameterPush { request, .. } = pair.carry_to_terminal() else { panic!() };
+        pair.terminal.answer(request, None, NOW).unwrap();
+        answers.push(pair.terminal.poll_transmit().unwrap());
+    }
+    second.host.receive(&answers[0], NOW).unwrap();
+    assert!(!host_acted(&mut second.host));
+    second.host.receive(&answers[1], NOW).unwrap();
+    let Some(HostEvent::PushAnswered { push, refusal: None }) = second.host.poll_event() else { panic!() };
+    assert_eq!(push.revision, 8);
+}
+
+#[test]
+fn neither_an_approval_nor_a_refusal_for_another_terminal_answers_this_one() {
+    for refused in [false, true] {
+        let (mut first, mut second) = neighbours();
+        let mut replies = Vec::new();
+        for pair in [&mut first, &mut second] {
+            let sent = result(pair);
+            pair.host.receive(&sent, NOW).unwrap();
+            let Some(HostEvent::TaskResult { exchange, .. }) = pair.host.poll_event() else { panic!() };
+            let answer = if refused { Answer::Refused(Refusal::NotPermitted) } else { Answer::Approved };
+            pair.host.answer(exchange, answer, NOW).unwrap();
+            replies.push(pair.host.poll_transmit().unwrap());
+        }
+        second.terminal.receive(&replies[0], NOW).unwrap();
+        assert!(!terminal_acted(&mut second.terminal), "refused: {refused}");
+        assert_eq!(second.terminal.outstanding(), 1, "the true reply may yet come");
+        second.terminal.receive(&replies[1], NOW).unwrap();
+        assert!(terminal_acted(&mut second.terminal));
+    }
+}
+
+// facts §1.3: DE41 must be equal always, with a MAC or without.
+#[test]
+fn a_refusal_for_another_terminal_is_none_where_no_mac_tells() {
+    let mut pair = Pair::new(&Arc::new(Profile::builtin("unionpay").unwrap()));
+    let sent = result(&mut pair);
+    pair.host.receive(&sent, NOW).unwrap();
+    let Some(HostEvent::TaskResult { exchange, .. }) = pair.host.poll_event() else { panic!() };
+    pair.host.answer(exchange, Answer::Refused(Refusal::NotPermitted), NOW).unwrap();
+    let reply = pair.host.poll_transmit().unwrap();
+    pair.terminal.receive(&pair.with(&reply, |fields| another_tid(fields)), NOW).unwrap();
+    let Some(TerminalEvent::Unanswered { reason, .. }) = pair.terminal.poll_event() else { panic!() };
+    assert_eq!(reason, "the reply is for another terminal");
+}
+
+#[test]
+fn a_host_without_a_key_says_that_it_cannot_push() {
+    let text = ISO87
+        .replace("protect = \"optional\"", "protect = \"required\"")
+        .replace("key = \"static\"", "key = \"working\"")
+        .replace("x9.19", "x9.9");
+    let profile = Arc::new(Profile::from_toml(&text).unwrap());
+    let identity = Identity::new("10000001", "102310060510002");
+    let mut host = HostSession::new(profile.clone(), None);
+    let mut terminal = TerminalSession::new(profile, identity);
+    let keys = WorkingKeys::generate(false);
+    let block = wrap_working_keys(&Tmk::new([0x11; 16]), &keys);
+    for (answer, has_key) in [(Answer::Approved, false), (Answer::Keys { block: &block, keys: &keys }, true)]
+    {
+        terminal.sign_on(b"", NOW).unwrap();
+        host.receive(&terminal.poll_transmit().unwrap(), NOW).unwrap();
+        let Some(HostEvent::SignOn { exchange, .. }) = host.poll_event() else { panic!() };
+        host.answer(exchange, answer, NOW).unwrap();
+        assert!(host.is_signed_on());
+        assert_eq!(host.can_push(), has_key);
+        let pushed = host.push_command(command(), NOW);
+        assert_eq!(matches!(pushed, Err(ProtocolError::NoMacKey(_))), !has_key, "{pushed:?}");
+        assert_eq!(pushed.is_ok(), has_key);
+    }
 }
