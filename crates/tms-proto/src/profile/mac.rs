@@ -164,18 +164,29 @@ impl MacRules {
                 return wrong(format!("the profile has no {function} to protect"));
             }
         }
-        // Without a STAN a reply proves nothing about which request it answers: an old one would do.
+        // What a reply must say, so that it proves which request it answers: with a key for one connection
+        // the STAN, and with one for many connections and terminals when and to whom, too.
+        let to_list: &[(u8, &str)] = match self.key {
+            MacKeySource::Working => &[STAN],
+            MacKeySource::Static => &[STAN, TIME, TERMINAL],
+        };
         for rule in rules.iter().filter(|rule| self.request(rule.function) == MacRule::Required) {
-            if !(rule.request.contains(&11) && rule.reply.contains(&11)) {
+            let missing = |field: u8| !(rule.request.contains(&field) && rule.reply.contains(&field));
+            if let Some((field, without)) = to_list.iter().find(|(field, _)| missing(*field)) {
+                let function = rule.function;
+                let key = if self.key == MacKeySource::Static { " with a static key" } else { "" };
                 return wrong(format!(
-                    "{} is required to have a MAC, so its request and reply must both list DE11: without it an old reply could be sent again",
-                    rule.function
+                    "{function} is required to have a MAC{key}, so its request and reply must both list DE{field}: {without}"
                 ));
             }
         }
         Ok(())
     }
 }
+
+const STAN: (u8, &str) = (11, "without it an old reply could be sent again");
+const TIME: (u8, &str) = (7, "without it a reply recorded on another connection could be sent again");
+const TERMINAL: (u8, &str) = (41, "without it the reply to another terminal could be sent instead");
 
 /// Whether a field takes a MAC of this form: fixed, of bytes, and exactly as long.
 fn holds(format: &FieldFormat, form: MacForm) -> bool {
