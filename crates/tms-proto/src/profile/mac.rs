@@ -38,7 +38,7 @@ pub enum MacRule {
     /// when the session has a key, and refused when it is wrong; without a key it is let through
     /// and told.
     Optional,
-    /// Every message has one, and none is acted on without.
+    /// Every message has one, and none is acted on without; [`MacReplies`] says which refusals have one.
     Required,
 }
 
@@ -59,7 +59,8 @@ pub enum MacReplies {
     /// Approvals, as UnionPay terminals check them (unionpay.md §1.3). Whoever can alter a message
     /// can then turn an approval into a refusal.
     Approved,
-    /// Refusals too, but for the one that says that a MAC is wrong: its sender may have no key.
+    /// Refusals too, but for the one that says that a MAC is wrong: its sender may have no key. Only
+    /// requests with a right MAC are given them: a refusal of anything else is sent without, and dropped.
     All,
 }
 
