@@ -164,6 +164,12 @@ impl Gate {
         }
     }
 
+    /// Whether there is what a request of `function` needs.
+    pub(crate) fn can_send(&self, function: Function) -> bool {
+        let needed = self.profile.mac().is_some_and(|rules| rules.request(function) == MacRule::Required);
+        !needed || self.key.is_some()
+    }
+
     /// The final bytes of a message, with the MAC that the profile asks for.
     pub(crate) fn seal(&self, builder: Builder<'_>, outgoing: Outgoing) -> Result<Vec<u8>, ProtocolError> {
         let Some(rules) = self.profile.mac().filter(|rules| wanted(rules, outgoing)) else {
@@ -200,12 +206,17 @@ fn wanted(rules: &MacRules, outgoing: Outgoing) -> bool {
         Outgoing::Request(function) => rules.request(function) == MacRule::Required,
         // The other side has no key, or another one, and is to understand this all the same.
         Outgoing::Reply { refusal: Some(Refusal::MacWrong), .. } => false,
-        Outgoing::Reply { to: None, .. } => rules.unknown_reply() == MacRule::Required,
-        Outgoing::Reply { to: Some(function), refusal, authentic } => match rules.request(function) {
-            MacRule::None => false,
-            MacRule::Optional => authentic && (refusal.is_none() || rules.covers_refusals()),
-            MacRule::Required => refusal.is_none() || rules.covers_refusals(),
-        },
+        // Nobody proved to have sent what this answers. Signed, it would be a refusal with a right MAC
+        // for anyone who asks with the numbers of another's request.
+        Outgoing::Reply { to: None, .. } => false,
+        Outgoing::Reply { to: Some(function), refusal, authentic } => {
+            let covered = refusal.is_none() || (rules.covers_refusals() && authentic);
+            match rules.request(function) {
+                MacRule::None => false,
+                MacRule::Optional => authentic && covered,
+                MacRule::Required => covered,
+            }
+        }
     }
 }
 

@@ -154,6 +154,11 @@ pub(crate) fn transmitted(message: &Message<'_>) -> Option<String> {
     message.text("7").map(|text| text.into_owned())
 }
 
+/// Whether DE41 is this terminal.
+pub(crate) fn names_terminal(message: &Message<'_>, terminal: &str) -> bool {
+    message.text("41").is_some_and(|tid| tid.trim_end() == terminal.trim_end())
+}
+
 /// DE11 runs from 1 to 999999.
 pub(crate) fn next_stan(stan: u32) -> u32 {
     if stan >= 999_999 { 1 } else { stan.saturating_add(1) }

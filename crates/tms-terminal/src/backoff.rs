@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tms_crypto::random_bytes;
 
+use crate::{agent::Exit, failure::FailureKind};
+
 /// Exponential backoff with full jitter: a wait is uniform between the shortest and a ceiling that
 /// doubles with each failure up to the longest.
 #[derive(Clone, Debug)]
@@ -36,6 +38,19 @@ impl Backoff {
     /// It worked: the next failure starts small again.
     pub fn reset(&mut self) {
         self.failures = 0;
+    }
+
+    /// A connection ended on which the terminal had signed on.
+    pub(crate) fn session_ended(&mut self, exit: &Exit) {
+        // A sign-on that brings no key for what follows is no success: the next would bring none either.
+        if !matches!(exit, Exit::Lost(failure) if failure.kind.is_of_macs()) {
+            self.reset();
+        }
+    }
+
+    /// The wait after a failure of this kind.
+    pub(crate) fn after(&mut self, kind: FailureKind) -> Duration {
+        if kind.is_lasting() { self.long_wait() } else { self.next_wait() }
     }
 
     fn between(&self, ceiling: Duration) -> Duration {

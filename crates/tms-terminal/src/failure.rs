@@ -41,6 +41,10 @@ pub enum FailureKind {
     Protocol,
     /// The host refused this terminal.
     Refused,
+    /// The host found a MAC of this terminal missing or wrong.
+    MacRefused,
+    /// What must be said next needs a MAC, and the sign-on brought no key for it.
+    NoMacKey,
     /// A fault that the scenario asked for.
     Injected,
     /// The terminal's own storage failed.
@@ -59,7 +63,13 @@ impl FailureKind {
                 | K::HostName
                 | K::OwnCertificateRefused
                 | K::Refused
+                | K::NoMacKey
         )
+    }
+
+    /// Whether it is about a MAC, so that a sign-on before it was worth nothing.
+    pub(crate) fn is_of_macs(self) -> bool {
+        matches!(self, Self::MacRefused | Self::NoMacKey)
     }
 }
 

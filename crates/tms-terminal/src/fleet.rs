@@ -335,7 +335,12 @@ impl Runner {
     /// From a boot to the next.
     async fn life(&mut self) -> Result<Next, StateError> {
         loop {
-            let failure = match self.connection().await? {
+            let sign_ons = self.status.link().sign_ons;
+            let exit = self.connection().await?;
+            if self.status.link().sign_ons > sign_ons {
+                self.backoff.session_ended(&exit);
+            }
+            let failure = match exit {
                 Exit::Stopped => return Ok(Next::End),
                 Exit::Reboot => return Ok(Next::Boot),
                 Exit::PowerCut => {
@@ -349,12 +354,12 @@ impl Runner {
             };
             tracing::warn!(tid = %self.scenario.identity.tid, "{failure}");
             self.lock().note(self.clock.now(), 'W', "comm", &failure.to_string());
-            let lasting = failure.kind.is_lasting();
+            let kind = failure.kind;
             self.status.lost(failure);
             if self.restart_is_due() {
                 return Ok(Next::Boot);
             }
-            let wait = if lasting { self.backoff.long_wait() } else { self.backoff.next_wait() };
+            let wait = self.backoff.after(kind);
             if !self.wait(wait).await {
                 return Ok(Next::End);
             }
@@ -389,9 +394,6 @@ impl Runner {
             stop,
         };
         let exit = connection.run(&mut agent).await;
-        if self.status.link().signed_on {
-            self.backoff.reset();
-        }
         match &exit {
             // What was not saved is gone: that is the point of it.
             Exit::PowerCut => self.status.offline(),

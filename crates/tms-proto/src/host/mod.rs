@@ -135,10 +135,16 @@ impl HostSession {
         self.signed_on
     }
 
-    /// Whether the host may push on this connection now.
+    /// Whether the host may push on this connection now: the terminal signed on, not too much is
+    /// unanswered, and there is a MAC key if commands or parameters must carry one.
     #[must_use]
     pub fn can_push(&self) -> bool {
-        self.profile.pushes() && self.signed_on && self.outstanding.len() < MAX_OUTSTANDING
+        let can_send = |function| self.profile.rule(function).is_none() || self.gate.can_send(function);
+        self.profile.pushes()
+            && self.signed_on
+            && self.outstanding.len() < MAX_OUTSTANDING
+            && can_send(Function::Command)
+            && can_send(Function::ParameterPush)
     }
 
     /// The profile.
@@ -283,9 +289,19 @@ impl HostSession {
         exchange.function = rule.function;
         exchange.code = message.text(&rule.select).map(|c| c.into_owned()).unwrap_or_default();
         if rule.from == Direction::Host {
+            // Its MAC may be right, and the host's own: it is no proof of a terminal.
             let reason = format!("{} comes from the host only", rule.function);
             return self.refuse(exchange, Refusal::NotSupported, reason, now);
         }
+        // Before anything else is said of it, so that only who has the key gets answers with a MAC.
+        let admitted = match self.gate.request(rule.function, message) {
+            Ok(admitted) => admitted,
+            Err(fault) => {
+                let reason = format!("{}: {fault}", rule.function);
+                return self.refuse(exchange, Refusal::MacWrong, reason, now);
+            }
+        };
+        exchange.authentic = admitted.is_authentic();
         if let Some(missing) = rule.request.iter().find(|n| !message.has(**n)) {
             let reason = format!("{} lacks mandatory DE{missing}", rule.function);
             return self.refuse(exchange, Refusal::FormatError, reason, now);
@@ -299,23 +315,16 @@ impl HostSession {
             let reason = format!("DE41 is {named}, the certificate is for {expected}");
             return self.refuse(exchange, Refusal::InvalidTerminal, reason, now);
         }
-        match self.gate.request(rule.function, message) {
-            Ok(admitted) => self.take_request(rule.function, exchange, &admitted, now),
-            Err(fault) => {
-                let reason = format!("{}: {fault}", rule.function);
-                self.refuse(exchange, Refusal::MacWrong, reason, now)
-            }
-        }
+        self.take_request(rule.function, exchange, &admitted, now)
     }
 
     fn take_request(
         &mut self,
         function: Function,
-        mut exchange: Exchange,
+        exchange: Exchange,
         admitted: &Admitted<'_, '_>,
         now: Timestamp,
     ) -> Result<(), ProtocolError> {
-        exchange.authentic = admitted.is_authentic();
         if admitted.is_unchecked() {
             self.events.push_back(HostEvent::MacUnchecked(function));
         }

@@ -22,6 +22,8 @@ pub(super) struct Outstanding {
     stan: u32,
     /// DE7, when a reply must echo it.
     transmitted: Option<String>,
+    /// DE41, when a reply has it: one MAC key may serve many terminals.
+    terminal: Option<String>,
     reply_mti: Mti,
     select: String,
     code: String,
@@ -167,6 +169,7 @@ impl HostSession {
             function,
             stan,
             transmitted: message::echoed_time(&profile, rule, now),
+            terminal: rule.reply.contains(&41).then_some(peer.terminal),
             reply_mti: reply_mti(rule.mti)?,
             select: rule.select.clone(),
             code: code.to_owned(),
@@ -178,12 +181,13 @@ impl HostSession {
 }
 
 impl Outstanding {
-    /// By type and STAN. A code of another function tells a message apart that only looks like the
+    /// By type, STAN and terminal. A code of another function tells a message apart that only looks like the
     /// reply, such as one of the host's own sent back to it.
     fn is_answered_by(&self, message: &Message<'_>) -> bool {
         message.mti() == self.reply_mti
             && message::stan(message) == Some(self.stan)
             && (self.transmitted.is_none() || self.transmitted == message::transmitted(message))
+            && self.terminal.as_ref().is_none_or(|tid| message::names_terminal(message, tid))
             && message.text(&self.select).is_none_or(|code| code == self.code)
     }
 }

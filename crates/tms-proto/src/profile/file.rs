@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use iso8583::{Dialect, Mti};
+use iso8583::{Builder, Dialect, Message, Mti};
 use serde::Deserialize;
 
 use super::{BodyLayout, Direction, Function, MacRules, Rule, TagRule};
@@ -65,6 +65,48 @@ pub(super) struct ResponseTable {
     pub(super) out_of_range: String,
     pub(super) busy: String,
     pub(super) system_error: String,
+}
+
+impl ResponseTable {
+    /// Whether DE39 of the dialect carries every code, and `refused` of `[mac]`, as it is written.
+    pub(super) fn validate(&self, refused: Option<&str>, dialect: &Dialect) -> Result<(), ProfileError> {
+        let codes = [
+            ("approved", &self.approved),
+            ("invalid_terminal", &self.invalid_terminal),
+            ("not_permitted", &self.not_permitted),
+            ("format_error", &self.format_error),
+            ("not_supported", &self.not_supported),
+            ("not_found", &self.not_found),
+            ("out_of_range", &self.out_of_range),
+            ("busy", &self.busy),
+            ("system_error", &self.system_error),
+        ];
+        let of_responses = codes.map(|(key, code)| ("response", key, code.as_str()));
+        let of_mac = refused.map(|code| ("mac", "refused", code));
+        for (place, key, code) in of_responses.into_iter().chain(of_mac) {
+            if !carries(dialect, code) {
+                let shape = dialect
+                    .field(39)
+                    .map_or_else(|| "which is missing".into(), iso8583::FieldFormat::notation);
+                let reason =
+                    format!("{key} = \"{code}\" does not fit DE39 ({shape}) of dialect {}", dialect.name());
+                return Err(invalid(place, reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a reply with this code reads back with the same: a field may pad what is too short.
+fn carries(dialect: &Dialect, code: &str) -> bool {
+    let mti = Mti::from_str("0810").ok();
+    mti.is_some_and(|mti| {
+        let mut builder = Builder::new(dialect, mti);
+        let built = builder.set(39, code).and_then(|builder| builder.build());
+        built.is_ok_and(|bytes| {
+            Message::parse(dialect, &bytes).is_ok_and(|message| message.text("39").as_deref() == Some(code))
+        })
+    })
 }
 
 #[derive(Debug, Deserialize)]

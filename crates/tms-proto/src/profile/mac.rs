@@ -38,7 +38,7 @@ pub enum MacRule {
     /// when the session has a key, and refused when it is wrong; without a key it is let through
     /// and told.
     Optional,
-    /// Every message has one, and none is acted on without.
+    /// Every message has one, and none is acted on without; [`MacReplies`] says which refusals have one.
     Required,
 }
 
@@ -59,7 +59,8 @@ pub enum MacReplies {
     /// Approvals, as UnionPay terminals check them (unionpay.md §1.3). Whoever can alter a message
     /// can then turn an approval into a refusal.
     Approved,
-    /// Refusals too, but for the one that says that a MAC is wrong: its sender may have no key.
+    /// Refusals too, but for the one that says that a MAC is wrong: its sender may have no key. Only
+    /// requests with a right MAC are given them: a refusal of anything else is sent without, and dropped.
     All,
 }
 
@@ -99,11 +100,6 @@ impl MacRules {
             (MacRule::Required, Some(_)) if self.replies == MacReplies::Approved => MacRule::Optional,
             (rule, _) => rule,
         }
-    }
-
-    /// What a reply to a message of no known function has to do with them.
-    pub(crate) fn unknown_reply(&self) -> MacRule {
-        if self.replies == MacReplies::All { self.protect } else { MacRule::None }
     }
 
     /// Whether refusals are protected as approvals are.
@@ -169,18 +165,29 @@ impl MacRules {
                 return wrong(format!("the profile has no {function} to protect"));
             }
         }
-        // Without a STAN a reply proves nothing about which request it answers: an old one would do.
+        // What a reply must say, so that it proves which request it answers: with a key for one connection
+        // the STAN, and with one for many connections and terminals when and to whom, too.
+        let to_list: &[(u8, &str)] = match self.key {
+            MacKeySource::Working => &[STAN],
+            MacKeySource::Static => &[STAN, TIME, TERMINAL],
+        };
         for rule in rules.iter().filter(|rule| self.request(rule.function) == MacRule::Required) {
-            if !(rule.request.contains(&11) && rule.reply.contains(&11)) {
+            let missing = |field: u8| !(rule.request.contains(&field) && rule.reply.contains(&field));
+            if let Some((field, without)) = to_list.iter().find(|(field, _)| missing(*field)) {
+                let function = rule.function;
+                let key = if self.key == MacKeySource::Static { " with a static key" } else { "" };
                 return wrong(format!(
-                    "{} is required to have a MAC, so its request and reply must both list DE11: without it an old reply could be sent again",
-                    rule.function
+                    "{function} is required to have a MAC{key}, so its request and reply must both list DE{field}: {without}"
                 ));
             }
         }
         Ok(())
     }
 }
+
+const STAN: (u8, &str) = (11, "without it an old reply could be sent again");
+const TIME: (u8, &str) = (7, "without it a reply recorded on another connection could be sent again");
+const TERMINAL: (u8, &str) = (41, "without it the reply to another terminal could be sent instead");
 
 /// Whether a field takes a MAC of this form: fixed, of bytes, and exactly as long.
 fn holds(format: &FieldFormat, form: MacForm) -> bool {

@@ -109,6 +109,7 @@ impl Profile {
                 .collect();
             mac.validate(dialect, &rules, &other_fields)?;
         }
+        file.response.validate(file.mac.as_ref().map(MacRules::refused), dialect)?;
         let profile = Self { file, framing, dialect, rules };
         if let Some(mac) = profile.mac() {
             let means = profile.refusal(mac.refused());

@@ -18,6 +18,8 @@ use crate::{
     upload,
 };
 
+const FOREIGN: &str = "the reply is for another terminal";
+
 impl TerminalSession {
     /// Takes one whole frame.
     ///
@@ -39,6 +41,11 @@ impl TerminalSession {
         let code = message.text("39").map(|c| c.into_owned()).unwrap_or_default();
         let refusal = profile.refusal(&code);
         match self.gate.reply(function, refusal, &message) {
+            // One key may serve many terminals, so this one's own reply may yet come.
+            Ok(admitted) if admitted.is_authentic() && !self.is_own(function, &message) => {
+                let reason = format!("{} to {function}: {FOREIGN}", message.mti());
+                self.events.push_back(TerminalEvent::Dropped(reason));
+            }
             Ok(admitted) => {
                 let sent = self.outstanding.swap_remove(index);
                 self.take_reply(sent, refusal, code, &admitted);
@@ -63,16 +70,14 @@ impl TerminalSession {
         if admitted.is_unchecked() {
             self.events.push_back(TerminalEvent::MacUnchecked(sent.function));
         }
-        let own = |tid: &str| tid.trim_end() == self.identity.terminal.trim_end();
-        let event = if let Some(refusal) = refusal {
+        let event = if !self.is_own(sent.function, admitted.message()) {
+            TerminalEvent::Unanswered { request: sent.asked, reason: FOREIGN.to_owned() }
+        } else if let Some(refusal) = refusal {
             if refusal == Refusal::MacWrong {
                 // The host has no key, or another one: only a sign-on mends that.
                 self.gate.forget_working_key();
             }
             TerminalEvent::Refused { request: sent.asked, refusal, code }
-        } else if admitted.message().text("41").is_some_and(|tid| !own(&tid)) {
-            let reason = "the reply is for another terminal".to_owned();
-            TerminalEvent::Unanswered { request: sent.asked, reason }
         } else {
             match self.read_reply(&sent, admitted) {
                 Ok(event) => {
@@ -86,6 +91,13 @@ impl TerminalSession {
             }
         };
         self.events.push_back(event);
+    }
+
+    /// Whether a reply is for this terminal. DE41 is equal always, a refusal's too (unionpay.md §1.3);
+    /// only a profile whose replies have none may do without.
+    fn is_own(&self, function: Function, message: &Message<'_>) -> bool {
+        let listed = self.profile.rule(function).is_some_and(|rule| rule.reply.contains(&41));
+        (!listed && !message.has(41)) || message::names_terminal(message, &self.identity.terminal)
     }
 
     fn read_reply(
@@ -156,25 +168,25 @@ impl TerminalSession {
             header,
             authentic: false,
         };
-        let own = message.text("41").is_some_and(|tid| tid.trim_end() == self.identity.terminal.trim_end());
+        // First, so that only who has the key gets answers with a MAC.
+        let admitted = match self.gate.request(rule.function, message) {
+            Ok(admitted) => admitted,
+            Err(fault) => {
+                let reason = format!("{}: {fault}", rule.function);
+                self.answer(request, Some(Refusal::MacWrong), now)?;
+                self.events.push_back(TerminalEvent::Dropped(reason));
+                return Ok(());
+            }
+        };
+        request.authentic = admitted.is_authentic();
+        let own = message::names_terminal(message, &self.identity.terminal);
         if !own || rule.request.iter().any(|n| !message.has(*n)) {
             let reason = format!("{} lacks a mandatory field or names another terminal", rule.function);
             self.answer(request, Some(Refusal::FormatError), now)?;
             self.events.push_back(TerminalEvent::Dropped(reason));
             return Ok(());
         }
-        match self.gate.request(rule.function, message) {
-            Ok(admitted) => {
-                request.authentic = admitted.is_authentic();
-                self.take_request(request, &admitted, now)
-            }
-            Err(fault) => {
-                let reason = format!("{}: {fault}", rule.function);
-                self.answer(request, Some(Refusal::MacWrong), now)?;
-                self.events.push_back(TerminalEvent::Dropped(reason));
-                Ok(())
-            }
-        }
+        self.take_request(request, &admitted, now)
     }
 
     fn take_request(

@@ -5,6 +5,7 @@
 mod attacks;
 mod exchanges;
 mod profiles;
+mod strangers;
 
 use std::sync::Arc;
 

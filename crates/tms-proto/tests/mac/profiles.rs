@@ -47,6 +47,44 @@ fn a_profile_that_protects_nothing_although_it_says_so_is_refused() {
     assert!(Profile::from_toml(&ISO87.replace(required.0, sign_on)).is_ok(), "a static key is there before");
 }
 
+// A static key is that of every connection and of every terminal of a listener: DE7 tells a reply from
+// one that was recorded earlier, and DE41 from one for another terminal.
+#[test]
+fn a_static_key_is_refused_where_replies_do_not_say_when_or_to_whom() {
+    let only_report = "protect = \"none\"\n[mac.function]\nreport = \"required\"";
+    let text = UNIONPAY.replace("protect = \"optional\"", only_report);
+    Profile::from_toml(&text).unwrap();
+    let error = refused(&text, "key = \"working\"", "key = \"static\"");
+    let says = "mac: report is required to have a MAC with a static key, so its request and reply must both list DE7: without it a reply recorded";
+    assert!(error.starts_with(says), "{error}");
+
+    let required = ISO87.replace("protect = \"optional\"", "protect = \"required\"");
+    Profile::from_toml(&required).unwrap();
+    for (field, from, to) in [
+        (7, "reply = [7, 11, 39, 41, 91, 101]", "reply = [11, 39, 41, 91, 101]"),
+        (7, "request = [3, 7, 11, 41, 125]", "request = [3, 11, 41, 125]"),
+        (41, "reply = [3, 7, 11, 39, 41]", "reply = [3, 7, 11, 39]"),
+    ] {
+        let error = refused(&required, from, to);
+        assert!(error.contains(&format!("must both list DE{field}:")), "{error}");
+        Profile::from_toml(&ISO87.replace(from, to)).expect("nothing is required there");
+    }
+}
+
+#[test]
+fn a_response_code_that_de39_cannot_carry_is_refused() {
+    for (text, from, to, says) in [
+        (ISO87, "refused = \"63\"", "refused = \"630\"", "mac: refused = \"630\""),
+        (ISO87, "busy = \"90\"", "busy = \"9\"", "response: busy = \"9\""),
+        (UNIONPAY, "approved = \"00\"", "approved = \"0000\"", "response: approved = \"0000\""),
+        (UNIONPAY, "refused = \"A0\"", "refused = \"中\"", "mac: refused = \"中\""),
+    ] {
+        let error = refused(text, from, to);
+        assert!(error.starts_with(says), "{error}");
+        assert!(error.contains("does not fit DE39 (an2) of dialect"), "{error}");
+    }
+}
+
 #[test]
 fn a_mac_that_has_no_room_or_no_key_is_refused() {
     for (from, to, says) in [
@@ -120,5 +158,16 @@ fn the_form_must_fit_the_dialects_field() {
     let iso03 = ISO87.replace("iso87-binary", "iso03-binary");
     let error = Profile::from_toml(&iso03).unwrap_err().to_string();
     assert!(error.contains("DE64 of dialect iso03-binary is not the b8 that bytes-8 needs"), "{error}");
-    Profile::from_toml(&iso03.replace("bytes-8", "bytes-4")).unwrap();
+    // And DE39 has four digits there.
+    let error = Profile::from_toml(&iso03.replace("bytes-8", "bytes-4")).unwrap_err().to_string();
+    assert!(error.contains("approved = \"00\" does not fit DE39 (n4) of dialect iso03-binary"), "{error}");
+    let mut text = String::new();
+    let mut codes = false;
+    for line in iso03.replace("bytes-8", "bytes-4").lines() {
+        codes = if line.starts_with('[') { line == "[response]" } else { codes };
+        let is_code = codes && line.contains(" = ") || line.starts_with("refused");
+        text += &if is_code { line.replacen('"', "\"00", 1) } else { line.to_owned() };
+        text.push('\n');
+    }
+    Profile::from_toml(&text).unwrap();
 }

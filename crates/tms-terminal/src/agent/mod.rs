@@ -62,7 +62,7 @@ impl From<ProtocolError> for Exit {
     fn from(error: ProtocolError) -> Self {
         if matches!(error, ProtocolError::NoMacKey(_)) {
             return Self::Lost(Failure::new(
-                FailureKind::Protocol,
+                FailureKind::NoMacKey,
                 format!("the sign-on brought no MAC key: {error}"),
                 "check that host and terminal have a master key for this terminal ([security] tmk)",
             ));

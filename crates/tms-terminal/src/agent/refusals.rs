@@ -25,9 +25,10 @@ impl Agent {
             matches!(asked, Asked::Function(Function::SignOn) | Asked::Function(Function::SignOff));
         if refusal == Refusal::MacWrong && !ends_anyway {
             // Only a new sign-on brings a key that both have (unionpay.md §6, A0), and it comes with a
-            // new connection and its back-off: a host that goes on refusing is not asked in a circle.
+            // new connection. This kind of failure lengthens the wait before it although the terminal was
+            // signed on, so that a host that goes on refusing is asked less and less often.
             let reason = format!("the host found the MAC of the {what} missing or wrong (code {code})");
-            return Err(Exit::Lost(Failure::new(FailureKind::ConnectionLost, reason, "")));
+            return Err(Exit::Lost(Failure::new(FailureKind::MacRefused, reason, "")));
         }
         match asked {
             Asked::Function(Function::SignOn) => Err(Exit::Lost(sign_on::refused(refusal, code))),

@@ -85,7 +85,11 @@ impl Agent {
 
 /// A refused sign-on.
 pub(super) fn refused(refusal: Refusal, code: &str) -> Failure {
-    let kind = if refusal.may_retry() { FailureKind::ConnectionLost } else { FailureKind::Refused };
+    let kind = match refusal {
+        Refusal::MacWrong => FailureKind::MacRefused,
+        other if other.may_retry() => FailureKind::ConnectionLost,
+        _ => FailureKind::Refused,
+    };
     let next = match refusal {
         Refusal::InvalidTerminal => {
             "enrol this terminal at the host, and check that [identity] tid is the one its certificate was issued for"

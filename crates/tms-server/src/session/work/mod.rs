@@ -276,7 +276,7 @@ impl Session {
         let Some(work) = &mut self.work else { return Ok(()) };
         work.deadline = Some(deadline);
         if !self.protocol.can_push() {
-            // Too much is unanswered: the deadline offers it again.
+            // Too much is unanswered, or there is no MAC key yet: the deadline offers it again.
             return Ok(());
         }
         match work.task() {

@@ -1,12 +1,17 @@
 //! A terminal whose profile asks for MACs.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use jiff::SignedDuration;
 use tms_crypto::keyblock::Tmk;
 use tms_proto::{Profile, Refusal};
 
 use super::world::{End, World, draft, image};
-use crate::{agent::Exit, failure::FailureKind};
+use crate::{
+    agent::Exit,
+    backoff::Backoff,
+    failure::{Failure, FailureKind},
+};
 
 const UNIONPAY: &str = include_str!("../../../../tms-proto/profiles/unionpay.toml");
 
@@ -44,9 +49,48 @@ fn a_host_that_finds_the_mac_wrong_is_left_and_signed_on_to_again() {
     world.order(1, draft("2.0.0"), &image(), None);
     world.host.read_refusal = Some(Refusal::MacWrong);
     let End::Exit(Exit::Lost(failure)) = world.connect(usize::MAX) else { panic!() };
-    assert_eq!(failure.kind, FailureKind::ConnectionLost);
+    assert_eq!(failure.kind, FailureKind::MacRefused);
     assert!(failure.to_string().contains("the MAC of the file read missing or wrong (code A0)"), "{failure}");
     world.host.read_refusal = None;
     world.settle();
     assert_eq!(world.host.reports.last().unwrap().version, "2.0.0");
+}
+
+/// Connections in an hour, counted no further than a storm needs, with the waits of the terminal.
+fn connections_in_an_hour(world: &mut World, backoff: &mut Backoff, expected: FailureKind) -> u32 {
+    let end = world.now + SignedDuration::from_hours(1);
+    let mut connections = 0;
+    while world.now < end && connections < 500 {
+        let sign_ons = world.status.link().sign_ons;
+        let End::Exit(exit) = world.connect(usize::MAX) else { panic!() };
+        assert_eq!(world.status.link().sign_ons, sign_ons + 1);
+        backoff.session_ended(&exit);
+        let Exit::Lost(failure) = exit else { panic!("{exit:?}") };
+        assert_eq!(failure.kind, expected);
+        world.now += SignedDuration::try_from(backoff.after(failure.kind)).unwrap();
+        connections += 1;
+    }
+    connections
+}
+
+// Every sign-on is approved, and what follows it never is.
+#[test]
+fn a_host_whose_sign_ons_bring_no_key_that_works_is_asked_less_and_less_often() {
+    let backoff = || Backoff::new(Duration::from_millis(200), Duration::from_secs(60));
+    let mut without = world();
+    let connections = connections_in_an_hour(&mut without, &mut backoff(), FailureKind::NoMacKey);
+    assert!((60..=125).contains(&connections), "no key: {connections}");
+
+    let mut refused = world();
+    refused.host.keys = Some(Tmk::new([0x11; 16]));
+    refused.order(1, draft("2.0.0"), &image(), None);
+    refused.host.read_refusal = Some(Refusal::MacWrong);
+    let mut waits = backoff();
+    let connections = connections_in_an_hour(&mut refused, &mut waits, FailureKind::MacRefused);
+    assert!((60..=250).contains(&connections), "refused: {connections}");
+
+    // A session that ends for any other reason is a success, and the next wait is short again.
+    let lost = Failure::new(FailureKind::ConnectionLost, "", "");
+    waits.session_ended(&Exit::Lost(lost));
+    assert!(waits.after(FailureKind::ConnectionLost) <= Duration::from_millis(400));
 }
