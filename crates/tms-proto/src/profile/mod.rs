@@ -168,6 +168,11 @@ impl Profile {
         self.file.tag.iter().filter(move |t| t.place.contains(&place))
     }
 
+    /// The whole tag table, in wire order.
+    pub(crate) fn tag_rules(&self) -> &[TagRule] {
+        &self.file.tag
+    }
+
     /// Which messages carry a MAC; `None` when the profile has no `[mac]` section.
     #[must_use]
     pub fn mac(&self) -> Option<&MacRules> {
