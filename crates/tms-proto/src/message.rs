@@ -107,7 +107,7 @@ impl Standard<'_> {
             },
             41 if !self.terminal.is_empty() => builder.set_bytes(n, self.terminal)?,
             42 if !self.merchant.is_empty() => builder.set_bytes(n, self.merchant)?,
-            101 => match &self.rule.file_name {
+            101 => match self.rule.files.first() {
                 Some(name) => builder.set_bytes(n, name.as_bytes())?,
                 None => return Ok(()),
             },
@@ -198,7 +198,7 @@ pub(crate) fn stan(message: &Message<'_>) -> Option<u32> {
 /// request a reply is for: a STAN alone comes back after 999,999 requests.
 pub(crate) fn echoed_time(profile: &Profile, rule: &Rule, now: Timestamp) -> Option<u64> {
     let protected = profile.mac().is_some_and(|mac| mac.request(rule.function) == MacRule::Required);
-    let listed = rule.request.contains(&7) && rule.reply.contains(&7);
+    let listed = rule.request.always(7) && rule.reply.always(7);
     (protected && listed).then(|| month_to_second(civil(now, 0)))
 }
 
@@ -220,9 +220,15 @@ pub(crate) fn names_terminal(message: &Message<'_>, terminal: &[u8]) -> bool {
 /// Whether the data element at `path` is `code`; `None` when there is none.
 pub(crate) fn has_code(message: &Message<'_>, path: &str, code: &str) -> Option<bool> {
     let field = message.get(path)?;
-    let number = if code.bytes().all(|b| b.is_ascii_digit()) { code.parse().ok() } else { None };
+    if field.len() != code.len() {
+        return Some(false);
+    }
+    let number = if code.bytes().all(|b| b.is_ascii_digit()) { code.parse::<u64>().ok() } else { None };
     // Packed digits are compared as a number, which unlike their text needs no memory.
-    Some(field.len() == code.len() && (number.is_some() && field.u64().ok() == number || field.text() == code))
+    Some(match (number, field.u64()) {
+        (Some(wanted), Ok(found)) => wanted == found,
+        _ => field.text() == code,
+    })
 }
 
 /// The code of a message that `rule` classified.
@@ -258,9 +264,9 @@ fn month_to_second(at: DateTime) -> u64 {
 
 /// Two digits each, one after the other.
 fn run(parts: &[i8]) -> u64 {
-    parts.iter().fold(0, |run: u64, part| {
-        run.saturating_mul(100).saturating_add(u64::from(part.unsigned_abs()))
-    })
+    parts
+        .iter()
+        .fold(0, |run: u64, part| run.saturating_mul(100).saturating_add(u64::from(part.unsigned_abs())))
 }
 
 /// `N` decimal digits with leading zeros; the last ones of a number that has more.

@@ -68,9 +68,9 @@ impl TagValues {
 
     /// Names and values, in the order of the wire.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
-        Tags::new(&self.profile, self.place, &self.bytes)
-            .filter_map(|tag| tag.ok())
-            .filter_map(|(rule, value, offset)| Some((rule.name.as_str(), tag_value(rule, value, offset).ok()?)))
+        Tags::new(&self.profile, self.place, &self.bytes).filter_map(|tag| tag.ok()).filter_map(
+            |(rule, value, offset)| Some((rule.name.as_str(), tag_value(rule, value, offset).ok()?)),
+        )
     }
 
     /// Values by name.
@@ -103,9 +103,11 @@ impl<'a> Tags<'a> {
 
     fn find(&mut self, tag: &[u8]) -> Option<&'a TagRule> {
         let (before, after) = self.rules.split_at_checked(self.next).unwrap_or((self.rules, &[]));
-        let found = after.iter().chain(before).zip(self.next..).find(|(rule, _)| {
-            rule.tag.as_bytes() == tag && rule.place.contains(&self.place)
-        });
+        let found = after
+            .iter()
+            .chain(before)
+            .zip(self.next..)
+            .find(|(rule, _)| rule.tag.as_bytes() == tag && rule.place.contains(&self.place));
         let (rule, at) = found?;
         self.next = at.checked_rem(self.rules.len()).unwrap_or(0).saturating_add(1);
         Some(rule)

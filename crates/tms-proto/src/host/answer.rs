@@ -101,15 +101,15 @@ impl HostSession {
             batch: exchange.batch,
             terminal: exchange.terminal.as_bytes(),
             merchant: exchange.merchant.as_bytes(),
-            response: Some(refusal.map_or(self.profile.approved(), |r| self.profile.code(r))),
+            response: Some(refusal.map_or(self.profile.approval(rule.function), |r| self.profile.code(r))),
             transmitted: exchange.transmitted,
-            pending: match (self.profile.pending_place(), self.pending) {
-                (PendingPlace::Field(field), Some(work)) => Some((field, self.profile.pending_digit(work))),
+            pending: match (self.profile.pending_place(), self.pending_digit()) {
+                (PendingPlace::Field(field), Some(digit)) => Some((field, digit)),
                 _ => None,
             },
             now,
         }
-        .fill(builder, &rule.reply)
+        .fill(builder, &rule.reply.mandatory)
     }
 
     pub(super) fn refuse(
@@ -177,13 +177,16 @@ impl HostSession {
         tpdu: Option<Tpdu>,
         header: Option<Header>,
     ) -> Result<usize, ProtocolError> {
-        let header = header.map(|header| match (self.profile.pending_place(), self.pending) {
-            (PendingPlace::Header, Some(work)) => {
-                header.with_processing_requirement(self.profile.pending_digit(work))
-            }
-            _ => header.with_processing_requirement(0),
-        });
+        let digit = match self.profile.pending_place() {
+            PendingPlace::Header => self.pending_digit(),
+            PendingPlace::Field(_) => None,
+        };
+        let header = header.map(|header| header.with_processing_requirement(digit.unwrap_or(0)));
         let gate = &self.gate;
         self.outbox.push(self.framing, tpdu, header, |body| gate.seal(builder, outgoing, body))
+    }
+
+    fn pending_digit(&self) -> Option<u8> {
+        self.pending.and_then(|work| self.profile.pending_digit(work))
     }
 }

@@ -105,8 +105,7 @@ impl HostSession {
             return self.note_useless(reason);
         };
         let (function, stan) = (sent.function, sent.stan);
-        let refusal =
-            message.text("39").map_or(Some(Refusal::FormatError), |code| self.profile.refusal(&code));
+        let refusal = self.profile.outcome(function, message.text("39").as_deref());
         match self.gate.reply(function, refusal, message) {
             Ok(admitted) => {
                 self.useless_in_a_row = 0;
@@ -151,16 +150,18 @@ impl HostSession {
             .rule(function)
             .filter(|rule| profile.pushes() && rule.from != Direction::Terminal)
             .ok_or(ProtocolError::NotInProfile(function))?;
-        let peer =
-            self.peer.filter(|_| self.signed_on).ok_or_else(|| {
-                ProtocolError::Unexpected(format!("{function} before the terminal signed on"))
-            })?;
+        let peer = self
+            .peer
+            .filter(|_| self.signed_on)
+            .ok_or_else(|| ProtocolError::Unexpected(format!("{function} before the terminal signed on")))?;
         if self.outstanding.len() >= MAX_OUTSTANDING {
             return Err(ProtocolError::TooManyOutstanding { limit: MAX_OUTSTANDING });
         }
         let stan = next_stan(self.stan.unwrap_or_else(|| stan_before_the_first(now)));
         self.stan = Some(stan);
-        let code = rule.codes.first().map_or("", String::as_str);
+        // The codes of a push are those of its actions, and this one changes.
+        let action = usize::from(function == Function::ParameterPush && rule.codes.len() > 1);
+        let code = rule.codes.get(action).map_or("", String::as_str);
         let mut builder = self.outbox.builder(profile.dialect(), rule.mti);
         Standard {
             profile: &profile,
@@ -175,7 +176,7 @@ impl HostSession {
             pending: None,
             now,
         }
-        .fill(&mut builder, &rule.request)?;
+        .fill(&mut builder, &rule.request.mandatory)?;
         body(&profile, &mut builder)?;
         let body_bytes = self.send(&builder, Outgoing::Request(function), peer.tpdu, peer.header)?;
         self.outbox.keep(builder, body_bytes);
@@ -183,7 +184,7 @@ impl HostSession {
             function,
             stan,
             transmitted: message::echoed_time(&profile, rule, now),
-            terminal: rule.reply.contains(&41).then_some(peer.terminal),
+            terminal: rule.reply.always(41).then_some(peer.terminal),
             reply_mti: reply_mti(rule.mti)?,
             code: Code::new(code.as_bytes()),
             deadline: now.saturating_add(REPLY_TIMEOUT).unwrap_or(Timestamp::MAX),

@@ -103,7 +103,7 @@ impl HostSession {
             }
         };
         exchange.authentic = admitted.is_authentic();
-        if let Some(field) = message::lacks(message, &rule.request) {
+        if let Some(field) = message::lacks(message, &rule.request.mandatory) {
             let reason = Reason::LacksField { function: rule.function, field };
             return self.refuse(exchange, Refusal::FormatError, reason, now);
         }
@@ -145,6 +145,9 @@ impl HostSession {
             Ok(request) => {
                 self.events.push_back(request.into_event(exchange));
                 Ok(())
+            }
+            Err(ProtocolError::Unexpected(_)) => {
+                self.refuse(exchange, Refusal::NotSupported, Reason::Unexpected(function), now)
             }
             Err(error) => self.refuse(exchange, Refusal::FormatError, error.into(), now),
         }
