@@ -22,10 +22,12 @@ use tms_proto::{
 use uuid::Uuid;
 
 use crate::{
-    agent::{Agent, Exit},
-    machine::{Machine, Materials},
+    agent::{Connection, Exit},
+    machine::Machine,
+    materials::Materials,
     scenario::Scenario,
     status::Status,
+    storage::FolderStorage,
 };
 
 pub(super) const TID: &str = "10000001";
@@ -116,15 +118,16 @@ security_counter = 1
         let signer = SigningKey::generate().unwrap();
         let sealing = seal::generate().unwrap();
         let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let materials = Materials {
-            sealing_key: sealing.private_bytes().to_vec().into(),
-            tmk: Some(Tmk::new([0x11; 16])),
-            trust: TrustRoot::new(vec![signer.public()], 1).unwrap(),
-        };
-        let machine = Machine::open(Arc::new(scenario), materials, now).unwrap();
+        let profile = Arc::new(Profile::builtin(profile).unwrap());
+        let trust = TrustRoot::new(vec![signer.public()], 1).unwrap();
+        let mut materials =
+            Materials::new(Arc::clone(&profile), sealing.private_bytes().to_vec().into(), trust);
+        materials.tmk = Some(Tmk::new([0x11; 16]));
+        let storage = Arc::new(FolderStorage::new(&folder.path().join("state")).unwrap());
+        let machine = Machine::open(Arc::new(scenario), materials, storage, now).unwrap();
         let mut world = Self {
             folder,
-            profile: Arc::new(Profile::builtin(profile).unwrap()),
+            profile,
             machine: Arc::new(Mutex::new(machine)),
             status: Arc::default(),
             signer,
@@ -186,9 +189,9 @@ security_counter = 1
     }
 
     /// The terminal's end of a new connection.
-    pub(super) fn agent(&self) -> Agent {
+    pub(super) fn agent(&self) -> Connection {
         let session = TerminalSession::new(Arc::clone(&self.profile), Identity::new(TID, "102310060510002"));
-        Agent::new(Arc::clone(&self.machine), Arc::clone(&self.status), session, self.now)
+        Connection::new(Arc::clone(&self.machine), Arc::clone(&self.status), session, self.now)
     }
 
     /// Runs one connection until nothing is left to do, the terminal ends it, or the line breaks
@@ -222,7 +225,7 @@ security_counter = 1
         (result.outcome, &result.reason)
     }
 
-    fn exchange(&mut self, agent: &mut Agent, host: &mut HostSession, frames: usize) -> End {
+    fn exchange(&mut self, agent: &mut Connection, host: &mut HostSession, frames: usize) -> End {
         let mut left = frames;
         let mut quiet = 0;
         if let Err(exit) = agent.start(self.now) {
