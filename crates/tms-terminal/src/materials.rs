@@ -63,7 +63,9 @@ impl fmt::Debug for Materials {
 
 /// A source of random bytes. The default is the operating system's.
 #[derive(Clone)]
-pub struct Entropy(Arc<dyn Fn(&mut [u8]) + Send + Sync>);
+pub struct Entropy(Arc<Fill>);
+
+type Fill = dyn Fn(&mut [u8]) + Send + Sync;
 
 impl Entropy {
     /// A source that fills buffers in this way, for a simulation that must repeat itself.

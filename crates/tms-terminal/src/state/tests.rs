@@ -48,9 +48,9 @@ fn a_truncated_file_names_itself_and_the_next_step() {
     let folder = tempfile::tempdir().unwrap();
     let file = state_file(folder.path());
     file.save(&fresh()).unwrap();
-    let whole = fs::read(&file.path()).unwrap();
+    let whole = fs::read(file.path()).unwrap();
     for length in 0..whole.len() {
-        fs::write(&file.path(), &whole[..length]).unwrap();
+        fs::write(file.path(), &whole[..length]).unwrap();
         let message = file.load(TID).unwrap_err().to_string();
         assert!(
             message.contains("state.json is damaged") && message.contains("delete the folder"),
@@ -65,7 +65,7 @@ fn a_state_that_cannot_be_is_damage() {
     let file = state_file(folder.path());
     let mut json = serde_json::to_value(fresh()).unwrap();
     json["slots"]["active"] = "B".into();
-    fs::write(&file.path(), json.to_string()).unwrap();
+    fs::write(file.path(), json.to_string()).unwrap();
     assert!(file.load(TID).unwrap_err().to_string().contains("slot B is active but empty"));
 }
 
@@ -77,7 +77,7 @@ fn a_foreign_and_a_newer_state_are_named_as_such() {
     assert!(
         file.load("10000002").unwrap_err().to_string().contains("belongs to terminal 10000001, not 10000002")
     );
-    fs::write(&file.path(), r#"{"version": 2, "shape": "unknown"}"#).unwrap();
+    fs::write(file.path(), r#"{"version": 2, "shape": "unknown"}"#).unwrap();
     assert!(file.load(TID).unwrap_err().to_string().contains("layout 2"));
 }
 

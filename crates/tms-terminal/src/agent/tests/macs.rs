@@ -1,6 +1,6 @@
 //! A terminal whose profile asks for MACs.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use tms_crypto::keyblock::Tmk;
@@ -21,7 +21,7 @@ fn world() -> World {
         "protect = \"required\"\n[mac.function]\necho = \"none\"\nstatus = \"none\"\nparameters = \"none\"\n";
     let mut world = World::new("unionpay");
     let text = UNIONPAY.replace("protect = \"optional\"\n", required);
-    world.profile = Arc::new(Profile::from_toml(&text).unwrap());
+    world.speak(Profile::from_toml(&text).unwrap());
     world
 }
 

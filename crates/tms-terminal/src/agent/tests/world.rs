@@ -1,10 +1,10 @@
-//! A terminal with real files and a scripted host, joined by a line that may break after any frame.
+//! A terminal whose storage may fail at any write and a scripted host, joined by a line that may break
+//! after any frame.
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    fs,
     io::Cursor,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, MutexGuard},
 };
 
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use tms_crypto::{
 };
 use tms_firmware::{Draft, PackageReader, SigningKey, TrustRoot, build_package};
 use tms_proto::{
-    Answer, HostEvent, HostSession, Identity, PendingWork, Profile, Refusal, TerminalSession,
+    Answer, HostEvent, HostSession, PendingWork, Profile, Refusal,
     parameters::{Push, Values},
     report::Report,
     task::{Command, Outcome, Task, TaskResult},
@@ -23,12 +23,15 @@ use uuid::Uuid;
 
 use crate::{
     agent::{Connection, Exit},
+    device::Device,
     machine::Machine,
     materials::Materials,
     scenario::Scenario,
     status::Status,
-    storage::FolderStorage,
+    storage::Storage,
 };
+
+use super::frail::{Frail, Recorder};
 
 pub(super) const TID: &str = "10000001";
 
@@ -44,10 +47,13 @@ pub(super) enum End {
 }
 
 pub(super) struct World {
-    pub(super) folder: tempfile::TempDir,
     pub(super) profile: Arc<Profile>,
-    pub(super) machine: Arc<Mutex<Machine>>,
+    pub(super) storage: Arc<Frail>,
+    pub(super) effects: Arc<Recorder>,
+    pub(super) device: Device,
     pub(super) status: Arc<Status>,
+    scenario: Arc<Scenario>,
+    materials: Materials,
     pub(super) signer: SigningKey,
     pub(super) sealing_public: Vec<u8>,
     pub(super) host: Host,
@@ -81,7 +87,6 @@ impl World {
 
     /// A world whose terminal has these further lines in its `terminal.toml`.
     pub(super) fn with(profile: &str, extra: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let text = format!(
             r#"
 [identity]
@@ -113,8 +118,7 @@ security_counter = 1
 {extra}
 "#
         );
-        let mut scenario: Scenario = tms_config::parse("terminal.toml", &text).unwrap();
-        scenario.folder = folder.path().to_owned();
+        let scenario: Arc<Scenario> = Arc::new(tms_config::parse("terminal.toml", &text).unwrap());
         let signer = SigningKey::generate().unwrap();
         let sealing = seal::generate().unwrap();
         let now = Timestamp::from_second(1_800_000_000).unwrap();
@@ -123,13 +127,20 @@ security_counter = 1
         let mut materials =
             Materials::new(Arc::clone(&profile), sealing.private_bytes().to_vec().into(), trust);
         materials.tmk = Some(Tmk::new([0x11; 16]));
-        let storage = Arc::new(FolderStorage::new(&folder.path().join("state")).unwrap());
-        let machine = Machine::open(Arc::new(scenario), materials, storage, now).unwrap();
+        // Iterations are for real secrets.
+        materials.verifier_iterations = 10;
+        let (storage, effects) = (Arc::<Frail>::default(), Arc::<Recorder>::default());
+        materials.hardware = Arc::clone(&effects) as _;
+        let device =
+            Device::open(Arc::clone(&scenario), materials.clone(), Arc::clone(&storage) as _, now).unwrap();
         let mut world = Self {
-            folder,
             profile,
-            machine: Arc::new(Mutex::new(machine)),
-            status: Arc::default(),
+            storage,
+            effects,
+            status: Arc::clone(device.status()),
+            device,
+            scenario,
+            materials,
             signer,
             sealing_public: sealing.public_bytes().to_vec(),
             host: Host::default(),
@@ -139,8 +150,19 @@ security_counter = 1
         world
     }
 
+    pub(super) fn given(&self) -> (Arc<Scenario>, Materials) {
+        (Arc::clone(&self.scenario), self.materials.clone())
+    }
+
+    /// Gives both sides another profile.
+    pub(super) fn speak(&mut self, profile: Profile) {
+        self.profile = Arc::new(profile);
+        self.materials.profile = Arc::clone(&self.profile);
+        self.restart();
+    }
+
     pub(super) fn machine(&self) -> MutexGuard<'_, Machine> {
-        self.machine.lock().unwrap()
+        self.device.machine()
     }
 
     pub(super) fn boot(&mut self) {
@@ -151,6 +173,15 @@ security_counter = 1
     /// Loses everything that was not saved, then starts.
     pub(super) fn power_cycle(&mut self) {
         self.machine().lose_power().unwrap();
+        self.boot();
+    }
+
+    /// Another process takes up what was saved, then starts.
+    pub(super) fn restart(&mut self) {
+        let storage = Arc::clone(&self.storage) as _;
+        self.device =
+            Device::open(Arc::clone(&self.scenario), self.materials.clone(), storage, self.now).unwrap();
+        self.status = Arc::clone(self.device.status());
         self.boot();
     }
 
@@ -190,8 +221,7 @@ security_counter = 1
 
     /// The terminal's end of a new connection.
     pub(super) fn agent(&self) -> Connection {
-        let session = TerminalSession::new(Arc::clone(&self.profile), Identity::new(TID, "102310060510002"));
-        Connection::new(Arc::clone(&self.machine), Arc::clone(&self.status), session, self.now)
+        self.device.connect(self.now)
     }
 
     /// Runs one connection until nothing is left to do, the terminal ends it, or the line breaks
@@ -200,9 +230,7 @@ security_counter = 1
         let mut agent = self.agent();
         let mut host = HostSession::new(Arc::clone(&self.profile), Some(TID.to_owned()));
         let end = self.exchange(&mut agent, &mut host, frames);
-        if !matches!(end, End::Exit(Exit::PowerCut)) {
-            agent.close().unwrap();
-        }
+        agent.close().unwrap();
         end
     }
 
@@ -385,8 +413,8 @@ pub(super) fn image() -> Vec<u8> {
     (0..100_003_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 
-/// Whether the terminal's folder holds its state and nothing half replaced.
+/// Whether the terminal's storage holds its state and nothing half replaced.
 pub(super) fn state_is_whole(world: &World) -> bool {
-    let path = world.folder.path().join("state/state.json");
-    serde_json::from_slice::<serde_json::Value>(&fs::read(path).unwrap()).is_ok()
+    let bytes = world.storage.read("state.json").unwrap().unwrap();
+    serde_json::from_slice::<serde_json::Value>(&bytes).is_ok()
 }
