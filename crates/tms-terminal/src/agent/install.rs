@@ -109,7 +109,7 @@ impl Agent {
         let seed = u64::from_be_bytes(tms_crypto::random_bytes());
         Fetch {
             stage: Stage::Image {
-                transfer: Transfer::new(spec, install.durable_bytes, seed),
+                transfer: Box::new(Transfer::new(spec, install.durable_bytes, seed)),
                 writer,
                 verified: Box::new(verified),
                 saved_bytes: install.durable_bytes,
