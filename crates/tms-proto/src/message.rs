@@ -194,6 +194,15 @@ pub(crate) fn stan(message: &Message<'_>) -> Option<u32> {
     u32::try_from(message.field(11)?.u64().ok()?).ok()
 }
 
+/// DE60.2, the batch number, which replies echo: digits 3 to 8 of the field.
+pub(crate) fn batch(message: &Message<'_>) -> u32 {
+    let digits = message.field(60).and_then(|field| {
+        let behind = u32::try_from(field.len().checked_sub(8)?).ok()?;
+        field.u64().ok()?.checked_div(10u64.checked_pow(behind)?)
+    });
+    digits.and_then(|digits| u32::try_from(digits % 1_000_000).ok()).unwrap_or(0)
+}
+
 /// DE7 that the reply to a request made now must echo, where the function's MACs are to prove which
 /// request a reply is for: a STAN alone comes back after 999,999 requests.
 pub(crate) fn echoed_time(profile: &Profile, rule: &Rule, now: Timestamp) -> Option<u64> {

@@ -39,8 +39,15 @@ impl HostSession {
         let mut builder = self.outbox.builder(profile.dialect(), reply_mti(exchange.mti)?);
         self.fill_reply(&mut builder, rule, &exchange, refusal, now)?;
         let mut new_keys = None;
+        let mut offer = None;
         match answer {
             Answer::Approved | Answer::Refused(_) | Answer::Task(None) => {}
+            Answer::Keys { block, keys } if exchange.function == Function::KeyRequest => {
+                let sent = self.offered(block, keys);
+                let put = put_body(&profile, &mut builder, &sent.block);
+                offer = Some(sent);
+                put?;
+            }
             Answer::Keys { block, keys } => {
                 put_body(&profile, &mut builder, block)?;
                 new_keys = Some(keys);
@@ -71,6 +78,7 @@ impl HostSession {
         match (exchange.function, refusal) {
             (Function::SignOn, None) => {
                 self.signed_on = true;
+                self.offer = None;
                 // What an earlier sign-on gave ends here, whether or not this one gives anything.
                 self.gate.forget_working_key();
                 new_keys.map_or(Ok(()), |keys| self.gate.set_working_keys(keys))?;
@@ -78,11 +86,12 @@ impl HostSession {
             (Function::SignOn, Some(_)) => self.signed_on = false,
             (Function::SignOff, None) => {
                 self.signed_on = false;
+                self.offer = None;
                 self.gate.forget_working_key();
             }
             _ => {}
         }
-        Ok(())
+        offer.map_or(Ok(()), |offer| self.offer_sent(offer))
     }
 
     fn fill_reply(

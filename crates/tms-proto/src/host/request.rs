@@ -26,6 +26,7 @@ pub(super) enum Request {
     TaskPoll,
     TaskResult(TaskResult),
     LogChunk(Chunk),
+    Keys,
 }
 
 impl Request {
@@ -45,6 +46,7 @@ impl Request {
             Self::TaskPoll => HostEvent::TaskPoll { exchange },
             Self::TaskResult(result) => HostEvent::TaskResult { exchange, result },
             Self::LogChunk(chunk) => HostEvent::LogChunk { exchange, chunk },
+            Self::Keys => HostEvent::KeysRequested { exchange },
         }
     }
 }
@@ -68,6 +70,7 @@ pub(super) fn read_request(
         Function::TaskPoll => Request::TaskPoll,
         Function::TaskResult => Request::TaskResult(TaskResult::decode(body)?),
         Function::LogUpload => Request::LogChunk(Chunk::decode(body)?),
+        Function::KeyRequest => Request::Keys,
         // An echo is answered by the session itself; the others are the host's own, or not served.
         _ => {
             return Err(ProtocolError::Unexpected(function.to_string()));

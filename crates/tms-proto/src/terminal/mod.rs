@@ -1,6 +1,7 @@
 //! The terminal's end of one connection.
 
 mod event;
+mod keys;
 mod receive;
 
 use std::fmt;
@@ -30,6 +31,7 @@ use crate::{
 };
 
 pub use event::{Asked, HostRequest, KeyBlock, TerminalEvent};
+pub use keys::OpenKeys;
 
 /// Requests other than for file blocks that may wait for replies at once.
 const MAX_OUTSTANDING: usize = 64;
@@ -47,6 +49,10 @@ pub struct TerminalSession {
     gate: Gate,
     identity: Identity,
     stan: Option<u32>,
+    signed_on: bool,
+    opener: Option<Box<dyn OpenKeys>>,
+    /// The block of the keys in force, to know it again.
+    block: Option<KeyBlock>,
     announced: Option<PendingWork>,
     useless_in_a_row: u32,
     counts: Counts,
@@ -90,6 +96,9 @@ impl TerminalSession {
             framing,
             identity,
             stan: None,
+            signed_on: false,
+            opener: None,
+            block: None,
             announced: None,
             useless_in_a_row: 0,
             counts: Counts::default(),
@@ -142,20 +151,49 @@ impl TerminalSession {
         self.profile.rule(function).is_some()
     }
 
+    /// The same session with the STAN of its next request, which otherwise follows from the time.
+    #[must_use]
+    pub fn with_next_stan(mut self, stan: u32) -> Self {
+        self.stan = Some(stan.saturating_sub(1));
+        self
+    }
+
+    /// Whether a sign-on was approved on this connection, and its keys, if any, opened.
+    #[must_use]
+    pub fn is_signed_on(&self) -> bool {
+        self.signed_on
+    }
+
+    /// The terminal as it is on the wire, with the batch number in force.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// Requests that wait for replies.
     #[must_use]
     pub fn outstanding(&self) -> usize {
         self.outstanding.len()
     }
 
-    /// Signs on; `serial` is the terminal's serial block (UnionPay DE62 用法十九), or empty.
+    /// Signs on with the profile's first code; `serial` is the terminal's serial block (UnionPay DE62
+    /// 用法十九), or empty.
     ///
     /// # Errors
     /// As for every request: when the profile has no such function, a value does not fit, or too
     /// much is outstanding.
     pub fn sign_on(&mut self, serial: &[u8], now: Timestamp) -> Result<(), ProtocolError> {
+        self.sign_on_as(0, serial, now)
+    }
+
+    /// Signs on with the code at a place of the profile's list: UnionPay terminals ask with it for keys of
+    /// one form or another.
+    ///
+    /// # Errors
+    /// As for every request, and when the list has no such place.
+    pub fn sign_on_as(&mut self, code: usize, serial: &[u8], now: Timestamp) -> Result<(), ProtocolError> {
         let body = (!serial.is_empty()).then_some(serial);
-        self.request(Function::SignOn, Asked::Function(Function::SignOn), body, &[], now)
+        self.request(Function::SignOn, code, Asked::Function(Function::SignOn), body, &[], now)
     }
 
     /// Signs off.
@@ -163,7 +201,7 @@ impl TerminalSession {
     /// # Errors
     /// As for every request.
     pub fn sign_off(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        self.request(Function::SignOff, Asked::Function(Function::SignOff), None, &[], now)
+        self.ask(Function::SignOff, now)
     }
 
     /// Asks whether the host is there.
@@ -171,7 +209,7 @@ impl TerminalSession {
     /// # Errors
     /// As for every request.
     pub fn echo(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        self.request(Function::Echo, Asked::Function(Function::Echo), None, &[], now)
+        self.ask(Function::Echo, now)
     }
 
     /// Sends the fixed status tags that the profile has.
@@ -180,7 +218,7 @@ impl TerminalSession {
     /// As for every request.
     pub fn status(&mut self, values: &Values, now: Timestamp) -> Result<(), ProtocolError> {
         let body = parameters::encode_tags(&self.profile, TagPlace::Status, values)?;
-        self.request(Function::Status, Asked::Function(Function::Status), Some(&body), &[], now)
+        self.request(Function::Status, 0, Asked::Function(Function::Status), Some(&body), &[], now)
     }
 
     /// Sends the full report.
@@ -189,7 +227,7 @@ impl TerminalSession {
     /// As for every request.
     pub fn report(&mut self, report: &Report, now: Timestamp) -> Result<(), ProtocolError> {
         let (body, data) = report.encode()?;
-        self.request(Function::Report, Asked::Function(Function::Report), Some(&body), &data, now)
+        self.request(Function::Report, 0, Asked::Function(Function::Report), Some(&body), &data, now)
     }
 
     /// Asks for the parameters.
@@ -197,7 +235,7 @@ impl TerminalSession {
     /// # Errors
     /// As for every request.
     pub fn request_parameters(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        self.request(Function::Parameters, Asked::Function(Function::Parameters), None, &[], now)
+        self.ask(Function::Parameters, now)
     }
 
     /// Asks for work.
@@ -205,7 +243,7 @@ impl TerminalSession {
     /// # Errors
     /// As for every request.
     pub fn poll_task(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        self.request(Function::TaskPoll, Asked::Function(Function::TaskPoll), None, &[], now)
+        self.ask(Function::TaskPoll, now)
     }
 
     /// Asks for a block of a file.
@@ -214,7 +252,7 @@ impl TerminalSession {
     /// As for every request.
     pub fn read_block(&mut self, request: BlockRequest, now: Timestamp) -> Result<(), ProtocolError> {
         let body = request.encode();
-        self.request(Function::FileRead, Asked::Block(request), Some(&body), &[], now)
+        self.request(Function::FileRead, 0, Asked::Block(request), Some(&body), &[], now)
     }
 
     /// Tells how a task went.
@@ -223,7 +261,7 @@ impl TerminalSession {
     /// As for every request.
     pub fn send_result(&mut self, result: &TaskResult, now: Timestamp) -> Result<(), ProtocolError> {
         let asked = Asked::Result { operation: result.operation, step: result.step };
-        self.request(Function::TaskResult, asked, Some(&result.encode()), &[], now)
+        self.request(Function::TaskResult, 0, asked, Some(&result.encode()), &[], now)
     }
 
     /// Sends a piece of a log.
@@ -232,7 +270,7 @@ impl TerminalSession {
     /// As for every request.
     pub fn upload(&mut self, chunk: &Chunk, now: Timestamp) -> Result<(), ProtocolError> {
         let asked = Asked::Upload { operation: chunk.operation, offset: chunk.offset };
-        self.request(Function::LogUpload, asked, Some(&chunk.encode()), &[], now)
+        self.request(Function::LogUpload, 0, asked, Some(&chunk.encode()), &[], now)
     }
 
     /// Answers a request of the host: taken, or refused.
@@ -310,9 +348,15 @@ impl TerminalSession {
         }
     }
 
+    /// A request that is nothing but its function.
+    fn ask(&mut self, function: Function, now: Timestamp) -> Result<(), ProtocolError> {
+        self.request(function, 0, Asked::Function(function), None, &[], now)
+    }
+
     fn request(
         &mut self,
         function: Function,
+        code: usize,
         asked: Asked,
         body: Option<&[u8]>,
         data: &[u8],
@@ -331,7 +375,7 @@ impl TerminalSession {
             .ok_or(ProtocolError::NotInProfile(function))?;
         let stan = next_stan(self.stan.unwrap_or_else(|| stan_before_the_first(now)));
         self.stan = Some(stan);
-        let code = rule.codes.first().map_or("", String::as_str);
+        let code = rule.codes.get(code).ok_or(ProtocolError::NotInProfile(function))?.as_str();
         let mut builder = self.outbox.builder(profile.dialect(), rule.mti);
         Standard {
             profile: &profile,
