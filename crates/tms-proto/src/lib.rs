@@ -37,8 +37,10 @@ mod body;
 mod error;
 mod host;
 mod message;
+mod mutation;
 mod terminal;
 
+pub mod backoff;
 pub mod file;
 pub mod journal;
 pub mod parameters;
