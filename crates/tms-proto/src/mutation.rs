@@ -72,3 +72,15 @@ mod switch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guard_is_away_only_while_its_check_runs_even_when_that_fails() {
+        assert!(Mutation::NoHash.is_noticed_by(|| assert!(!without(Mutation::NoHash))));
+        assert!(!Mutation::NoHash.is_noticed_by(|| assert!(!without(Mutation::AnySize))));
+        assert!(!without(Mutation::NoHash));
+    }
+}

@@ -133,7 +133,7 @@ impl World {
                 self.host.answer(exchange, answer, self.now).unwrap();
                 let frame = self.host.poll_transmit().unwrap();
                 self.answers += 1;
-                if self.lose_every.is_none_or(|n| self.answers % n != 0) {
+                if self.lose_every.is_none_or(|n| !self.answers.is_multiple_of(n)) {
                     self.down.send(frame, self.now);
                 }
             }

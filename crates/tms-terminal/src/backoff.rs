@@ -7,7 +7,7 @@ use crate::{agent::Exit, failure::FailureKind, materials::Entropy};
 /// The system's [backoff](tms_proto::backoff), with the terminal's own chance.
 #[derive(Clone, Debug)]
 pub struct Backoff {
-    inner: tms_proto::backoff::Backoff,
+    bounds: tms_proto::backoff::Backoff,
     entropy: Entropy,
 }
 
@@ -15,23 +15,23 @@ impl Backoff {
     /// Waits between `shortest` and `longest`.
     #[must_use]
     pub fn new(shortest: Duration, longest: Duration, entropy: Entropy) -> Self {
-        Self { inner: tms_proto::backoff::Backoff::new(shortest, longest), entropy }
+        Self { bounds: tms_proto::backoff::Backoff::new(shortest, longest), entropy }
     }
 
     /// The wait after one more failure.
     pub fn next_wait(&mut self) -> Duration {
-        self.inner.next_wait(u32::from_be_bytes(self.entropy.bytes()))
+        self.bounds.next_wait(self.random())
     }
 
     /// A wait near the longest, for what asking again soon will not change.
     #[must_use]
     pub fn long_wait(&self) -> Duration {
-        self.inner.long_wait(u32::from_be_bytes(self.entropy.bytes()))
+        self.bounds.long_wait(self.random())
     }
 
     /// It worked: the next failure starts small again.
     pub fn reset(&mut self) {
-        self.inner.reset();
+        self.bounds.reset();
     }
 
     /// A connection ended on which the terminal had signed on.
@@ -45,5 +45,9 @@ impl Backoff {
     /// The wait after a failure of this kind.
     pub(crate) fn after(&mut self, kind: FailureKind) -> Duration {
         if kind.is_lasting() { self.long_wait() } else { self.next_wait() }
+    }
+
+    fn random(&self) -> u32 {
+        u32::from_be_bytes(self.entropy.bytes())
     }
 }

@@ -108,7 +108,7 @@ impl Connection {
         let seed = u64::from_be_bytes(self.entropy.bytes());
         Fetch {
             stage: Stage::Image {
-                transfer: Transfer::new(spec, install.durable_bytes, seed),
+                transfer: Box::new(Transfer::new(spec, install.durable_bytes, seed)),
                 writer,
                 verified: Box::new(verified),
                 saved_bytes: install.durable_bytes,
