@@ -35,6 +35,7 @@
 mod authentic;
 mod body;
 mod error;
+mod guard;
 mod host;
 mod message;
 mod terminal;
