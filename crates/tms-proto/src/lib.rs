@@ -32,17 +32,20 @@
 //! [`rotation`] (an administrator credential changed without locking anyone out) and
 //! [`journal`] (every operation takes effect once).
 
+mod alive;
 mod authentic;
 mod body;
 mod error;
-mod guard;
 mod host;
 mod message;
+mod mutation;
 mod terminal;
 
+pub mod address;
 pub mod file;
 pub mod journal;
 pub mod parameters;
+pub mod plan;
 pub mod profile;
 pub mod report;
 pub mod rotation;

@@ -1,0 +1,92 @@
+//! Guards that a model check may take away, to show that it notices.
+//!
+//! A check that never fails proves little. Each guard below stands at one place of a state machine as
+//! `&& !without(Mutation::Name)`; in a build without tests that is a constant, and costs nothing. The
+//! models run once with every guard, and once without each of them, and must then find the fault.
+
+/// A guard, by what happens without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mutation {
+    // Plan.
+    /// A plan older than the one in force takes its place.
+    AnyPlanVersion,
+    /// What a plan has done is done again under the next one.
+    ForgetDoneActions,
+    /// An action that began is begun again while it runs.
+    ForgetBegun,
+    /// What must not be repeated is repeated after a restart.
+    RepeatInterrupted,
+    /// An action starts before its window opens.
+    IgnoreWindowStart,
+    /// An action starts after its window has closed.
+    IgnoreWindowEnd,
+    /// A failed action is tried for ever.
+    EndlessRetries,
+    /// A failed action is tried again at once.
+    HastyRetries,
+    /// Later actions begin while one that may stop them is tried again.
+    OvertakeStop,
+    /// A failure that should stop the plan does not.
+    IgnoreStop,
+    /// A result ends whatever runs.
+    AnyResultEnds,
+    /// An action does not wait for what triggers it.
+    IgnoreTrigger,
+    /// The contact that brought the plan counts as the next one.
+    AnyContact,
+    /// An action begins before the batch is settled.
+    SkipReconciliation,
+    /// Results that wait are dropped with their plan.
+    DropResults,
+    /// A cancelled action goes on after a restart.
+    ResumeCancelledAction,
+    /// A clock that goes back makes a retry wait as long as the clock went.
+    TrustClockForRetries,
+}
+
+/// Whether this guard is away.
+#[cfg(not(test))]
+#[inline(always)]
+pub(crate) const fn without(_guard: Mutation) -> bool {
+    false
+}
+
+#[cfg(test)]
+pub(crate) use switch::without;
+
+#[cfg(test)]
+mod switch {
+    use std::cell::Cell;
+
+    use super::Mutation;
+
+    thread_local! {
+        static AWAY: Cell<Option<Mutation>> = const { Cell::new(None) };
+    }
+
+    /// Whether this guard is away.
+    pub(crate) fn without(guard: Mutation) -> bool {
+        AWAY.get() == Some(guard)
+    }
+
+    impl Mutation {
+        /// Runs `check` without this guard.
+        pub(crate) fn during<T>(self, check: impl FnOnce() -> T) -> T {
+            struct Back;
+            impl Drop for Back {
+                fn drop(&mut self) {
+                    AWAY.set(None);
+                }
+            }
+            AWAY.set(Some(self));
+            let _back = Back;
+            check()
+        }
+
+        /// Whether `check`, a whole model check, fails without this guard. What it would print is not
+        /// printed.
+        pub(crate) fn is_noticed_by(self, check: impl FnOnce() + std::panic::UnwindSafe) -> bool {
+            std::panic::catch_unwind(|| self.during(check)).is_err()
+        }
+    }
+}
