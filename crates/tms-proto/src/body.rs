@@ -60,6 +60,24 @@ pub(crate) mod tag {
     pub(crate) const FROM_BATCH: u32 = 0xDF8151;
     pub(crate) const PLAN_VERSION: u32 = 0xDF8152;
     pub(crate) const PLAN_ID: u32 = 0xDF8153;
+    pub(crate) const DETAILS: u32 = 0xDF8154;
+    pub(crate) const LOCKED: u32 = 0xDF8155;
+    pub(crate) const DEFAULT_CREDENTIAL: u32 = 0xDF8156;
+    pub(crate) const FREE_STORAGE: u32 = 0xDF8157;
+    pub(crate) const UPTIME: u32 = 0xDF8158;
+    pub(crate) const TRANSACTIONS: u32 = 0xDF8159;
+    pub(crate) const COMM_ATTEMPTS: u32 = 0xDF815A;
+    pub(crate) const COMM_SUCCESSES: u32 = 0xDF815B;
+    pub(crate) const CLOCK_STEP: u32 = 0xDF815C;
+    pub(crate) const CAPK_HASH: u32 = 0xDF815D;
+    pub(crate) const AID_HASH: u32 = 0xDF815E;
+    pub(crate) const BLACKLIST_HASH: u32 = 0xDF815F;
+    pub(crate) const BATCH: u32 = 0xDF8160;
+    pub(crate) const PARAMETERS_HASH: u32 = 0xDF8161;
+    pub(crate) const APPLICATION: u32 = 0xDF8162;
+    pub(crate) const ALARM_KIND: u32 = 0xDF8163;
+    pub(crate) const SEVERITY: u32 = 0xDF8164;
+    pub(crate) const SEQUENCE: u32 = 0xDF8165;
 }
 
 /// Most elements that a body may have; far above what any function sends.
