@@ -42,6 +42,7 @@ mod mutation;
 mod terminal;
 
 pub mod address;
+pub mod alarm;
 pub mod file;
 pub mod journal;
 pub mod parameters;

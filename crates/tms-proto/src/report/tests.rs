@@ -108,7 +108,7 @@ proptest! {
 fn a_report_without_details_is_read_and_one_without_anything_to_add_looks_the_same() {
     let parameters = BTreeMap::from([("timeout_s".to_owned(), "45".to_owned())]);
     let old = hex::decode(concat!(
-        "df570344726466",
+        "df570353494d",
         "df580141",
         "df5305312e322e33",
         "df540141",
