@@ -42,6 +42,23 @@ pub(crate) enum Mutation {
     ResumeCancelledAction,
     /// A clock that goes back makes a retry wait as long as the clock went.
     TrustClockForRetries,
+    // Transfer.
+    /// A block of the wrong length is taken.
+    AnyLength,
+    /// Another size of the file is taken.
+    AnySize,
+    /// Blocks are written as they come.
+    AnyOrder,
+    /// What was written counts as durable.
+    WrittenIsDurable,
+    /// Requests reach as far ahead as the window alone allows, whatever is durable.
+    AheadOfDurable,
+    /// A cancelled transfer goes on after a restart.
+    ResumeCancelled,
+    /// The file is believed without its hash.
+    NoHash,
+    /// A block that was lost is not asked for again.
+    ForgetMissing,
 }
 
 /// Whether this guard is away.
@@ -88,5 +105,17 @@ mod switch {
         pub(crate) fn is_noticed_by(self, check: impl FnOnce() + std::panic::UnwindSafe) -> bool {
             std::panic::catch_unwind(|| self.during(check)).is_err()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guard_is_away_only_while_its_check_runs_even_when_that_fails() {
+        assert!(Mutation::NoHash.is_noticed_by(|| assert!(!without(Mutation::NoHash))));
+        assert!(!Mutation::NoHash.is_noticed_by(|| assert!(!without(Mutation::AnySize))));
+        assert!(!without(Mutation::NoHash));
     }
 }

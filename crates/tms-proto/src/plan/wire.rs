@@ -263,6 +263,6 @@ fn second(bytes: [u8; 8]) -> Result<Timestamp, ProtocolError> {
     body::seconds(bytes, NAME)
 }
 
-fn wrong(reason: impl Into<String>) -> ProtocolError {
+fn wrong(reason: impl Into<std::borrow::Cow<'static, str>>) -> ProtocolError {
     ProtocolError::body(NAME, reason)
 }
