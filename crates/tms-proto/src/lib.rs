@@ -39,6 +39,7 @@ mod host;
 mod message;
 mod terminal;
 
+pub mod emv;
 pub mod file;
 pub mod journal;
 pub mod parameters;
@@ -46,6 +47,7 @@ pub mod profile;
 pub mod report;
 pub mod rotation;
 pub mod task;
+pub mod tms_parameters;
 pub mod transfer;
 pub mod upload;
 
