@@ -43,3 +43,6 @@ pub use forms::{BlacklistForm, ExpiryForm, Forms};
 pub use list::{Control, ListPage, MAX_ENTRIES};
 pub use offer::Offer;
 pub use request::{DownloadBody, DownloadKind, DownloadRequest};
+
+#[cfg(test)]
+mod tests;

@@ -95,8 +95,11 @@ impl BlacklistDownload {
         if cards.is_empty() {
             return Err(DownloadError::NothingAdded);
         }
-        // Where numbers begin is not settled: a host that counts from 1 fills 000 to `end` with `end` cards.
-        if cards.len() > usize::from(end.saturating_sub(from)).saturating_add(1) {
+        // Each card has its number, or a late reply would leave a hole. Whether numbers begin at 0 is not settled: a
+        // host that counts from 1 answers 000 with cards 1 to `end`.
+        let numbers = usize::from(end.saturating_sub(from));
+        let fits = cards.len() == numbers.saturating_add(1) || (from == 0 && cards.len() == numbers);
+        if !fits {
             return Err(DownloadError::Numbers { from, end, cards: cards.len() });
         }
         cards.into_iter().try_for_each(|card| self.taken.push(card))?;
