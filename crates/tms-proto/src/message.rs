@@ -79,7 +79,7 @@ impl Standard<'_> {
                 },
                 41 => self.terminal.to_owned(),
                 42 => self.merchant.to_owned(),
-                101 => match &self.rule.file_name {
+                101 => match self.rule.files.first() {
                     Some(name) => name.clone(),
                     None => continue,
                 },
@@ -145,7 +145,7 @@ pub(crate) fn stan(message: &Message<'_>) -> Option<u32> {
 /// request a reply is for: a STAN alone comes back after 999,999 requests.
 pub(crate) fn echoed_time(profile: &Profile, rule: &Rule, now: Timestamp) -> Option<String> {
     let protected = profile.mac().is_some_and(|mac| mac.request(rule.function) == MacRule::Required);
-    let listed = rule.request.contains(&7) && rule.reply.contains(&7);
+    let listed = rule.request.always(7) && rule.reply.always(7);
     (protected && listed).then(|| month_to_second(civil(now, 0)))
 }
 

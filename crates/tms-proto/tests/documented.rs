@@ -37,7 +37,7 @@ fn every_documented_frame_reads_as_the_function_that_it_shows() {
             let rule = profile.classify(&message).unwrap_or_else(|| panic!("{name} is no function"));
             let shown = if what == "parameters" { "parameter request" } else { &what.replace('-', " ") };
             assert_eq!(rule.function.to_string().replace('-', " "), shown);
-            assert!(rule.request.iter().all(|n| message.has(*n)), "{name} lacks a mandatory field");
+            assert!(rule.request.mandatory.iter().all(|n| message.has(*n)), "{name} lacks a mandatory field");
         } else {
             assert_eq!(message.text("39").as_deref(), Some("00"), "{name}");
         }

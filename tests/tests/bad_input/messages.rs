@@ -68,7 +68,7 @@ async fn a_message_without_any_one_of_its_mandatory_fields_is_refused_and_counte
         wire.sign_on().await;
         let mut refused = 0;
         for (function, frame) in requests(&mut wire) {
-            for field in wire.profile().rule(function).unwrap().request.clone() {
+            for field in wire.profile().rule(function).unwrap().request.mandatory.clone() {
                 let incomplete = wire.without(&frame, field);
                 let reply = wire.exchange(&incomplete).await;
                 assert_eq!(reply.code(), "30", "{function} without DE{field}: {reply:?}");

@@ -302,7 +302,7 @@ impl HostSession {
             }
         };
         exchange.authentic = admitted.is_authentic();
-        if let Some(missing) = rule.request.iter().find(|n| !message.has(**n)) {
+        if let Some(missing) = rule.request.mandatory.iter().find(|n| !message.has(**n)) {
             let reason = format!("{} lacks mandatory DE{missing}", rule.function);
             return self.refuse(exchange, Refusal::FormatError, reason, now);
         }
@@ -345,6 +345,9 @@ impl HostSession {
                 self.events.push_back(request.into_event(exchange));
                 Ok(())
             }
+            Err(error @ ProtocolError::Unexpected(_)) => {
+                self.refuse(exchange, Refusal::NotSupported, error.to_string(), now)
+            }
             Err(error) => self.refuse(exchange, Refusal::FormatError, error.to_string(), now),
         }
     }
@@ -357,7 +360,7 @@ impl HostSession {
         refusal: Option<Refusal>,
         now: Timestamp,
     ) -> Result<(), ProtocolError> {
-        let response = refusal.map_or(self.profile.approved(), |r| self.profile.code(r));
+        let response = refusal.map_or(self.profile.approval(rule.function), |r| self.profile.code(r));
         Standard {
             profile: &self.profile,
             rule,
@@ -370,9 +373,10 @@ impl HostSession {
             transmitted: exchange.transmitted.as_deref(),
             now,
         }
-        .fill(builder, &present(&rule.reply, exchange))?;
-        if let (PendingPlace::Field(field), Some(work)) = (self.profile.pending_place(), self.pending) {
-            builder.set(field, &format!("{:02}", self.profile.pending_digit(work)))?;
+        .fill(builder, &present(&rule.reply.mandatory, exchange))?;
+        let digit = self.pending.and_then(|work| self.profile.pending_digit(work));
+        if let (PendingPlace::Field(field), Some(digit)) = (self.profile.pending_place(), digit) {
+            builder.set(field, &format!("{digit:02}"))?;
         }
         Ok(())
     }
@@ -447,12 +451,11 @@ impl HostSession {
         header: Option<Header>,
     ) -> Result<(), ProtocolError> {
         let body = self.gate.seal(builder, outgoing)?;
-        let header = header.map(|header| match (self.profile.pending_place(), self.pending) {
-            (PendingPlace::Header, Some(work)) => {
-                header.with_processing_requirement(self.profile.pending_digit(work))
-            }
-            _ => header.with_processing_requirement(0),
-        });
+        let digit = match self.profile.pending_place() {
+            PendingPlace::Header => self.pending.and_then(|work| self.profile.pending_digit(work)),
+            PendingPlace::Field(_) => None,
+        };
+        let header = header.map(|header| header.with_processing_requirement(digit.unwrap_or(0)));
         let mut frame = Vec::with_capacity(body.len().saturating_add(16));
         self.framing.encode(&mut frame, &Frame { tpdu, header, vendor: &[], body: &body })?;
         self.transmit.push_back(frame);

@@ -101,8 +101,7 @@ impl HostSession {
             return;
         };
         let (function, stan) = (sent.function, sent.stan);
-        let refusal =
-            message.text("39").map_or(Some(Refusal::FormatError), |code| self.profile.refusal(&code));
+        let refusal = self.profile.outcome(function, message.text("39").as_deref());
         match self.gate.reply(function, refusal, message) {
             Ok(admitted) => self.take_reply(stan, refusal, &admitted),
             // The request still waits: the true reply may yet come.
@@ -148,7 +147,9 @@ impl HostSession {
         }
         let stan = next_stan(self.stan.unwrap_or_else(|| stan_before_the_first(now)));
         self.stan = Some(stan);
-        let code = rule.codes.first().map_or("", String::as_str);
+        // The codes of a push are those of its actions, and this one changes.
+        let action = usize::from(function == Function::ParameterPush && rule.codes.len() > 1);
+        let code = rule.codes.get(action).map_or("", String::as_str);
         let mut builder = Builder::new(profile.dialect(), rule.mti);
         Standard {
             profile: &profile,
@@ -162,14 +163,14 @@ impl HostSession {
             transmitted: None,
             now,
         }
-        .fill(&mut builder, &rule.request)?;
+        .fill(&mut builder, &rule.request.mandatory)?;
         body(&profile, &mut builder)?;
         self.send(builder, Outgoing::Request(function), peer.tpdu, peer.header)?;
         self.outstanding.push(Outstanding {
             function,
             stan,
             transmitted: message::echoed_time(&profile, rule, now),
-            terminal: rule.reply.contains(&41).then_some(peer.terminal),
+            terminal: rule.reply.always(41).then_some(peer.terminal),
             reply_mti: reply_mti(rule.mti)?,
             select: rule.select.clone(),
             code: code.to_owned(),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, str::FromStr};
 use iso8583::{Builder, Dialect, Message, Mti};
 use serde::Deserialize;
 
-use super::{BodyLayout, Direction, Function, MacRules, Rule, TagRule};
+use super::{BodyLayout, Direction, Fields, Function, MacRules, PendingWork, Rule, TagRule};
 use crate::error::ProfileError;
 
 #[derive(Debug, Deserialize)]
@@ -47,10 +47,7 @@ pub(super) enum PlaceName {
 pub(super) struct PendingTable {
     pub(super) place: PlaceName,
     pub(super) field: Option<u8>,
-    pub(super) parameters: u8,
-    pub(super) status: u8,
-    pub(super) sign_on: u8,
-    pub(super) task: u8,
+    pub(super) work: BTreeMap<PendingWork, u8>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -116,11 +113,13 @@ pub(super) struct RuleTable {
     pub(super) from: Direction,
     pub(super) select: String,
     pub(super) codes: Vec<String>,
-    pub(super) request: Vec<u8>,
-    pub(super) reply: Vec<u8>,
+    pub(super) request: Fields,
+    pub(super) reply: Fields,
     #[serde(default)]
     pub(super) body: BodyLayout,
-    pub(super) file_name: Option<String>,
+    #[serde(default)]
+    pub(super) files: Vec<String>,
+    pub(super) approved: Option<String>,
 }
 
 impl RuleTable {
@@ -133,8 +132,8 @@ impl RuleTable {
         if self.codes.is_empty() {
             return Err(invalid(&place, "needs at least one code".into()));
         }
-        for n in self.request.iter().chain(&self.reply) {
-            if dialect.field(*n).is_none() {
+        for n in self.request.all().chain(self.reply.all()) {
+            if dialect.field(n).is_none() {
                 return Err(invalid(&place, format!("DE{n} is not in dialect {}", dialect.name())));
             }
         }
@@ -147,7 +146,8 @@ impl RuleTable {
             request: self.request.clone(),
             reply: self.reply.clone(),
             body: self.body,
-            file_name: self.file_name.clone(),
+            files: self.files.clone(),
+            approved: self.approved.clone(),
         })
     }
 }

@@ -146,8 +146,8 @@ impl MacRules {
             }
         }
         let taken = |n: &u8| *n == 64 || *n == 128;
-        let of_rules = rules.iter().flat_map(|rule| rule.request.iter().chain(&rule.reply));
-        if let Some(n) = of_rules.chain(other_fields).find(|n| taken(n)) {
+        let of_rules = rules.iter().flat_map(|rule| rule.request.all().chain(rule.reply.all()));
+        if let Some(n) = of_rules.chain(other_fields.iter().copied()).find(taken) {
             return wrong(format!("DE{n} is the MAC and cannot be listed as anything else"));
         }
         if self.key == MacKeySource::Working && !self.algorithm.key_lengths().contains(&8) {
@@ -172,7 +172,7 @@ impl MacRules {
             MacKeySource::Static => &[STAN, TIME, TERMINAL],
         };
         for rule in rules.iter().filter(|rule| self.request(rule.function) == MacRule::Required) {
-            let missing = |field: u8| !(rule.request.contains(&field) && rule.reply.contains(&field));
+            let missing = |field: u8| !(rule.request.always(field) && rule.reply.always(field));
             if let Some((field, without)) = to_list.iter().find(|(field, _)| missing(*field)) {
                 let function = rule.function;
                 let key = if self.key == MacKeySource::Static { " with a static key" } else { "" };

@@ -18,7 +18,7 @@ use tms_crypto::mac::MacKey;
 use crate::error::{ProfileError, ProtocolError};
 
 pub use mac::{MacKeySource, MacReplies, MacRule, MacRules};
-pub use rule::{BodyLayout, Direction, Rule, TagPad, TagPlace, TagRule};
+pub use rule::{BodyLayout, Direction, Fields, Rule, TagPad, TagPlace, TagRule};
 pub use terms::{Function, PendingWork, Refusal};
 
 use file::{PlaceName, ProfileFile, invalid};
@@ -75,6 +75,9 @@ impl Profile {
                 other.mti == rule.mti
                     && other.select == rule.select
                     && other.codes.iter().any(|c| rule.codes.contains(c))
+                    && (other.files.is_empty()
+                        || rule.files.is_empty()
+                        || other.files.iter().any(|f| rule.files.contains(f)))
             });
             if let Some(other) = clash {
                 return Err(invalid(
@@ -199,6 +202,8 @@ impl Profile {
         self.rules.iter().find(|rule| {
             rule.mti == mti
                 && message.text(&rule.select).is_some_and(|code| rule.codes.iter().any(|c| *c == code))
+                && (rule.files.is_empty()
+                    || message.text("101").is_some_and(|file| rule.files.iter().any(|f| *f == file)))
         })
     }
 
@@ -216,10 +221,30 @@ impl Profile {
         (!present).then_some(first)
     }
 
-    /// DE39 of an approval.
+    /// DE39 of an approval, unless a function has its own: [`Profile::approval`].
     #[must_use]
     pub fn approved(&self) -> &str {
         &self.file.response.approved
+    }
+
+    /// DE39 of an approval of `function`.
+    #[must_use]
+    pub fn approval(&self, function: Function) -> &str {
+        let own = self.rule(function).and_then(|rule| rule.approved.as_deref());
+        own.unwrap_or(&self.file.response.approved)
+    }
+
+    /// What a reply to `function` says: `None` when it approves. One without DE39 approves where the
+    /// table lists none (unionpay.md §4.10), and is malformed elsewhere.
+    #[must_use]
+    pub fn outcome(&self, function: Function, code: Option<&str>) -> Option<Refusal> {
+        let rule = self.rule(function);
+        match code {
+            Some(code) if code == self.approval(function) => None,
+            // The approval of another function says nothing about this one.
+            Some(code) => Some(self.refusal(code).unwrap_or(Refusal::Other)),
+            None => rule.is_none_or(|rule| rule.reply.lists(39)).then_some(Refusal::FormatError),
+        }
     }
 
     /// DE39 of a refusal.
@@ -271,24 +296,16 @@ impl Profile {
         }
     }
 
-    /// The digit that announces `work`.
+    /// The digit that announces `work`, if the profile has one.
     #[must_use]
-    pub fn pending_digit(&self, work: PendingWork) -> u8 {
-        let p = &self.file.pending;
-        match work {
-            PendingWork::Parameters => p.parameters,
-            PendingWork::Status => p.status,
-            PendingWork::SignOn => p.sign_on,
-            PendingWork::Task => p.task,
-        }
+    pub fn pending_digit(&self, work: PendingWork) -> Option<u8> {
+        self.file.pending.work.get(&work).copied()
     }
 
     /// The work that a digit announces, if the profile gives it a meaning.
     #[must_use]
     pub fn pending_work(&self, digit: u8) -> Option<PendingWork> {
-        [PendingWork::Parameters, PendingWork::Status, PendingWork::SignOn, PendingWork::Task]
-            .into_iter()
-            .find(|work| digit != 0 && self.pending_digit(*work) == digit)
+        self.file.pending.work.iter().find(|(_, d)| **d == digit).map(|(work, _)| *work)
     }
 
     pub(crate) fn utc_offset_minutes(&self) -> i32 {

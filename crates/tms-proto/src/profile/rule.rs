@@ -30,14 +30,50 @@ pub struct Rule {
     pub select: String,
     /// Values of `select`; the first is the one sent.
     pub codes: Vec<String>,
-    /// Data elements that a request must have.
-    pub request: Vec<u8>,
-    /// Data elements that a reply has.
-    pub reply: Vec<u8>,
+    /// Data elements of the request.
+    pub request: Fields,
+    /// Data elements of the reply. One without DE39 is an approval (unionpay.md §4.10).
+    pub reply: Fields,
     /// Layout of the body field.
     pub body: BodyLayout,
-    /// DE101 of a file message.
-    pub file_name: Option<String>,
+    /// DE101 of a file message; the first is the one sent.
+    pub files: Vec<String>,
+    /// DE39 of its approval, where it is not that of the profile.
+    pub approved: Option<String>,
+}
+
+/// Which data elements a message has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fields {
+    /// Those that every such message has: one without is refused.
+    #[serde(default, rename = "m")]
+    pub mandatory: Vec<u8>,
+    /// Those that it has when there is something to say in them.
+    #[serde(default, rename = "c")]
+    pub conditional: Vec<u8>,
+    /// Those that a sender may add, and that this side does not need.
+    #[serde(default, rename = "o")]
+    pub optional: Vec<u8>,
+}
+
+impl Fields {
+    /// Whether every such message has field `n`.
+    #[must_use]
+    pub fn always(&self, n: u8) -> bool {
+        self.mandatory.contains(&n)
+    }
+
+    /// Whether field `n` is listed at all. A message may have others too.
+    #[must_use]
+    pub fn lists(&self, n: u8) -> bool {
+        self.all().any(|field| field == n)
+    }
+
+    /// Every listed field: mandatory, conditional, optional.
+    pub fn all(&self) -> impl Iterator<Item = u8> + '_ {
+        [&self.mandatory, &self.conditional, &self.optional].into_iter().flatten().copied()
+    }
 }
 
 /// Layout of a function's body field.

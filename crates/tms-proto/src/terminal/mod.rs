@@ -246,11 +246,11 @@ impl TerminalSession {
             batch: self.identity.batch,
             terminal: &self.identity.terminal,
             merchant: &self.identity.merchant,
-            response: Some(refusal.map_or(profile.approved(), |r| profile.code(r))),
+            response: Some(refusal.map_or(profile.approval(request.function), |r| profile.code(r))),
             transmitted: request.transmitted.as_deref(),
             now,
         }
-        .fill(&mut builder, &rule.reply)?;
+        .fill(&mut builder, &rule.reply.mandatory)?;
         let outgoing = Outgoing::Reply { to: Some(request.function), refusal, authentic: request.authentic };
         self.send(builder, outgoing, request.tpdu.map(Tpdu::swapped), request.header)
     }
@@ -314,7 +314,7 @@ impl TerminalSession {
             transmitted: None,
             now,
         }
-        .fill(&mut builder, &rule.request)?;
+        .fill(&mut builder, &rule.request.mandatory)?;
         if let Some(body) = body {
             builder.set_bytes(profile.body_field(), body)?;
         }
@@ -328,7 +328,7 @@ impl TerminalSession {
         self.outstanding.push(Outstanding {
             function,
             reply_mti: rule.mti.response().ok_or(ProtocolError::NotInProfile(function))?,
-            stan: rule.request.contains(&11).then_some(stan),
+            stan: rule.request.always(11).then_some(stan),
             transmitted: message::echoed_time(&profile, rule, now),
             select: rule.select.clone(),
             code: code.to_owned(),

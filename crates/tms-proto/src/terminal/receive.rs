@@ -38,8 +38,9 @@ impl TerminalSession {
             return Ok(());
         };
         let Some(function) = self.outstanding.get(index).map(|sent| sent.function) else { return Ok(()) };
-        let code = message.text("39").map(|c| c.into_owned()).unwrap_or_default();
-        let refusal = profile.refusal(&code);
+        let code = message.text("39");
+        let refusal = profile.outcome(function, code.as_deref());
+        let code = code.map(|c| c.into_owned()).unwrap_or_default();
         match self.gate.reply(function, refusal, &message) {
             // One key may serve many terminals, so this one's own reply may yet come.
             Ok(admitted) if admitted.is_authentic() && !self.is_own(function, &message) => {
@@ -96,7 +97,7 @@ impl TerminalSession {
     /// Whether a reply is for this terminal. DE41 is equal always, a refusal's too (unionpay.md §1.3);
     /// only a profile whose replies have none may do without.
     fn is_own(&self, function: Function, message: &Message<'_>) -> bool {
-        let listed = self.profile.rule(function).is_some_and(|rule| rule.reply.contains(&41));
+        let listed = self.profile.rule(function).is_some_and(|rule| rule.reply.always(41));
         (!listed && !message.has(41)) || message::names_terminal(message, &self.identity.terminal)
     }
 
@@ -180,7 +181,7 @@ impl TerminalSession {
         };
         request.authentic = admitted.is_authentic();
         let own = message::names_terminal(message, &self.identity.terminal);
-        if !own || rule.request.iter().any(|n| !message.has(*n)) {
+        if !own || rule.request.mandatory.iter().any(|n| !message.has(*n)) {
             let reason = format!("{} lacks a mandatory field or names another terminal", rule.function);
             self.answer(request, Some(Refusal::FormatError), now)?;
             self.events.push_back(TerminalEvent::Dropped(reason));

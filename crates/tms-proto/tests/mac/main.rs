@@ -16,7 +16,8 @@ use tms_crypto::{
     mac::MacKey,
 };
 use tms_proto::{
-    Answer, HostEvent, HostSession, Identity, Profile, TerminalEvent, TerminalSession, report::Report,
+    Answer, Function, HostEvent, HostSession, Identity, Profile, TerminalEvent, TerminalSession,
+    report::Report,
 };
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -26,8 +27,14 @@ const STATIC_KEY: [u8; 16] = [0x5A; 16];
 
 /// UnionPay with a MAC on every function that has a STAN.
 fn unionpay() -> Arc<Profile> {
-    let required = "protect = \"required\"\n[mac.function]\necho = \"optional\"\nstatus = \"optional\"\nparameters = \"optional\"\n";
-    Arc::new(Profile::from_toml(&UNIONPAY.replace("protect = \"optional\"\n", required)).unwrap())
+    let built_in = Profile::builtin("unionpay").unwrap();
+    let mut required = String::from("protect = \"required\"\n[mac.function]\n");
+    for function in Function::ALL {
+        if built_in.rule(*function).is_some_and(|rule| !rule.request.always(11)) {
+            required += &format!("{} = \"optional\"\n", function.name());
+        }
+    }
+    Arc::new(Profile::from_toml(&UNIONPAY.replace("protect = \"optional\"\n", &required)).unwrap())
 }
 
 /// :1987 with a MAC on everything.

@@ -1,7 +1,7 @@
 //! The `[mac]` section: what it must say, and what it may not.
 
 use tms_proto::{
-    Function, Refusal,
+    Refusal,
     profile::{MacKeySource, MacRule},
 };
 
@@ -61,9 +61,9 @@ fn a_static_key_is_refused_where_replies_do_not_say_when_or_to_whom() {
     let required = ISO87.replace("protect = \"optional\"", "protect = \"required\"");
     Profile::from_toml(&required).unwrap();
     for (field, from, to) in [
-        (7, "reply = [7, 11, 39, 41, 91, 101]", "reply = [11, 39, 41, 91, 101]"),
-        (7, "request = [3, 7, 11, 41, 125]", "request = [3, 11, 41, 125]"),
-        (41, "reply = [3, 7, 11, 39, 41]", "reply = [3, 7, 11, 39]"),
+        (7, "reply = { m = [7, 11, 39, 41, 91, 101]", "reply = { m = [11, 39, 41, 91, 101]"),
+        (7, "request = { m = [3, 7, 11, 41, 125]", "request = { m = [3, 11, 41, 125]"),
+        (41, "reply = { m = [3, 7, 11, 39, 41]", "reply = { m = [3, 7, 11, 39]"),
     ] {
         let error = refused(&required, from, to);
         assert!(error.contains(&format!("must both list DE{field}:")), "{error}");
