@@ -34,9 +34,13 @@
 
 mod authentic;
 mod body;
+mod bounded;
+mod counts;
 mod error;
 mod host;
+mod label;
 mod message;
+mod reason;
 mod terminal;
 
 pub mod emv;
@@ -51,8 +55,11 @@ pub mod tms_parameters;
 pub mod transfer;
 pub mod upload;
 
+pub use counts::Counts;
 pub use error::{ProfileError, ProtocolError};
 pub use host::{Answer, Exchange, HostEvent, HostSession};
+pub use label::{Code, Label, Name};
 pub use message::Identity;
 pub use profile::{Function, PendingWork, Profile, Refusal};
+pub use reason::{MacFault, Reason};
 pub use terminal::{Asked, HostRequest, KeyBlock, TerminalEvent, TerminalSession};

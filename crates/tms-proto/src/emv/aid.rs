@@ -64,7 +64,8 @@ impl FromStr for Aid {
     type Err = EmvError;
 
     fn from_str(text: &str) -> Result<Self, EmvError> {
-        let bytes = hex::decode(text).map_err(|_| EmvError::Value { tag: tag::AID, wanted: "an AID in hex" })?;
+        let bytes =
+            hex::decode(text).map_err(|_| EmvError::Value { tag: tag::AID, wanted: "an AID in hex" })?;
         Self::new(&bytes)
     }
 }
@@ -189,7 +190,10 @@ impl AidParameters {
         }
         // What cannot be read back must not get out: an unknown tag that is none, or one of the known.
         if !self.others.is_empty() && Self::decode(&out)? != *self {
-            return Err(EmvError::Value { tag: tag::AID, wanted: "followed by well-formed unknown data objects" });
+            return Err(EmvError::Value {
+                tag: tag::AID,
+                wanted: "followed by well-formed unknown data objects",
+            });
         }
         bounded(&out)?;
         Ok(out)

@@ -181,7 +181,8 @@ impl BlacklistPage {
             _ => return Ok(Self::Nothing),
         };
         let (end, mut rest) = rest.split_at_checked(3).ok_or(EmvError::Short { what: "the end index" })?;
-        let end = number(end).ok_or(EmvError::Digits { what: "the end index", offset: 1, wanted: "a number" })?;
+        let end =
+            number(end).ok_or(EmvError::Digits { what: "the end index", offset: 1, wanted: "a number" })?;
         let mut cards = Vec::new();
         while !rest.is_empty() {
             let offset = body.len().saturating_sub(rest.len());

@@ -113,7 +113,13 @@ impl Expiry {
         let digits = match value.len() {
             8 => std::str::from_utf8(value).map(str::to_owned).map_err(|_| NONSENSE)?,
             4 => hex::encode(value),
-            found => return Err(EmvError::Length { tag: tag::KEY_EXPIRY, found, wanted: "8 (ASCII) or 4 (packed)" }),
+            found => {
+                return Err(EmvError::Length {
+                    tag: tag::KEY_EXPIRY,
+                    found,
+                    wanted: "8 (ASCII) or 4 (packed)",
+                });
+            }
         };
         if !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(NONSENSE);
@@ -170,10 +176,7 @@ impl CapkEntry {
     }
 
     pub(super) fn decode(elements: &mut Elements<'_>) -> Result<Self, EmvError> {
-        Ok(Self {
-            id: CapkId::take(elements)?,
-            expiry: Expiry::decode(elements.must(tag::KEY_EXPIRY)?)?,
-        })
+        Ok(Self { id: CapkId::take(elements)?, expiry: Expiry::decode(elements.must(tag::KEY_EXPIRY)?)? })
     }
 }
 
@@ -270,8 +273,7 @@ impl Capk {
     pub fn decode(bytes: &[u8]) -> Result<Self, EmvError> {
         let mut elements = Elements::read(bytes)?;
         let CapkEntry { id, expiry } = CapkEntry::decode(&mut elements)?;
-        let [algorithm] =
-            array(tag::KEY_HASH_ALGORITHM, elements.must(tag::KEY_HASH_ALGORITHM)?, "1")?;
+        let [algorithm] = array(tag::KEY_HASH_ALGORITHM, elements.must(tag::KEY_HASH_ALGORITHM)?, "1")?;
         if algorithm != SHA1 {
             return Err(EmvError::Unverifiable { algorithm });
         }

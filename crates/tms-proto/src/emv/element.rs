@@ -114,7 +114,9 @@ pub(super) fn packed(tag: u32, value: &[u8]) -> Result<u64, EmvError> {
             return Err(EmvError::Value { tag, wanted: "packed digits" });
         }
         let number = number.checked_mul(100).and_then(|n| n.checked_add(tens.saturating_mul(10)));
-        number.and_then(|n| n.checked_add(ones)).ok_or(EmvError::Value { tag, wanted: "a number of that size" })
+        number
+            .and_then(|n| n.checked_add(ones))
+            .ok_or(EmvError::Value { tag, wanted: "a number of that size" })
     })
 }
 

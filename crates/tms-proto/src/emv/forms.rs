@@ -56,5 +56,6 @@ pub enum BlacklistForm {
     #[default]
     Length,
     /// Always 14 characters after the length, filled with spaces.
+    #[serde(rename = "fixed14")]
     Fixed14,
 }

@@ -32,7 +32,7 @@ mod offer;
 mod request;
 
 pub use aid::{Aid, AidParameters, AidSet};
-pub use blacklist::{BlockedCard, Blacklist, BlacklistPage};
+pub use blacklist::{Blacklist, BlacklistPage, BlockedCard};
 pub use capk::{Capk, CapkEntry, CapkId, CapkSet, Expiry};
 pub use download::{
     AidDownload, BlacklistDownload, CapkDownload, Download, DownloadError, Progress, SkipReason, Skipped,

@@ -1,7 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AidSet, Blacklist, CapkEntry, CapkSet, Control, DownloadBody, DownloadKind, DownloadRequest, Forms, list::page,
+    AidSet, Blacklist, CapkEntry, CapkSet, Control, DownloadBody, DownloadKind, DownloadRequest, Forms,
+    list::page,
 };
 use crate::{profile::Refusal, tms_parameters::TmsParameters};
 
@@ -49,7 +50,9 @@ impl Offer {
             }
             DownloadRequest::Blacklist { from } => self.blacklist.page(*from, forms),
             DownloadRequest::TmsParameters => match &self.tms_parameters {
-                Some(parameters) => parameters.encode(forms.tms_parameters).map_err(|_| Refusal::SystemError)?,
+                Some(parameters) => {
+                    parameters.encode(forms.tms_parameters).map_err(|_| Refusal::SystemError)?
+                }
                 None => Vec::new(),
             },
             DownloadRequest::CapkEnd

@@ -156,7 +156,9 @@ impl DownloadRequest {
     pub fn decode(function: Function, body: &[u8]) -> Option<Result<Self, EmvError>> {
         Some(match function {
             Function::CapkList => count(body).map(|from| Self::CapkList { from }),
-            Function::CapkDownload => Elements::read(body).and_then(|mut e| CapkId::take(&mut e)).map(Self::Capk),
+            Function::CapkDownload => {
+                Elements::read(body).and_then(|mut e| CapkId::take(&mut e)).map(Self::Capk)
+            }
             Function::CapkEnd => Ok(Self::CapkEnd),
             Function::AidList => count(body).map(|from| Self::AidList { from }),
             Function::AidDownload => Elements::read(body).and_then(|mut e| Aid::take(&mut e)).map(Self::Aid),

@@ -39,7 +39,10 @@ fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
 fn a_real_key_has_the_check_value_of_the_recorded_message() {
     assert_eq!(hex::encode(key_08().check_value()), CHECK_VALUE);
     let bytes = key_08().encode(ExpiryForm::Ascii);
-    assert!(hex::encode(&bytes).starts_with("9f0605a0000003339f220108df05083230323031323331df060101df070101df02819"));
+    assert!(
+        hex::encode(&bytes)
+            .starts_with("9f0605a0000003339f220108df05083230323031323331df060101df070101df02819")
+    );
     assert_eq!(Capk::decode(&bytes).unwrap(), key_08());
     assert_eq!(Capk::decode(&key_08().encode(ExpiryForm::Packed)).unwrap(), key_08());
 }
@@ -51,7 +54,10 @@ fn a_key_that_does_not_verify_is_refused_with_the_reason() {
     assert_eq!(error(&replaced(&bytes, "b61645", "b61646")), EmvError::CheckValue);
     assert_eq!(error(&replaced(&bytes, "9f220108", "9f220109")), EmvError::CheckValue);
     assert_eq!(error(&replaced(&bytes, "df060101", "df060107")), EmvError::Unverifiable { algorithm: 7 });
-    assert_eq!(error(&replaced(&bytes, "df070101", "df070104")), EmvError::Value { tag: 0xDF07, wanted: "RSA (01)" });
+    assert_eq!(
+        error(&replaced(&bytes, "df070101", "df070104")),
+        EmvError::Value { tag: 0xDF07, wanted: "RSA (01)" }
+    );
     let end = bytes.len() - 23;
     assert_eq!(error(&bytes[..end]), EmvError::Missing { tag: 0xDF03 });
     let twice = [&bytes[..], &[0xDF, 0x06, 1, 1]].concat();
@@ -77,7 +83,16 @@ fn an_expiry_is_read_in_both_forms_and_nonsense_in_none() {
     assert_eq!(last.encode(ExpiryForm::Packed), [0x20, 0x30, 0x02, 0x28]);
     assert_eq!(Expiry::decode(b"20300228").unwrap(), last);
     assert_eq!(Expiry::decode(&[0x20, 0x30, 0x02, 0x28]).unwrap(), last);
-    for wrong in [&b"20300230"[..], b"19991231", b"22000101", b"2030022a", b"203002", b"", &[0x20, 0x3A, 2, 0x28], b"+2030228"] {
+    for wrong in [
+        &b"20300230"[..],
+        b"19991231",
+        b"22000101",
+        b"2030022a",
+        b"203002",
+        b"",
+        &[0x20, 0x3A, 2, 0x28],
+        b"+2030228",
+    ] {
         assert!(Expiry::decode(wrong).is_err(), "{wrong:?}");
     }
 }
@@ -107,7 +122,10 @@ fn the_recorded_application_reads_and_writes_back() {
     assert_eq!((visa.random_max_percent, visa.random_percent), (Some(99), Some(99)));
     assert_eq!(visa.default_ddol.as_deref(), Some(&[0x9F, 0x37, 0x04][..]));
     assert_eq!(visa.e_cash_limit, Some(10_000));
-    assert_eq!((visa.contactless_floor_limit, visa.contactless_limit, visa.cvm_limit), (Some(1), Some(10_000), Some(10_000)));
+    assert_eq!(
+        (visa.contactless_floor_limit, visa.contactless_limit, visa.cvm_limit),
+        (Some(1), Some(10_000), Some(10_000))
+    );
     assert!(visa.others.is_empty());
     assert_eq!(visa.encode().unwrap(), objects);
 }

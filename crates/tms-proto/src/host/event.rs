@@ -10,9 +10,12 @@ use iso8583::{
 use tms_crypto::keyblock::WorkingKeys;
 
 use crate::{
+    emv::{DownloadBody, DownloadRequest},
     file::BlockRequest,
-    parameters::{Push, Values},
+    label::{Code, Name},
+    parameters::{Push, TagValues, Values},
     profile::{Function, Refusal},
+    reason::Reason,
     report::Report,
     task::{Task, TaskResult},
     upload::Chunk,
@@ -44,8 +47,8 @@ pub enum HostEvent {
     Status {
         /// To answer with.
         exchange: Exchange,
-        /// Values by name.
-        values: Values,
+        /// The tags, which were found well formed.
+        values: TagValues,
     },
     /// The full report. Answer it.
     Report {
@@ -58,6 +61,14 @@ pub enum HostEvent {
     ParametersRequested {
         /// To answer with.
         exchange: Exchange,
+    },
+    /// A question of a download. Answer with [`Answer::Download`], or refuse what there is none of; after
+    /// a question that ends a download the terminal has what it wanted.
+    Download {
+        /// To answer with.
+        exchange: Exchange,
+        /// The question.
+        request: DownloadRequest,
     },
     /// The terminal wants a block. Answer with [`Answer::Block`].
     FileRead {
@@ -114,7 +125,7 @@ pub enum HostEvent {
         /// Why, on the wire.
         refusal: Refusal,
         /// Why, for the log.
-        reason: String,
+        reason: Reason,
     },
 }
 
@@ -128,6 +139,7 @@ impl HostEvent {
             | Self::Status { exchange, .. }
             | Self::Report { exchange, .. }
             | Self::ParametersRequested { exchange }
+            | Self::Download { exchange, .. }
             | Self::FileRead { exchange, .. }
             | Self::TaskPoll { exchange }
             | Self::TaskResult { exchange, .. }
@@ -147,13 +159,13 @@ impl HostEvent {
 #[derive(Debug)]
 pub struct Exchange {
     pub(super) function: Function,
-    pub(super) code: String,
+    pub(super) code: Code,
     pub(super) mti: Mti,
     pub(super) stan: Option<u32>,
-    pub(super) transmitted: Option<String>,
+    pub(super) transmitted: Option<u64>,
     pub(super) batch: u32,
-    pub(super) terminal: String,
-    pub(super) merchant: String,
+    pub(super) terminal: Name,
+    pub(super) merchant: Name,
     pub(super) tpdu: Option<Tpdu>,
     pub(super) header: Option<Header>,
     /// Whether the request's MAC was checked and right.
@@ -170,13 +182,20 @@ impl Exchange {
     /// Value of the profile's selector, for example 60.3 = `003`.
     #[must_use]
     pub fn code(&self) -> &str {
-        &self.code
+        self.code.as_str()
     }
 
     /// DE41 of the request.
     #[must_use]
     pub fn terminal(&self) -> &str {
-        &self.terminal
+        self.terminal.as_str()
+    }
+
+    /// Whether the request's type says that it repeats an earlier one (0801 for 0800). The answer is the
+    /// same, and its type 0810.
+    #[must_use]
+    pub fn is_repeat(&self) -> bool {
+        self.mti.is_repeat()
     }
 
     /// Whether the request had a MAC that was right.
@@ -200,6 +219,8 @@ pub enum Answer<'a> {
     },
     /// The terminal's parameters.
     Parameters(&'a Values),
+    /// An answer to a question of a download; [`crate::emv::Offer::answer`] makes it.
+    Download(&'a DownloadBody),
     /// The next task, or none.
     Task(Option<&'a Task>),
     /// A block of a file.
@@ -223,6 +244,7 @@ impl fmt::Debug for Answer<'_> {
             Self::Approved => f.write_str("Approved"),
             Self::Keys { block, .. } => write!(f, "Keys({} bytes)", block.len()),
             Self::Parameters(values) => f.debug_tuple("Parameters").field(values).finish(),
+            Self::Download(body) => f.debug_tuple("Download").field(body).finish(),
             Self::Task(task) => f.debug_tuple("Task").field(task).finish(),
             Self::Block { offset, total_bytes, data } => {
                 write!(f, "Block({} of {total_bytes} bytes from {offset})", data.len())

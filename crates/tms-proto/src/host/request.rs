@@ -1,12 +1,15 @@
 //! Requests of a terminal with their bodies read.
 
+use std::sync::Arc;
+
 use super::{Exchange, HostEvent};
 use crate::{
     authentic::Admitted,
+    emv::DownloadRequest,
     error::ProtocolError,
     file::BlockRequest,
     message,
-    parameters::{self, Values},
+    parameters::TagValues,
     profile::{Function, Profile, TagPlace},
     report::Report,
     task::TaskResult,
@@ -17,9 +20,10 @@ use crate::{
 pub(super) enum Request {
     SignOn { serial: Vec<u8> },
     SignOff,
-    Status(Values),
+    Status(TagValues),
     Report(Box<Report>),
     Parameters,
+    Download(DownloadRequest),
     FileRead(BlockRequest),
     TaskPoll,
     TaskResult(TaskResult),
@@ -30,8 +34,8 @@ impl Request {
     pub(super) fn into_event(self, exchange: Exchange) -> HostEvent {
         match self {
             Self::SignOn { serial } => HostEvent::SignOn {
-                terminal: exchange.terminal.trim_end().to_owned(),
-                merchant: exchange.merchant.trim_end().to_owned(),
+                terminal: exchange.terminal.as_str().trim_end().to_owned(),
+                merchant: exchange.merchant.as_str().trim_end().to_owned(),
                 serial,
                 exchange,
             },
@@ -39,6 +43,7 @@ impl Request {
             Self::Status(values) => HostEvent::Status { exchange, values },
             Self::Report(report) => HostEvent::Report { exchange, report },
             Self::Parameters => HostEvent::ParametersRequested { exchange },
+            Self::Download(request) => HostEvent::Download { exchange, request },
             Self::FileRead(request) => HostEvent::FileRead { exchange, request },
             Self::TaskPoll => HostEvent::TaskPoll { exchange },
             Self::TaskResult(result) => HostEvent::TaskResult { exchange, result },
@@ -48,7 +53,7 @@ impl Request {
 }
 
 pub(super) fn read_request(
-    profile: &Profile,
+    profile: &Arc<Profile>,
     function: Function,
     admitted: &Admitted<'_, '_>,
 ) -> Result<Request, ProtocolError> {
@@ -57,7 +62,7 @@ pub(super) fn read_request(
     Ok(match function {
         Function::SignOn => Request::SignOn { serial: body.to_vec() },
         Function::SignOff => Request::SignOff,
-        Function::Status => Request::Status(parameters::decode_tags(profile, TagPlace::Status, body)?),
+        Function::Status => Request::Status(TagValues::read(profile, TagPlace::Status, body)?),
         Function::Report => {
             Request::Report(Box::new(Report::decode(body, &message::take_spread(profile, message))?))
         }
@@ -67,8 +72,9 @@ pub(super) fn read_request(
         Function::TaskResult => Request::TaskResult(TaskResult::decode(body)?),
         Function::LogUpload => Request::LogChunk(Chunk::decode(body)?),
         // An echo is answered by the session itself; the others are the host's own, or not served.
-        _ => {
-            return Err(ProtocolError::Unexpected(function.to_string()));
-        }
+        _ => match DownloadRequest::decode(function, body) {
+            Some(request) => Request::Download(request?),
+            None => return Err(ProtocolError::Unexpected(function.to_string())),
+        },
     })
 }

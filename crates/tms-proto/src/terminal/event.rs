@@ -11,9 +11,12 @@ use uuid::Uuid;
 #[cfg(doc)]
 use super::TerminalSession;
 use crate::{
+    emv::{DownloadBody, DownloadRequest},
     file::{Block, BlockRequest},
+    label::Code,
     parameters::{Push, Values},
     profile::{Function, PendingWork, Refusal},
+    reason::Reason,
     task::Task,
 };
 
@@ -54,6 +57,13 @@ pub enum TerminalEvent {
         /// The next offset wanted.
         next: u64,
     },
+    /// The host's answer to a question of a download: give it to [`crate::emv::Download::on_reply`].
+    Download {
+        /// The question.
+        request: DownloadRequest,
+        /// The body of the answer.
+        body: DownloadBody,
+    },
     /// A reply announces that work waits; told once for each change.
     WorkPending(PendingWork),
     /// The host gives a command. Answer with [`TerminalSession::answer`].
@@ -87,10 +97,10 @@ pub enum TerminalEvent {
         /// What was asked.
         request: Asked,
         /// Why.
-        reason: String,
+        reason: Reason,
     },
     /// A message that makes no sense here, or whose MAC is missing or wrong, was dropped.
-    Dropped(String),
+    Dropped(Reason),
 }
 
 /// Keys wrapped under the terminal's master key. `Debug` prints their length only.
@@ -118,6 +128,8 @@ pub enum Asked {
     Function(Function),
     /// A block of a file.
     Block(BlockRequest),
+    /// A question of a download.
+    Download(DownloadRequest),
     /// A result of this operation and step.
     Result {
         /// The operation.
@@ -138,12 +150,32 @@ pub enum Asked {
 #[derive(Debug)]
 pub struct HostRequest {
     pub(super) function: Function,
-    pub(super) code: String,
+    pub(super) code: Code,
     pub(super) mti: Mti,
     pub(super) stan: Option<u32>,
-    pub(super) transmitted: Option<String>,
+    pub(super) transmitted: Option<u64>,
     pub(super) tpdu: Option<Tpdu>,
     pub(super) header: Option<Header>,
     /// Whether the request's MAC was checked and right.
     pub(super) authentic: bool,
+}
+
+impl HostRequest {
+    /// What was asked.
+    #[must_use]
+    pub fn function(&self) -> Function {
+        self.function
+    }
+
+    /// Whether the request's type says that it repeats an earlier one.
+    #[must_use]
+    pub fn is_repeat(&self) -> bool {
+        self.mti.is_repeat()
+    }
+
+    /// Whether the request had a MAC that was right.
+    #[must_use]
+    pub fn is_authentic(&self) -> bool {
+        self.authentic
+    }
 }

@@ -107,12 +107,18 @@ impl<'a> Reader<'a> {
 
     /// Nothing may be left: without lengths, what comes after cannot be told from a shifted value.
     pub(super) fn finish(self) -> Result<(), EmvError> {
-        if self.rest.is_empty() { Ok(()) } else { Err(self.malformed("what follows the last value", "nothing")) }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(self.malformed("what follows the last value", "nothing"))
+        }
     }
 
     fn take(&mut self, count: usize) -> Result<&'a [u8], EmvError> {
-        let (taken, rest) =
-            self.rest.split_at_checked(count).ok_or(EmvError::Short { what: "the body of TMS parameters" })?;
+        let (taken, rest) = self
+            .rest
+            .split_at_checked(count)
+            .ok_or(EmvError::Short { what: "the body of TMS parameters" })?;
         self.rest = rest;
         Ok(taken)
     }
@@ -121,7 +127,11 @@ impl<'a> Reader<'a> {
         if self.tags {
             let before = self.offset();
             if self.take(2)? != format!("{tag:02}").as_bytes() {
-                return Err(EmvError::Digits { what: "a tag", offset: before, wanted: "the next of the layout" });
+                return Err(EmvError::Digits {
+                    what: "a tag",
+                    offset: before,
+                    wanted: "the next of the layout",
+                });
             }
         }
         Ok(())

@@ -39,7 +39,9 @@ fn old() -> TmsParameters {
 
 fn with_task(change: impl FnOnce(&mut CurrentTask)) -> TmsParameters {
     let mut parameters = sample();
-    let TmsTask::Current(task) = &mut parameters.task else { panic!("the sample is of the current interface") };
+    let TmsTask::Current(task) = &mut parameters.task else {
+        panic!("the sample is of the current interface")
+    };
     change(task);
     parameters
 }

@@ -81,7 +81,9 @@ impl CapkDownload {
     pub(super) fn next_request(&self) -> Option<DownloadRequest> {
         match self.stage {
             Stage::Listing => Some(DownloadRequest::CapkList { from: self.listing.count() }),
-            Stage::Fetching => Some(self.wanted().map_or(DownloadRequest::CapkEnd, |e| DownloadRequest::Capk(e.id))),
+            Stage::Fetching => {
+                Some(self.wanted().map_or(DownloadRequest::CapkEnd, |e| DownloadRequest::Capk(e.id)))
+            }
             Stage::Finished => None,
         }
     }

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::emv::{
-    Aid, AidParameters, BlockedCard, Capk, CapkId, DownloadBody, Expiry, Offer, Skipped, tests::any_application,
+    Aid, AidParameters, BlockedCard, Capk, CapkId, DownloadBody, Expiry, Offer, Skipped,
+    tests::any_application,
 };
 
 const FORMS: Forms = Forms {
@@ -110,7 +111,9 @@ fn a_key_that_the_host_refuses_or_breaks_is_skipped_with_its_reason() {
                 continue;
             }
             DownloadRequest::Capk(id) if id.index == 2 => *body.0.last_mut().unwrap() ^= 1,
-            DownloadRequest::Capk(id) if id.index == 3 => body.0 = [b"1", &key(3, 2031).encode(FORMS.capk_expiry)[..]].concat(),
+            DownloadRequest::Capk(id) if id.index == 3 => {
+                body.0 = [b"1", &key(3, 2031).encode(FORMS.capk_expiry)[..]].concat()
+            }
             _ => {}
         }
         download.on_reply(&request, &body, &FORMS).unwrap();
@@ -204,7 +207,9 @@ fn lies_about_a_list_are_refused_with_the_reason() {
         key(index, 2030).entry().encode(&mut out, FORMS.capk_expiry);
         out
     };
-    let page = |control: u8, indexes: &[u8]| [vec![control], indexes.iter().flat_map(|i| entry(*i)).collect()].concat();
+    let page = |control: u8, indexes: &[u8]| {
+        [vec![control], indexes.iter().flat_map(|i| entry(*i)).collect()].concat()
+    };
     let lie = |pages: &[Vec<u8>]| {
         let mut download = Download::capk(&keys([(50, 2030)]));
         let mut last = Ok(Progress::Continue);
@@ -268,7 +273,10 @@ fn lies_about_a_blacklist_are_refused_with_the_reason() {
     };
     assert_eq!(lie(&[b"1000"]), DownloadError::NothingAdded);
     assert_eq!(lie(&[b"2000016", b"0"]), DownloadError::MoreWasNothing);
-    assert_eq!(lie(&[b"2000016", b"2000016", b"2000016", b"2000016", b"2000016"]), DownloadError::NoProgress { answers: 4 });
+    assert_eq!(
+        lie(&[b"2000016", b"2000016", b"2000016", b"2000016", b"2000016"]),
+        DownloadError::NoProgress { answers: 4 }
+    );
     assert_eq!(lie(&[b"1002016"]), DownloadError::Numbers { from: 0, end: 2, cards: 1 });
     assert_eq!(lie(&[b"1000016017"]), DownloadError::Numbers { from: 0, end: 0, cards: 2 });
     assert_eq!(lie(&[b"2998016"]), DownloadError::Numbers { from: 0, end: 998, cards: 1 });
@@ -284,7 +292,8 @@ fn a_blacklist_that_goes_on_after_its_last_number_is_refused() {
         assert_eq!(request, DownloadRequest::Blacklist { from });
         let body = format!("2{:03}{}", from + 49, "0262".repeat(50));
         let outcome = download.on_reply(&request, body.as_bytes(), &FORMS);
-        let expected = if from == 950 { Err(DownloadError::Endless { limit: 1000 }) } else { Ok(Progress::Continue) };
+        let expected =
+            if from == 950 { Err(DownloadError::Endless { limit: 1000 }) } else { Ok(Progress::Continue) };
         assert_eq!(outcome, expected);
     }
 }
