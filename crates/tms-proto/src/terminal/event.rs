@@ -11,6 +11,7 @@ use uuid::Uuid;
 #[cfg(doc)]
 use super::TerminalSession;
 use crate::{
+    emv::{DownloadBody, DownloadRequest},
     file::{Block, BlockRequest},
     label::Code,
     parameters::{Push, Values},
@@ -55,6 +56,13 @@ pub enum TerminalEvent {
         operation: Uuid,
         /// The next offset wanted.
         next: u64,
+    },
+    /// The host's answer to a question of a download: give it to [`crate::emv::Download::on_reply`].
+    Download {
+        /// The question.
+        request: DownloadRequest,
+        /// The body of the answer.
+        body: DownloadBody,
     },
     /// A reply announces that work waits; told once for each change.
     WorkPending(PendingWork),
@@ -120,6 +128,8 @@ pub enum Asked {
     Function(Function),
     /// A block of a file.
     Block(BlockRequest),
+    /// A question of a download.
+    Download(DownloadRequest),
     /// A result of this operation and step.
     Result {
         /// The operation.
