@@ -153,8 +153,7 @@ fn a_malformed_question_is_answered_with_a_format_error() {
     let mut frame = pair.terminal.poll_transmit().unwrap();
     *frame.last_mut().unwrap() = b'x';
     pair.host.receive(&frame, NOW).unwrap();
-    let Some(HostEvent::Refused { refusal: Refusal::FormatError, .. }) = pair.host.poll_event()
-    else {
+    let Some(HostEvent::Refused { refusal: Refusal::FormatError, .. }) = pair.host.poll_event() else {
         panic!()
     };
     pair.terminal.receive(&pair.host.poll_transmit().unwrap(), NOW).unwrap();
