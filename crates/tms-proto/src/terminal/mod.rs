@@ -17,6 +17,7 @@ use crate::{
     authentic::{Gate, Outgoing},
     bounded::{Outbox, Queue},
     counts::Counts,
+    emv::DownloadRequest,
     error::ProtocolError,
     file::BlockRequest,
     label::Code,
@@ -253,6 +254,16 @@ impl TerminalSession {
     pub fn read_block(&mut self, request: BlockRequest, now: Timestamp) -> Result<(), ProtocolError> {
         let body = request.encode();
         self.request(Function::FileRead, 0, Asked::Block(request), Some(&body), &[], now)
+    }
+
+    /// Asks the next question of a download.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn download(&mut self, request: &DownloadRequest, now: Timestamp) -> Result<(), ProtocolError> {
+        let body = request.encode();
+        let body = (!body.is_empty()).then_some(body.as_slice());
+        self.request(request.function(), Asked::Download(request.clone()), body, &[], now)
     }
 
     /// Tells how a task went.
