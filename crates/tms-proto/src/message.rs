@@ -2,7 +2,7 @@
 //! and bytes spread over the profile's private fields.
 
 use iso8583::{
-    Builder, Length, Message,
+    BuildError, Builder, Length, Message,
     framing::{Frame, Header, Tpdu},
 };
 use jiff::{Timestamp, civil::DateTime, tz::Offset};
@@ -244,6 +244,23 @@ pub(crate) fn has_code(message: &Message<'_>, path: &str, code: &str) -> Option<
 pub(crate) fn code<'r>(message: &Message<'_>, rule: &'r Rule) -> &'r str {
     let codes = rule.codes.iter().map(String::as_str);
     codes.into_iter().find(|code| has_code(message, &rule.select, code) == Some(true)).unwrap_or_default()
+}
+
+/// The reply to a request that is not understood: what of it tells the requester which one that was.
+pub(crate) fn echo<'d>(profile: &Profile, message: &Message<'d>) -> Result<Builder<'d>, BuildError> {
+    let selector = profile.selector_template().map_or(0, |(field, _)| field);
+    let mut fields = [3, 7, 11, 24, 41, 42, 70, selector];
+    fields.sort_unstable();
+    Builder::reply_to(message, &fields)
+}
+
+/// As [`echo`], of bytes that can be read in part or only as far as their type; `None` when that asks for
+/// no reply.
+pub(crate) fn echo_part<'d>(profile: &Profile, body: &'d [u8]) -> Option<Builder<'d>> {
+    let dialect = profile.dialect();
+    let part = Message::parse_partial(dialect, body).message;
+    let from_part = part.and_then(|message| echo(profile, &message).ok());
+    from_part.or_else(|| Some(Builder::new(dialect, Message::peek_mti(dialect, body)?.response()?)))
 }
 
 /// The first of `fields` that a message lacks.

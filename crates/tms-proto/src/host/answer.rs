@@ -1,7 +1,7 @@
 //! What the host says: replies to requests, and refusals of what it cannot act on.
 
 use iso8583::{
-    Builder, Message, Mti,
+    Builder, Message,
     framing::{Header, Tpdu},
 };
 use jiff::Timestamp;
@@ -147,10 +147,7 @@ impl HostSession {
         refusal: Refusal,
         reason: Reason,
     ) -> Result<(), ProtocolError> {
-        let selector = self.profile.selector_template().map(|(field, _)| field);
-        let mut echo = [3, 7, 11, 24, 41, 42, 70, selector.unwrap_or(0)];
-        echo.sort_unstable();
-        let mut builder = Builder::reply_to(message, &echo)?;
+        let mut builder = message::echo(&self.profile, message)?;
         builder.set(39, self.profile.code(refusal))?;
         let outgoing = Outgoing::Reply { to: None, refusal: Some(refusal), authentic: false };
         self.send(&builder, outgoing, exchange.tpdu.map(Tpdu::swapped), exchange.header)?;
@@ -168,8 +165,7 @@ impl HostSession {
         reason: Reason,
     ) -> Result<(), ProtocolError> {
         let profile = std::sync::Arc::clone(&self.profile);
-        if let Some(mti) = Message::peek_mti(profile.dialect(), body).and_then(Mti::response) {
-            let mut builder = Builder::new(profile.dialect(), mti);
+        if let Some(mut builder) = message::echo_part(&profile, body) {
             if let Some(peer) = &self.peer {
                 builder.set_bytes(41, peer.terminal.as_bytes())?;
             }

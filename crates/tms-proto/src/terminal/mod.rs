@@ -194,7 +194,7 @@ impl TerminalSession {
     /// As for every request, and when the list has no such place.
     pub fn sign_on_as(&mut self, code: usize, serial: &[u8], now: Timestamp) -> Result<(), ProtocolError> {
         let body = (!serial.is_empty()).then_some(serial);
-        self.request(Function::SignOn, code, Asked::Function(Function::SignOn), body, &[], now)
+        self.request_as(Function::SignOn, code, Asked::Function(Function::SignOn), body, &[], now)
     }
 
     /// Signs off.
@@ -219,7 +219,7 @@ impl TerminalSession {
     /// As for every request.
     pub fn status(&mut self, values: &Values, now: Timestamp) -> Result<(), ProtocolError> {
         let body = parameters::encode_tags(&self.profile, TagPlace::Status, values)?;
-        self.request(Function::Status, 0, Asked::Function(Function::Status), Some(&body), &[], now)
+        self.request(Function::Status, Asked::Function(Function::Status), Some(&body), &[], now)
     }
 
     /// Sends the full report.
@@ -228,7 +228,7 @@ impl TerminalSession {
     /// As for every request.
     pub fn report(&mut self, report: &Report, now: Timestamp) -> Result<(), ProtocolError> {
         let (body, data) = report.encode()?;
-        self.request(Function::Report, 0, Asked::Function(Function::Report), Some(&body), &data, now)
+        self.request(Function::Report, Asked::Function(Function::Report), Some(&body), &data, now)
     }
 
     /// Asks for the parameters.
@@ -253,7 +253,7 @@ impl TerminalSession {
     /// As for every request.
     pub fn read_block(&mut self, request: BlockRequest, now: Timestamp) -> Result<(), ProtocolError> {
         let body = request.encode();
-        self.request(Function::FileRead, 0, Asked::Block(request), Some(&body), &[], now)
+        self.request(Function::FileRead, Asked::Block(request), Some(&body), &[], now)
     }
 
     /// Asks the next question of a download.
@@ -272,7 +272,7 @@ impl TerminalSession {
     /// As for every request.
     pub fn send_result(&mut self, result: &TaskResult, now: Timestamp) -> Result<(), ProtocolError> {
         let asked = Asked::Result { operation: result.operation, step: result.step };
-        self.request(Function::TaskResult, 0, asked, Some(&result.encode()), &[], now)
+        self.request(Function::TaskResult, asked, Some(&result.encode()), &[], now)
     }
 
     /// Sends a piece of a log.
@@ -281,7 +281,7 @@ impl TerminalSession {
     /// As for every request.
     pub fn upload(&mut self, chunk: &Chunk, now: Timestamp) -> Result<(), ProtocolError> {
         let asked = Asked::Upload { operation: chunk.operation, offset: chunk.offset };
-        self.request(Function::LogUpload, 0, asked, Some(&chunk.encode()), &[], now)
+        self.request(Function::LogUpload, asked, Some(&chunk.encode()), &[], now)
     }
 
     /// Answers a request of the host: taken, or refused.
@@ -313,7 +313,8 @@ impl TerminalSession {
         }
         .fill(&mut builder, &rule.reply.mandatory)?;
         let outgoing = Outgoing::Reply { to: Some(request.function), refusal, authentic: request.authentic };
-        self.send(builder, outgoing, request.tpdu.map(Tpdu::swapped), request.header)?;
+        let body_bytes = self.send(&builder, outgoing, request.tpdu.map(Tpdu::swapped), request.header)?;
+        self.outbox.keep(builder, body_bytes);
         if let Some(refusal) = refusal {
             self.counts.note_refusal(refusal);
         }
@@ -361,10 +362,22 @@ impl TerminalSession {
 
     /// A request that is nothing but its function.
     fn ask(&mut self, function: Function, now: Timestamp) -> Result<(), ProtocolError> {
-        self.request(function, 0, Asked::Function(function), None, &[], now)
+        self.request(function, Asked::Function(function), None, &[], now)
     }
 
     fn request(
+        &mut self,
+        function: Function,
+        asked: Asked,
+        body: Option<&[u8]>,
+        data: &[u8],
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
+        self.request_as(function, 0, asked, body, data, now)
+    }
+
+    /// A request with the code at a place of its rule's list.
+    fn request_as(
         &mut self,
         function: Function,
         code: usize,
@@ -406,12 +419,9 @@ impl TerminalSession {
             builder.set_bytes(profile.body_field(), body)?;
         }
         message::put_spread(&profile, &mut builder, data)?;
-        self.send(
-            builder,
-            Outgoing::Request(function),
-            Some(self.identity.tpdu),
-            Some(self.identity.header),
-        )?;
+        let (tpdu, header) = (Some(self.identity.tpdu), Some(self.identity.header));
+        let body_bytes = self.send(&builder, Outgoing::Request(function), tpdu, header)?;
+        self.outbox.keep(builder, body_bytes);
         self.outstanding.push(Outstanding {
             function,
             reply_mti: rule.mti.response().ok_or(ProtocolError::NotInProfile(function))?,
@@ -426,17 +436,14 @@ impl TerminalSession {
 
     fn send(
         &mut self,
-        builder: Builder<'static>,
+        builder: &Builder<'_>,
         outgoing: Outgoing,
         tpdu: Option<Tpdu>,
         header: Option<Header>,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<usize, ProtocolError> {
         let tpdu = tpdu.filter(|_| self.framing.has_tpdu());
         let header = header.filter(|_| self.framing.has_header());
         let gate = &self.gate;
-        let body_bytes =
-            self.outbox.push(self.framing, tpdu, header, |body| gate.seal(&builder, outgoing, body))?;
-        self.outbox.keep(builder, body_bytes);
-        Ok(())
+        self.outbox.push(self.framing, tpdu, header, |body| gate.seal(builder, outgoing, body))
     }
 }

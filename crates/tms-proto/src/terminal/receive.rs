@@ -1,7 +1,7 @@
 //! What comes in: replies to what the terminal asked, and requests of the host.
 
 use iso8583::{
-    Message, Mti,
+    Message,
     framing::{Frame, Header, Tpdu},
 };
 use jiff::Timestamp;
@@ -93,16 +93,14 @@ impl TerminalSession {
     /// Answers bytes that are no message of the dialect, if at least their type asks for a reply.
     fn answer_unreadable(&mut self, frame: &Frame<'_>) -> Result<(), ProtocolError> {
         let profile = std::sync::Arc::clone(&self.profile);
-        let Some(mti) = Message::peek_mti(profile.dialect(), frame.body).and_then(Mti::response) else {
-            return Ok(());
-        };
+        let Some(mut builder) = message::echo_part(&profile, frame.body) else { return Ok(()) };
         let refusal = Refusal::FormatError;
-        let mut builder = self.outbox.builder(profile.dialect(), mti);
         builder.set_bytes(39, profile.code(refusal).as_bytes())?;
         builder.set_bytes(41, self.identity.terminal.as_bytes())?;
         self.counts.note_refusal(refusal);
         let outgoing = Outgoing::Reply { to: None, refusal: Some(refusal), authentic: false };
-        self.send(builder, outgoing, frame.tpdu.map(Tpdu::swapped), frame.header)
+        self.send(&builder, outgoing, frame.tpdu.map(Tpdu::swapped), frame.header)?;
+        Ok(())
     }
 
     fn take_reply(
