@@ -40,9 +40,11 @@ mod error;
 mod host;
 mod label;
 mod message;
+mod mutation;
 mod reason;
 mod terminal;
 
+pub mod backoff;
 pub mod emv;
 pub mod file;
 pub mod journal;

@@ -26,13 +26,17 @@ use crate::{
     reason::Reason,
     report::Report,
     task::TaskResult,
+    transfer,
     upload::Chunk,
 };
 
 pub use event::{Asked, HostRequest, KeyBlock, TerminalEvent};
 
-/// Requests that may wait for replies at once, file blocks included.
+/// Requests other than for file blocks that may wait for replies at once.
 const MAX_OUTSTANDING: usize = 64;
+/// Requests for file blocks that may wait for replies at once: a transfer's largest window, and the rest
+/// of one that it replaced. Each takes about 250 bytes.
+const MAX_BLOCKS_OUTSTANDING: usize = 2 * transfer::MAX_WINDOW;
 /// Time after which a request counts as unanswered.
 const REPLY_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
 
@@ -325,8 +329,11 @@ impl TerminalSession {
         data: &[u8],
         now: Timestamp,
     ) -> Result<(), ProtocolError> {
-        if self.outstanding.len() >= MAX_OUTSTANDING {
-            return Err(ProtocolError::TooManyOutstanding { limit: MAX_OUTSTANDING });
+        let blocks = function == Function::FileRead;
+        let limit = if blocks { MAX_BLOCKS_OUTSTANDING } else { MAX_OUTSTANDING };
+        let alike = |sent: &&Outstanding| (sent.function == Function::FileRead) == blocks;
+        if self.outstanding.iter().filter(alike).count() >= limit {
+            return Err(ProtocolError::TooManyOutstanding { limit });
         }
         let profile = std::sync::Arc::clone(&self.profile);
         let rule = profile
