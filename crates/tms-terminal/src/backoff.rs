@@ -2,35 +2,36 @@
 
 use std::time::Duration;
 
-use tms_crypto::random_bytes;
+use crate::{agent::Exit, failure::FailureKind, materials::Entropy};
 
-use crate::{agent::Exit, failure::FailureKind};
-
-/// The system's [backoff](tms_proto::backoff), with the system's chance.
+/// The system's [backoff](tms_proto::backoff), with the terminal's own chance.
 #[derive(Clone, Debug)]
-pub struct Backoff(tms_proto::backoff::Backoff);
+pub struct Backoff {
+    bounds: tms_proto::backoff::Backoff,
+    entropy: Entropy,
+}
 
 impl Backoff {
     /// Waits between `shortest` and `longest`.
     #[must_use]
-    pub fn new(shortest: Duration, longest: Duration) -> Self {
-        Self(tms_proto::backoff::Backoff::new(shortest, longest))
+    pub fn new(shortest: Duration, longest: Duration, entropy: Entropy) -> Self {
+        Self { bounds: tms_proto::backoff::Backoff::new(shortest, longest), entropy }
     }
 
     /// The wait after one more failure.
     pub fn next_wait(&mut self) -> Duration {
-        self.0.next_wait(random())
+        self.bounds.next_wait(self.random())
     }
 
     /// A wait near the longest, for what asking again soon will not change.
     #[must_use]
     pub fn long_wait(&self) -> Duration {
-        self.0.long_wait(random())
+        self.bounds.long_wait(self.random())
     }
 
     /// It worked: the next failure starts small again.
     pub fn reset(&mut self) {
-        self.0.reset();
+        self.bounds.reset();
     }
 
     /// A connection ended on which the terminal had signed on.
@@ -45,8 +46,8 @@ impl Backoff {
     pub(crate) fn after(&mut self, kind: FailureKind) -> Duration {
         if kind.is_lasting() { self.long_wait() } else { self.next_wait() }
     }
-}
 
-fn random() -> u32 {
-    u32::from_be_bytes(random_bytes())
+    fn random(&self) -> u32 {
+        u32::from_be_bytes(self.entropy.bytes())
+    }
 }
