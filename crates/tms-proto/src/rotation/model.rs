@@ -217,7 +217,7 @@ impl World {
     }
 
     /// The terminal saves what it must and answers; a crash comes before both.
-    fn to_terminal(&mut self, task: &Task, crash: bool) {
+    fn at_terminal(&mut self, task: &Task, crash: bool) {
         let handled = self.terminal.handle(task.operation, task.step, TID, &task.command, unseal);
         if let Command::CredentialPrepare { sealed, .. } = &task.command {
             let default = sealed.ends_with(&verifier(DEFAULT).to_bytes());
@@ -235,7 +235,7 @@ impl World {
         }
     }
 
-    fn to_host(&mut self, result: &TaskResult) {
+    fn at_host(&mut self, result: &TaskResult) {
         for (role, name) in ROLES.iter().enumerate() {
             let credential = &mut self.host[role];
             let Some(pending) = &mut credential.pending else { continue };
@@ -304,7 +304,7 @@ impl World {
         }
         let Some(task) = pending.machine.task(b"", [0; 16]) else { return };
         let proof = Some([9; 32]);
-        self.to_host(&TaskResult { proof, ..TaskResult::new(pending.operation, task.step, Outcome::DONE) });
+        self.at_host(&TaskResult { proof, ..TaskResult::new(pending.operation, task.step, Outcome::DONE) });
     }
 
     fn meddle(&mut self, role: usize, how: Meddling) {
@@ -379,10 +379,10 @@ impl World {
                 self.rotate(role, false);
                 self.command(role);
                 for task in std::mem::take(&mut self.commands) {
-                    self.to_terminal(&task, false);
+                    self.at_terminal(&task, false);
                 }
                 for result in std::mem::take(&mut self.results) {
-                    self.to_host(&result);
+                    self.at_host(&result);
                 }
                 self.check();
                 confirmed |=
@@ -417,7 +417,7 @@ impl StateMachineTest for Rotation {
                 if !again {
                     world.commands.remove(index);
                 }
-                world.to_terminal(&task, crash);
+                world.at_terminal(&task, crash);
             }
             Step::LoseCommand(which) if !world.commands.is_empty() => {
                 world.commands.remove(which.index(world.commands.len()));
@@ -428,7 +428,7 @@ impl StateMachineTest for Rotation {
                 if !again {
                     world.results.remove(index);
                 }
-                world.to_host(&result);
+                world.at_host(&result);
             }
             Step::LoseResult(which) if !world.results.is_empty() => {
                 world.results.remove(which.index(world.results.len()));
