@@ -12,7 +12,7 @@ use crate::{
     profile::{MacRule, Profile, Rule},
 };
 
-/// Bytes that one LLL field holds.
+/// Most bytes that one LLL field holds.
 pub(crate) const FIELD_ROOM_BYTES: usize = 999;
 
 /// Who a terminal is on the wire.
@@ -69,7 +69,11 @@ impl Standard<'_> {
             let value = match n {
                 7 => self.transmitted.map_or_else(|| month_to_second(utc), str::to_owned),
                 11 => format!("{:06}", self.stan),
-                12 => format!("{:02}{:02}{:02}", local.hour(), local.minute(), local.second()),
+                12 => match self.profile.local_time_digits() {
+                    14 => format!("{:04}{}", local.year(), month_to_second(local)),
+                    12 => format!("{:02}{}", local.year().rem_euclid(100), month_to_second(local)),
+                    _ => format!("{:02}{:02}{:02}", local.hour(), local.minute(), local.second()),
+                },
                 13 => format!("{:02}{:02}", local.month(), local.day()),
                 // yymmddhhmmss is unique enough for a reference that nobody clears against.
                 37 => format!("{:02}{}", local.year().rem_euclid(100), month_to_second(local)),
@@ -103,10 +107,11 @@ pub(crate) fn put_spread(
     data: &[u8],
 ) -> Result<(), ProtocolError> {
     let fields = profile.data_fields();
-    if data.len() > fields.len().saturating_mul(FIELD_ROOM_BYTES) {
+    let room = profile.data_room();
+    if data.len() > fields.len().saturating_mul(room) {
         return Err(ProtocolError::body("data fields", format!("{} bytes do not fit", data.len())));
     }
-    for (n, chunk) in fields.iter().zip(data.chunks(FIELD_ROOM_BYTES)) {
+    for (n, chunk) in fields.iter().zip(data.chunks(room.max(1))) {
         builder.set_bytes(*n, chunk)?;
     }
     Ok(())

@@ -360,7 +360,10 @@ impl HostSession {
         refusal: Option<Refusal>,
         now: Timestamp,
     ) -> Result<(), ProtocolError> {
-        let response = refusal.map_or(self.profile.approval(rule.function), |r| self.profile.code(r));
+        let response = match refusal {
+            Some(refusal) => self.profile.code_of(rule.function, refusal),
+            None => self.profile.approval(rule.function),
+        };
         Standard {
             profile: &self.profile,
             rule,
