@@ -9,6 +9,8 @@
 //! - [`pair`]: both ends of the protocol on such a link;
 //! - [`disk`]: files that lose what was not safe when the power goes.
 //!
+//! With the feature `store` also `store`: the server's durable state in memory.
+//!
 //! With the feature `estate`, which is on by default, also a server with terminals over real sockets:
 //!
 //! ```no_run
@@ -51,6 +53,8 @@ pub mod disk;
 pub mod link;
 pub mod pair;
 pub mod rng;
+#[cfg(feature = "store")]
+pub mod store;
 
 #[cfg(feature = "estate")]
 mod bystander;
@@ -83,6 +87,8 @@ pub use proxy::Proxy;
 pub use rest::Rest;
 #[cfg(feature = "estate")]
 pub use site::{Release, Site};
+#[cfg(feature = "store")]
+pub use store::MemoryStore;
 #[cfg(feature = "estate")]
 pub use terminal::{Speaks, Terminal};
 #[cfg(feature = "estate")]

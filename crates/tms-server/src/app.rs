@@ -1,15 +1,20 @@
 //! What every part of the server shares: the store, the vault, the object folder, who is
 //! connected, what was counted, and the clock.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tms_core::OperationId;
-use tms_crypto::vault::Vault;
+use tms_crypto::{vault::Vault, verifier};
 use tms_firmware::TrustRoot;
 use tms_store::{Store, Ticket};
 
 use crate::{contacts::Contacts, counters::Counters, dispatch::Wake, session::Images};
+
+pub use crate::{
+    objects::Objects,
+    source::{Clock, Random},
+};
 
 /// The shared parts. Made once, behind an [`Arc`].
 #[derive(Debug)]
@@ -18,7 +23,7 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// Opens what rests sealed in the store.
     pub vault: Arc<Vault>,
-    /// Folder of firmware images and log bundles.
+    /// Firmware images and log bundles.
     pub objects: Objects,
     /// Firmware images in memory.
     pub images: Images,
@@ -33,7 +38,9 @@ pub struct App {
     /// The limits in force.
     pub limits: Limits,
     /// The clock; a test gives its own.
-    pub clock: fn() -> Timestamp,
+    pub clock: Clock,
+    /// The source of names, ids and challenges; a simulation gives its own.
+    pub random: Random,
 }
 
 impl App {
@@ -44,7 +51,7 @@ impl App {
         objects: Objects,
         trust: Option<TrustRoot>,
         limits: Limits,
-        clock: fn() -> Timestamp,
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
     ) -> Self {
         Self {
             store,
@@ -57,14 +64,15 @@ impl App {
             contacts: Contacts::default(),
             counters: Counters::default(),
             limits,
-            clock,
+            clock: Clock::new(clock),
+            random: Random::default(),
         }
     }
 
     /// The time now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        (self.clock)()
+        self.clock.now()
     }
 
     /// Identity and deadline of a new operation.
@@ -72,33 +80,7 @@ impl App {
     pub fn ticket(&self, now: Timestamp) -> Ticket {
         let lifetime = i64::try_from(self.limits.operation_lifetime_s).unwrap_or(i64::MAX);
         let expires_at = now.saturating_add(SignedDuration::from_secs(lifetime)).unwrap_or(Timestamp::MAX);
-        Ticket { id: OperationId::new(now, tms_crypto::random_bytes()), expires_at }
-    }
-}
-
-/// Where objects are.
-#[derive(Debug, Clone)]
-pub struct Objects {
-    folder: PathBuf,
-}
-
-impl Objects {
-    /// Objects in `folder`.
-    #[must_use]
-    pub fn new(folder: PathBuf) -> Self {
-        Self { folder }
-    }
-
-    /// The path of an object; `name` comes from the store and is relative.
-    #[must_use]
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
-    }
-
-    /// The folder itself.
-    #[must_use]
-    pub fn folder(&self) -> &std::path::Path {
-        &self.folder
+        Ticket { id: OperationId::new(now, self.random.bytes()), expires_at }
     }
 }
 
@@ -125,6 +107,9 @@ pub struct Limits {
     pub operation_lifetime_s: u64,
     /// Times a task is offered before its operation fails.
     pub operation_attempts: u32,
+    /// Rounds of PBKDF2 in the verifiers of credentials that are made from now on. Fewer than the
+    /// default are for simulations, which make millions of them.
+    pub verifier_iterations: u32,
 }
 
 impl Default for Limits {
@@ -140,6 +125,7 @@ impl Default for Limits {
             operation_timeout_s: 60,
             operation_lifetime_s: 7 * 24 * 3600,
             operation_attempts: 5,
+            verifier_iterations: verifier::DEFAULT_ITERATIONS,
         }
     }
 }

@@ -25,7 +25,7 @@ impl Wake {
     /// Tells every session of a terminal to look for work.
     pub fn terminal(&self, terminal: &TerminalId) {
         for session in self.lock().get(terminal).into_iter().flatten() {
-            session.notify.notify_one();
+            session.rouse(&session.woken);
         }
     }
 
@@ -44,7 +44,7 @@ impl Wake {
         let places = sessions.entry(terminal.clone()).or_default();
         for other in places.iter() {
             let older = if other.connection > connection { &place } else { other };
-            older.superseded.notify_one();
+            older.rouse(&older.superseded);
         }
         places.push(Arc::clone(&place));
         drop(sessions);
@@ -79,9 +79,18 @@ impl Wake {
 #[derive(Debug, Default)]
 struct Place {
     connection: u64,
+    /// Some other flag was set.
     notify: Notify,
-    superseded: Notify,
+    woken: AtomicBool,
+    superseded: AtomicBool,
     signed_on: AtomicBool,
+}
+
+impl Place {
+    fn rouse(&self, flag: &AtomicBool) {
+        flag.store(true, Ordering::Release);
+        self.notify.notify_one();
+    }
 }
 
 /// A session's place in [`Wake`].
@@ -93,14 +102,29 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// Waits for the next wake-up. One that came before the call is not lost.
-    pub async fn woken(&self) {
-        self.place.notify.notified().await;
+    /// Waits until there is a wake-up to take, or a newer session. What came before the call is not lost.
+    pub async fn roused(&self) {
+        while !self.is_roused() {
+            self.place.notify.notified().await;
+        }
     }
 
-    /// Waits until a newer session of the terminal has begun.
-    pub async fn superseded(&self) {
-        self.place.superseded.notified().await;
+    /// Whether there is a wake-up to take, or a newer session.
+    #[must_use]
+    pub fn is_roused(&self) -> bool {
+        self.place.woken.load(Ordering::Acquire) || self.is_superseded()
+    }
+
+    /// Takes the wake-up, if there is one: look for work after this.
+    #[must_use]
+    pub fn take_wake_up(&self) -> bool {
+        self.place.woken.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether a newer session of the terminal has begun.
+    #[must_use]
+    pub fn is_superseded(&self) -> bool {
+        self.place.superseded.load(Ordering::Acquire)
     }
 
     /// Notes that the terminal signed on.
@@ -130,30 +154,31 @@ mod tests {
         let wake = Arc::new(Wake::default());
         let id: TerminalId = "10000001".parse().unwrap();
         let session = wake.subscribe(id.clone(), wake.next_connection());
+        assert!(!session.is_roused());
         wake.terminal(&id);
-        session.woken().await;
+        session.roused().await;
+        assert!(session.take_wake_up());
+        assert!(!session.is_roused() && !session.take_wake_up(), "taken once");
         assert_eq!(wake.connected(), 1);
     }
 
-    #[tokio::test]
-    async fn an_older_session_learns_that_it_is_over() {
+    #[test]
+    fn an_older_session_learns_that_it_is_over() {
         let wake = Arc::new(Wake::default());
         let id: TerminalId = "10000001".parse().unwrap();
         let old = wake.subscribe(id.clone(), 1);
         let _new = wake.subscribe(id.clone(), 2);
-        old.superseded().await;
+        assert!(old.is_superseded());
     }
 
-    #[tokio::test]
-    async fn a_session_that_began_late_does_not_end_the_one_of_a_newer_connection() {
+    #[test]
+    fn a_session_that_began_late_does_not_end_the_one_of_a_newer_connection() {
         let wake = Arc::new(Wake::default());
         let id: TerminalId = "10000001".parse().unwrap();
         let (first, second) = (wake.next_connection(), wake.next_connection());
         let new = wake.subscribe(id.clone(), second);
         let old = wake.subscribe(id.clone(), first);
-        old.superseded().await;
-        let ended = tokio::time::timeout(std::time::Duration::from_millis(10), new.superseded()).await;
-        assert!(ended.is_err());
+        assert!(old.is_superseded() && !new.is_superseded());
     }
 
     #[test]

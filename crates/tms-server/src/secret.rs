@@ -7,7 +7,7 @@ use tms_crypto::{
     keyblock::Tmk,
     random_bytes,
     vault::{Vault, VaultError},
-    verifier::{DEFAULT_ITERATIONS, Verifier},
+    verifier::Verifier,
 };
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -29,10 +29,10 @@ impl std::fmt::Debug for CredentialSecret {
 }
 
 impl CredentialSecret {
-    /// A secret with a fresh salt.
+    /// A secret with a fresh salt, whose verifier takes so many rounds.
     #[must_use]
-    pub fn new(secret: &str) -> Self {
-        Self { secret: secret.to_owned(), salt: random_bytes(), iterations: DEFAULT_ITERATIONS }
+    pub fn new(secret: &str, iterations: u32) -> Self {
+        Self { secret: secret.to_owned(), salt: random_bytes(), iterations }
     }
 
     /// What the terminal keeps of it.
@@ -103,7 +103,7 @@ mod tests {
         let vault = Vault::create(&folder.path().join("vault.key")).unwrap();
         let (one, other): (TerminalId, TerminalId) =
             ("10000001".parse().unwrap(), "10000002".parse().unwrap());
-        let secret = CredentialSecret::new("24681357");
+        let secret = CredentialSecret::new("24681357", 10);
         let sealed = secret.seal(&vault, &one, &Role::administrator()).unwrap();
         assert!(CredentialSecret::unseal(&vault, &one, &Role::administrator(), &sealed).unwrap() == secret);
         assert!(CredentialSecret::unseal(&vault, &other, &Role::administrator(), &sealed).is_err());

@@ -21,7 +21,7 @@ use crate::secret::CredentialSecret;
 
 pub use enrolment::{GivenCredential, NewTerminal, enrol};
 pub(crate) use firmware::remove_stale_uploads;
-pub use firmware::{Upload, publish};
+pub use firmware::{Upload, publish, publish_bytes};
 pub use people::{Login, authenticate, issue_one_time_password, login};
 
 /// Most parameters in one change; there are fewer than that.
@@ -196,7 +196,8 @@ pub async fn rotate_credential(
             _ => app.store.abandon_rotation(terminal, role, generation, now).await?,
         };
     }
-    let secret = CredentialSecret::new(&password::numeric_secret(secret_digits(role)));
+    let secret = password::numeric_secret(secret_digits(role));
+    let secret = CredentialSecret::new(&secret, app.limits.verifier_iterations);
     let sealed = secret.seal(&app.vault, terminal, role)?;
     let operation = app.store.begin_rotation(terminal, role, sealed, app.ticket(now), now).await?;
     app.wake.terminal(terminal);

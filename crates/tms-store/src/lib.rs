@@ -42,7 +42,9 @@ use std::sync::Arc;
 
 pub use error::StoreError;
 pub use sqlite::SqliteStore;
-pub use store::{Admin, InitialCredential, ParameterChange, Result, Store, Ticket, Token};
+pub use store::{
+    Admin, InitialCredential, ParameterChange, Result, Store, Ticket, Token, replacement_detail,
+};
 
 /// Opens the store that a URL names: `sqlite:PATH`, or a path alone. The database is made if it does
 /// not exist, and brought to the newest schema.

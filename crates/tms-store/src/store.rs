@@ -343,8 +343,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn close(&self);
 }
 
-/// What an operation of this kind replaces when it is queued by a change of desired state.
-pub(crate) fn replacement_detail(kind: &OperationKind) -> String {
+/// The detail of an operation that one of this kind replaces when a change of desired state queues it.
+#[must_use]
+pub fn replacement_detail(kind: &OperationKind) -> String {
     match kind {
         OperationKind::SetParameters { revision } => {
             format!("replaced by parameter revision {revision}")

@@ -79,7 +79,7 @@ async fn a_package_larger_than_the_limit_is_refused_while_it_comes_and_counted_a
         assert!(detail.contains(expected), "{detail}");
         assert_counted!(estate, firmware_refused, refused);
     }
-    let incoming = estate.app().objects.path("incoming");
+    let incoming = estate.app().objects.path("incoming").unwrap();
     until("nothing to be left", async || (std::fs::read_dir(&incoming).unwrap().count() == 0).then_some(()))
         .await;
     let (status, _) =
@@ -126,7 +126,7 @@ async fn a_terminal_refuses_an_image_that_was_changed_on_the_servers_disk_and_ha
         let estate = Estate::start().await;
         let mut bystander = estate.bystander(speaks).await;
         let change = async |estate: &Estate, firmware: &FirmwareRecord| {
-            let file = estate.app().objects.path(&firmware.object);
+            let file = estate.app().objects.path(&firmware.object).unwrap();
             let mut image = std::fs::read(&file).unwrap();
             image[30_000] ^= 0x40;
             std::fs::write(&file, image).unwrap();
@@ -182,7 +182,7 @@ async fn an_image_that_is_gone_from_the_servers_disk_fails_with_its_reason() {
     let estate = Estate::start().await;
     let mut bystander = estate.bystander(Speaks::UnionPay).await;
     let remove = async |estate: &Estate, firmware: &FirmwareRecord| {
-        std::fs::remove_file(estate.app().objects.path(&firmware.object)).unwrap();
+        std::fs::remove_file(estate.app().objects.path(&firmware.object).unwrap()).unwrap();
     };
     let release = Release::new("2.0.0", 20_000);
     let (handle, operation) = assigned(&estate, Speaks::UnionPay, &release, remove).await;

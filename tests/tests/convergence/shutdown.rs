@@ -43,7 +43,7 @@ async fn terminals_come_back_by_themselves_when_their_server_does() {
         let operation = service::collect_logs(estate.app(), id).await.unwrap();
         done(&estate, operation.id).await;
         let bundle = estate.app().store.log_bundle(operation.id).await.unwrap().unwrap();
-        let log = std::fs::read_to_string(estate.app().objects.path(&bundle.object)).unwrap();
+        let log = std::fs::read_to_string(estate.app().objects.path(&bundle.object).unwrap()).unwrap();
         assert_eq!(log.len() as u64, bundle.size_bytes);
         assert!(log.contains("signed on"), "{log}");
     }

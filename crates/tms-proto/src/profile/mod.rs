@@ -55,7 +55,6 @@ pub struct Profile {
     /// Place in `responses` of every rule.
     responses_of: Vec<usize>,
     data_room: usize,
-    local_time_digits: usize,
 }
 
 /// A request's function, and which of its codes it has.
@@ -141,19 +140,7 @@ impl Profile {
             .iter()
             .map(|function| rules.iter().position(|rule| rule.function == *function))
             .collect();
-        let local_time_digits = dialect.field(12).map_or(0, |format| format.length().max());
-        Ok(Self {
-            file,
-            framing,
-            dialect,
-            rules,
-            by_function,
-            table,
-            responses,
-            responses_of,
-            data_room,
-            local_time_digits,
-        })
+        Ok(Self { file, framing, dialect, rules, by_function, table, responses, responses_of, data_room })
     }
 
     /// The profile's name.
@@ -211,6 +198,11 @@ impl Profile {
     /// The fixed-length tags of a message, in wire order.
     pub fn tags(&self, place: TagPlace) -> impl Iterator<Item = &TagRule> {
         self.file.tag.iter().filter(move |t| t.place.contains(&place))
+    }
+
+    /// The whole tag table, in wire order.
+    pub(crate) fn tag_rules(&self) -> &[TagRule] {
+        &self.file.tag
     }
 
     /// Which messages carry a MAC; `None` when the profile has no `[mac]` section.
@@ -368,11 +360,6 @@ impl Profile {
     /// Bytes that each of the data fields holds.
     pub(crate) fn data_room(&self) -> usize {
         self.data_room
-    }
-
-    /// Digits of DE12: hhmmss, YYMMDDhhmmss (:1993) or CCYYMMDDhhmmss (:2003).
-    pub(crate) fn local_time_digits(&self) -> usize {
-        self.local_time_digits
     }
 }
 

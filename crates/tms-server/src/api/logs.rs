@@ -1,5 +1,6 @@
 //! Logs that terminals sent.
 
+use std::io;
 use std::sync::Arc;
 
 use axum::Json;
@@ -46,9 +47,8 @@ pub(super) async fn show(
     let bundle = found.ok_or_else(|| {
         Problem::from(StoreError::NotFound { what: "log of operation", name: operation.to_string() })
     })?;
-    let path = app.objects.path(&bundle.object);
-    let file = tokio::fs::File::open(&path).await.map_err(|error| {
-        tracing::error!(%error, path = %path.display(), "a log bundle cannot be read");
+    let body = body(&app, &bundle.object).await.map_err(|error| {
+        tracing::error!(%error, object = bundle.object, "a log bundle cannot be read");
         Problem::new(
             503,
             "objects_unavailable",
@@ -61,5 +61,13 @@ pub(super) async fn show(
         // A log is a terminal's text: nothing in it may run in a browser.
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
     ];
-    Ok((headers, Body::from_stream(ReaderStream::new(file))).into_response())
+    Ok((headers, body).into_response())
+}
+
+async fn body(app: &App, object: &str) -> io::Result<Body> {
+    if let Some(path) = app.objects.path(object) {
+        return Ok(Body::from_stream(ReaderStream::new(tokio::fs::File::open(path).await?)));
+    }
+    let bytes = app.objects.read(object).await?.ok_or(io::ErrorKind::NotFound)?;
+    Ok(Body::from(bytes))
 }

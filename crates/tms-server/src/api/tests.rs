@@ -245,7 +245,7 @@ async fn a_parameter_change_is_accepted_with_its_revision_and_operation() {
     assert_eq!(body["revision"], 1);
     assert_eq!(body["operation"]["kind"], json!({"type": "set_parameters", "revision": 1}));
     assert_eq!(body["operation"]["state"], "queued");
-    session.woken().await;
+    session.roused().await;
 
     let (_, terminal) = client.get("/api/v1/terminals/10000001").await;
     assert_eq!(terminal["desired"]["parameters"], json!({"timeout_s": "45", "tip_allowed": "1"}));
@@ -336,7 +336,7 @@ async fn a_signed_package_is_published_listed_and_assigned() {
     assert_eq!(body["size_bytes"], image.len());
     let id = body["id"].as_str().unwrap();
     let stored = client.estate.app.store.firmware(&id.parse().unwrap()).await.unwrap().unwrap();
-    assert_eq!(std::fs::read(client.estate.app.objects.path(&stored.object)).unwrap(), image);
+    assert_eq!(std::fs::read(client.estate.app.objects.path(&stored.object).unwrap()).unwrap(), image);
     assert_eq!(std::fs::read_dir(client.estate.path().join("objects/incoming")).unwrap().count(), 0);
 
     // The same package again is the same firmware.
@@ -456,8 +456,8 @@ async fn a_collected_log_is_listed_and_read_as_text() {
     let id = operation["id"].as_str().unwrap();
     problem(client.get(&format!("/api/v1/logs/{id}")).await, 404, "not_found");
     let object = format!("logs/{id}.log");
-    std::fs::create_dir_all(app.objects.path("logs")).unwrap();
-    std::fs::write(app.objects.path(&object), "line one\n").unwrap();
+    std::fs::create_dir_all(app.objects.path("logs").unwrap()).unwrap();
+    std::fs::write(app.objects.path(&object).unwrap(), "line one\n").unwrap();
     let bundle = LogBundle {
         operation: id.parse().unwrap(),
         terminal: tid,
@@ -472,7 +472,7 @@ async fn a_collected_log_is_listed_and_read_as_text() {
     assert!(list["items"][0].get("object").is_none());
     let (status, text) = client.get(&format!("/api/v1/logs/{id}")).await;
     assert_eq!((status, text), (StatusCode::OK, Value::String("line one\n".into())));
-    std::fs::remove_file(app.objects.path(&object)).unwrap();
+    std::fs::remove_file(app.objects.path(&object).unwrap()).unwrap();
     problem(client.get(&format!("/api/v1/logs/{id}")).await, 503, "objects_unavailable");
     problem(client.get("/api/v1/logs/none").await, 400, "name_invalid");
     problem(client.get("/api/v1/terminals/10000009/logs").await, 404, "terminal_not_found");

@@ -177,6 +177,7 @@ impl FileLimits {
                 1_000,
             )?)
             .unwrap_or(u32::MAX),
+            verifier_iterations: standard.verifier_iterations,
         })
     }
 }

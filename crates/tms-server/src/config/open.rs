@@ -43,7 +43,10 @@ pub enum OpenError {
 ///
 /// # Errors
 /// [`OpenError`], whose sentence names the part and what to do.
-pub async fn open(config: &Config, clock: fn() -> Timestamp) -> Result<App, OpenError> {
+pub async fn open(
+    config: &Config,
+    clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+) -> Result<App, OpenError> {
     let vault = Vault::open(&config.vault_key_file)?;
     let trust = match &config.trust_root {
         Some(path) if path.exists() => Some(TrustRoot::load(path)?),

@@ -223,8 +223,8 @@ impl<'a> Tour<'a> {
 
     async fn read_log(&self, operation: OperationId) -> anyhow::Result<usize> {
         let bundle = self.app.store.log_bundle(operation).await?.context("no bundle was stored")?;
-        let text = tokio::fs::read_to_string(self.app.objects.path(&bundle.object)).await?;
-        Ok(text.lines().count())
+        let bytes = self.app.objects.read(&bundle.object).await?.context("the bundle is gone")?;
+        Ok(std::str::from_utf8(&bytes)?.lines().count())
     }
 
     async fn secret(&self, id: &TerminalId, role: &Role) -> anyhow::Result<CredentialSecret> {

@@ -64,10 +64,11 @@ pub async fn enrol(app: &App, new: NewTerminal, tmk: &Tmk) -> Result<Terminal, S
     check(&new)?;
     let mut credentials = Vec::with_capacity(new.credentials.len());
     for given in &new.credentials {
+        let secret = CredentialSecret::new(&given.secret, app.limits.verifier_iterations);
         credentials.push(InitialCredential {
             role: given.role.clone(),
             generation: given.generation,
-            sealed: CredentialSecret::new(&given.secret).seal(&app.vault, &new.id, &given.role)?,
+            sealed: secret.seal(&app.vault, &new.id, &given.role)?,
         });
     }
     let generations = credentials.iter().map(|given| (given.role.clone(), given.generation));

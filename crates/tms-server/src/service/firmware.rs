@@ -2,10 +2,11 @@
 //! and only then moved to where sessions serve it from.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
 use tms_core::{FirmwareId, FirmwareRecord};
 use tms_firmware::envelope::MAX_ENVELOPE_BYTES;
 use tms_firmware::package::MAGIC;
@@ -28,10 +29,19 @@ const FIRMWARE: &str = "firmware";
 /// A package on its way in. Dropping it removes what was written.
 #[derive(Debug)]
 pub struct Upload {
-    file: tokio::fs::File,
-    temporary: Temporary,
+    sink: Sink,
     written: u64,
     max_bytes: u64,
+}
+
+#[derive(Debug)]
+enum Sink {
+    File {
+        file: tokio::fs::File,
+        temporary: Temporary,
+    },
+    /// Where objects are in memory, there is no folder to write to.
+    Memory(Vec<u8>),
 }
 
 impl Upload {
@@ -44,11 +54,16 @@ impl Upload {
             app.counters.firmware_refused.increment();
             return Err(ServiceError::NoTrustRoot);
         }
-        let temporary = Temporary::new(app, "tmsfw")?;
-        let file = tokio::fs::File::create_new(&temporary.0).await?;
+        let sink = match app.objects.folder() {
+            Some(folder) => {
+                let temporary = Temporary::new(folder, "tmsfw")?;
+                Sink::File { file: tokio::fs::File::create_new(&temporary.0).await?, temporary }
+            }
+            None => Sink::Memory(Vec::new()),
+        };
         // Magic and length stand before envelope and image.
         let around = u64::try_from(MAX_ENVELOPE_BYTES + MAGIC.len() + 4).unwrap_or(u64::MAX);
-        Ok(Self { file, temporary, written: 0, max_bytes: app.limits.firmware_bytes.saturating_add(around) })
+        Ok(Self { sink, written: 0, max_bytes: app.limits.firmware_bytes.saturating_add(around) })
     }
 
     /// Takes the next piece.
@@ -61,16 +76,25 @@ impl Upload {
             app.counters.firmware_refused.increment();
             return Err(ServiceError::TooLarge { max_bytes: app.limits.firmware_bytes });
         }
-        Ok(self.file.write_all(piece).await?)
+        match &mut self.sink {
+            Sink::File { file, .. } => file.write_all(piece).await?,
+            Sink::Memory(package) => package.extend_from_slice(piece),
+        }
+        Ok(())
     }
 
     /// Ends the upload and publishes the package.
     ///
     /// # Errors
     /// As [`publish`].
-    pub async fn finish(mut self, app: &App) -> Result<FirmwareRecord, ServiceError> {
-        self.file.flush().await?;
-        publish(app, &self.temporary.0).await
+    pub async fn finish(self, app: &App) -> Result<FirmwareRecord, ServiceError> {
+        match self.sink {
+            Sink::File { mut file, temporary } => {
+                file.flush().await?;
+                publish(app, &temporary.0).await
+            }
+            Sink::Memory(package) => publish_bytes(app, &package).await,
+        }
     }
 }
 
@@ -80,27 +104,62 @@ impl Upload {
 /// # Errors
 /// `NoTrustRoot`; `Firmware` if the package is not what the trust root's keys signed; `TooLarge`.
 pub async fn publish(app: &App, package: &Path) -> Result<FirmwareRecord, ServiceError> {
-    let published = check_and_store(app, package).await;
-    if matches!(published, Err(ServiceError::Firmware(_) | ServiceError::TooLarge { .. })) {
+    let stored = match app.objects.folder() {
+        Some(folder) => check_and_store(app, package, folder.to_owned()).await,
+        None => return publish_bytes(app, &tokio::fs::read(package).await?).await,
+    };
+    make_known(app, stored).await
+}
+
+/// Publishes a package in memory; as [`publish`].
+///
+/// # Errors
+/// `NoTrustRoot`; `Firmware` if the package is not what the trust root's keys signed; `TooLarge`.
+pub async fn publish_bytes(app: &App, package: &[u8]) -> Result<FirmwareRecord, ServiceError> {
+    make_known(app, check_and_keep(app, package).await).await
+}
+
+async fn make_known(
+    app: &App,
+    stored: Result<FirmwareRecord, ServiceError>,
+) -> Result<FirmwareRecord, ServiceError> {
+    if matches!(stored, Err(ServiceError::Firmware(_) | ServiceError::TooLarge { .. })) {
         app.counters.firmware_refused.increment();
     }
-    let record = published?;
+    let record = stored?;
     app.store.add_firmware(record.clone()).await?;
     // What another publication of the same package made known first stands.
     let known = app.store.firmware(&record.id).await?;
     Ok(known.unwrap_or(record))
 }
 
-async fn check_and_store(app: &App, package: &Path) -> Result<FirmwareRecord, ServiceError> {
+async fn check_and_keep(app: &App, package: &[u8]) -> Result<FirmwareRecord, ServiceError> {
+    let root = app.trust.as_ref().ok_or(ServiceError::NoTrustRoot)?;
+    let mut image = Vec::new();
+    let record = verify(package, root, app.limits.firmware_bytes, app.now(), || Ok(&mut image))?;
+    app.objects.write(&record.object, &image).await?;
+    Ok(record)
+}
+
+async fn check_and_store(
+    app: &App,
+    package: &Path,
+    objects: PathBuf,
+) -> Result<FirmwareRecord, ServiceError> {
     let root = app.trust.clone().ok_or(ServiceError::NoTrustRoot)?;
-    let temporary = Temporary::new(app, "img")?;
-    let folder = app.objects.path(FIRMWARE);
+    let temporary = Temporary::new(&objects, "img")?;
     let (package, max_bytes, now) = (package.to_owned(), app.limits.firmware_bytes, app.now());
     let work = move || -> Result<FirmwareRecord, ServiceError> {
-        let (mut record, image) = verify(&package, &root, max_bytes, &temporary)?;
-        record.published_at = now;
+        let package = BufReader::new(File::open(package)?);
+        let mut image = None;
+        let record =
+            verify(package, &root, max_bytes, now, || Ok(image.insert(File::create_new(&temporary.0)?)))?;
+        if let Some(image) = image {
+            image.sync_all()?;
+        }
+        let folder = objects.join(FIRMWARE);
         fs::create_dir_all(&folder)?;
-        fs::rename(&temporary.0, folder.join(&image))?;
+        fs::rename(&temporary.0, objects.join(&record.object))?;
         // The name has to survive a power cut as well as the content.
         File::open(&folder)?.sync_all()?;
         Ok(record)
@@ -108,45 +167,41 @@ async fn check_and_store(app: &App, package: &Path) -> Result<FirmwareRecord, Se
     tokio::task::spawn_blocking(work).await.map_err(|error| ServiceError::Internal(error.to_string()))?
 }
 
-/// Verifies a package and copies its image to `temporary`, flushed. Answers the record and the
-/// image's file name.
-fn verify(
-    package: &Path,
+/// Verifies a package and copies its image to what `out` makes for it. Answers the record.
+fn verify<W: Write>(
+    package: impl Read,
     root: &TrustRoot,
     max_bytes: u64,
-    temporary: &Temporary,
-) -> Result<(FirmwareRecord, String), ServiceError> {
-    let reader = PackageReader::open(BufReader::new(File::open(package)?))?;
+    now: Timestamp,
+    out: impl FnOnce() -> io::Result<W>,
+) -> Result<FirmwareRecord, ServiceError> {
+    let reader = PackageReader::open(package)?;
     let verified = reader.envelope().verify(root)?;
     let envelope = reader.envelope().to_json()?;
     let manifest = verified.manifest();
     if manifest.size_bytes > max_bytes {
         return Err(ServiceError::TooLarge { max_bytes });
     }
-    let mut out = File::create_new(&temporary.0)?;
-    reader.copy_image(&verified, &mut out)?;
-    out.sync_all()?;
+    reader.copy_image(&verified, &mut out()?)?;
     let id: FirmwareId = verified
         .id()
         .parse()
         .map_err(|error: tms_core::IdError| ServiceError::Internal(error.to_string()))?;
-    let image = format!("{id}.img");
-    let record = FirmwareRecord {
+    Ok(FirmwareRecord {
         version: manifest.version.as_str().to_owned(),
         models: manifest.models.clone(),
         size_bytes: manifest.size_bytes,
         sha256: hex::encode(manifest.sha256),
         envelope,
-        object: format!("{FIRMWARE}/{image}"),
-        published_at: jiff::Timestamp::UNIX_EPOCH,
+        object: format!("{FIRMWARE}/{id}.img"),
+        published_at: now,
         id,
-    };
-    Ok((record, image))
+    })
 }
 
 /// Removes what uploads that were killed left behind. Best effort: it is tried again at every start.
 pub(crate) fn remove_stale_uploads(objects: &Objects) {
-    let Ok(entries) = fs::read_dir(objects.path(INCOMING)) else {
+    let Some(Ok(entries)) = objects.path(INCOMING).map(fs::read_dir) else {
         return;
     };
     for entry in entries.flatten() {
@@ -163,8 +218,8 @@ pub(crate) fn remove_stale_uploads(objects: &Objects) {
 struct Temporary(PathBuf);
 
 impl Temporary {
-    fn new(app: &App, extension: &str) -> io::Result<Self> {
-        let folder = app.objects.path(INCOMING);
+    fn new(objects: &Path, extension: &str) -> io::Result<Self> {
+        let folder = objects.join(INCOMING);
         fs::create_dir_all(&folder)?;
         let name = hex::encode(tms_crypto::random_bytes::<16>());
         Ok(Self(folder.join(format!("{name}.{extension}"))))

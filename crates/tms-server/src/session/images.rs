@@ -104,10 +104,6 @@ impl Images {
         if manifest {
             return Ok(Bytes::from(record.envelope.into_bytes()));
         }
-        match tokio::fs::read(app.objects.path(&record.object)).await {
-            Ok(bytes) => Ok(Bytes::from(bytes)),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(ReadError::Gone),
-            Err(e) => Err(e.into()),
-        }
+        app.objects.read(&record.object).await?.ok_or(ReadError::Gone)
     }
 }

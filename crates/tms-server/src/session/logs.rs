@@ -1,11 +1,8 @@
 //! Taking a log bundle: gathered in memory up to the limit, then written whole.
 
-use std::path::Path;
-
 use tms_core::{LogBundle, OperationId, OperationKind, TerminalId};
 use tms_crypto::sha256;
 use tms_proto::{Refusal, upload::Chunk};
-use tokio::io::AsyncWriteExt;
 use tracing::info;
 
 use super::Session;
@@ -83,7 +80,7 @@ impl Session {
 
     async fn keep_bundle(&self, terminal: &TerminalId, upload: Upload) -> Result<(), Refusal> {
         let object = format!("logs/{terminal}/{}.log", upload.operation);
-        if let Err(error) = write_durably(&self.app.objects.path(&object), &upload.data).await {
+        if let Err(error) = self.app.objects.write(&object, &upload.data).await {
             tracing::error!(object, %error, "log bundle not written");
             return Err(Refusal::SystemError);
         }
@@ -98,39 +95,5 @@ impl Session {
         self.app.store.add_log_bundle(bundle).await.map_err(|e| self.store_refusal(&e))?;
         self.app.counters.log_bundles.increment();
         Ok(())
-    }
-}
-
-/// Writes a file so that after a crash it is whole or absent.
-async fn write_durably(path: &Path, data: &[u8]) -> std::io::Result<()> {
-    let partial = path.with_extension("part");
-    if let Some(folder) = path.parent() {
-        tokio::fs::create_dir_all(folder).await?;
-    }
-    let mut file = tokio::fs::File::create(&partial).await?;
-    file.write_all(data).await?;
-    // Without it a write that failed behind the scenes, for want of space, would not be told.
-    file.flush().await?;
-    file.sync_all().await?;
-    tokio::fs::rename(&partial, path).await?;
-    match path.parent() {
-        // The name has to survive a power cut as well as the content.
-        Some(folder) => tokio::fs::File::open(folder).await?.sync_all().await,
-        None => Ok(()),
-    }
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_bundle_that_the_disk_has_no_room_for_is_not_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("bundle.log");
-        std::os::unix::fs::symlink("/dev/full", path.with_extension("part")).unwrap();
-        let error = write_durably(&path, b"a line\n").await.unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
-        assert!(!path.exists());
     }
 }

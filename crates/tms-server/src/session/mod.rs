@@ -1,9 +1,15 @@
-//! One terminal's connection: a thin driver around [`HostSession`], and what the estate answers.
+//! One terminal's connection: what the estate answers, around [`HostSession`].
 //!
-//! Modules: [`stream`] reads and writes, `work` is the operation being carried out, `answers`
-//! turns requests into store calls and replies, `images` and `logs` serve and take files.
+//! [`Session`] knows no socket and no timer: it is given whole frames and told when time has passed,
+//! and gives frames to send. Its only waits are calls to the store and for objects, so that with both
+//! in memory every one of its futures is ready at once. [`serve`] is its driver on a TLS connection.
+//!
+//! Modules: [`driver`] is the loop around a socket, [`stream`] reads and writes, `work` is the
+//! operation being carried out, `answers` turns requests into store calls and replies, `images` and
+//! `logs` serve and take files.
 
 mod answers;
+pub mod driver;
 mod images;
 mod logs;
 pub mod stream;
@@ -12,21 +18,18 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use jiff::Timestamp;
-use tms_core::{Terminal, TerminalId};
+use jiff::{SignedDuration, Timestamp};
+use tms_core::{OperationId, Terminal, TerminalId};
 use tms_crypto::mac::MacKey;
 use tms_proto::{HostEvent, HostSession, Profile, ProtocolError, Refusal};
-use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::{app::App, dispatch::Subscription};
 
+pub use driver::serve;
 pub use images::Images;
-use stream::{FrameReader, Incoming};
 
 /// How a listener talks.
 #[derive(Debug, Clone)]
@@ -54,43 +57,40 @@ pub struct PeerIdentity {
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Ended {
+#[non_exhaustive]
+pub enum Ended {
+    /// The terminal closed the connection, or it broke.
     #[error("the terminal closed the connection")]
     Closed,
+    /// Nothing was heard for the idle timeout.
     #[error("nothing was heard for {0:?}")]
     Idle(Duration),
+    /// The server is stopping.
     #[error("the server is stopping")]
     Draining,
+    /// The terminal has a newer connection.
     #[error("the terminal has connected anew")]
     Superseded,
+    /// The peer cannot be talked to.
     #[error("{0}")]
     Protocol(#[from] ProtocolError),
+    /// The stream cannot go on.
     #[error("{0}")]
     Stream(#[from] stream::StreamError),
+    /// The session cannot begin.
+    #[error("the store failed: {0}")]
+    Store(tms_store::StoreError),
 }
 
-/// Serves one connection until it ends. Never fails: what goes wrong is counted and logged.
-pub async fn serve(
-    app: Arc<App>,
-    endpoint: Endpoint,
-    stream: TlsStream<TcpStream>,
-    peer: PeerIdentity,
-    drain: CancellationToken,
-) {
-    app.counters.sessions.increment();
-    let mut session = match Session::start(app, endpoint, peer).await {
-        Ok(session) => session,
-        Err(error) => {
-            warn!(%error, "session not started: the store failed");
-            return;
-        }
-    };
-    let ended = session.run(stream, drain).await;
-    session.end(&ended).await;
-}
-
-/// The state of one connection.
-pub(crate) struct Session {
+/// One connection of a terminal, without its socket. See the crate's front page for its use.
+///
+/// Whole frames go in by [`frame`](Self::frame); frames to send come out of
+/// [`poll_transmit`](Self::poll_transmit) and are sent in order, after every call, one that failed
+/// included. [`tick`](Self::tick) is due at [`next_due`](Self::next_due), and as soon as
+/// [`roused`](Self::roused) is. After an error only [`close`](Self::close) remains. Dropping a session
+/// without that is what a crash does: what it held is free when its leases end, or when the next
+/// server on the store starts.
+pub struct Session {
     app: Arc<App>,
     protocol: HostSession,
     /// The enrolled terminal of the peer's certificate; `None` if there is none.
@@ -101,7 +101,7 @@ pub(crate) struct Session {
     subscription: Option<Subscription>,
     work: Option<work::Work>,
     /// The operation that the terminal last stayed silent on, and how often.
-    silences: Option<(tms_core::OperationId, u32)>,
+    silences: Option<(OperationId, u32)>,
     upload: Option<logs::Upload>,
     /// File that this session was last asked for, to tell a resumed transfer from a new one.
     reading: Option<String>,
@@ -110,7 +110,134 @@ pub(crate) struct Session {
     look_due: Timestamp,
 }
 
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("terminal", &self.terminal)
+            .field("peer", &self.peer)
+            .field("operation", &self.operation())
+            .field("protocol", &self.protocol)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Session {
+    /// Begins a session for a peer that the transport identified. One that is not enrolled for the
+    /// endpoint's profile is answered too, with refusals.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn open(app: Arc<App>, endpoint: Endpoint, peer: PeerIdentity) -> Result<Self, Ended> {
+        app.counters.sessions.increment();
+        let mut session = Self::start(app, endpoint, peer).await.map_err(Ended::Store)?;
+        // A terminal that asks may do so without signing on first: know what waits for it.
+        match session.look_for_work().await {
+            Ok(()) => Ok(session),
+            Err(ended) => {
+                session.end(&ended).await;
+                Err(ended)
+            }
+        }
+    }
+
+    /// Takes one whole frame, with its length prefix.
+    ///
+    /// # Errors
+    /// When the peer cannot be talked to any longer.
+    pub async fn frame(&mut self, frame: &[u8]) -> Result<(), Ended> {
+        self.app.counters.messages.increment();
+        let now = self.app.now();
+        self.last_heard = now;
+        self.protocol.receive(frame, now)?;
+        self.take_events().await
+    }
+
+    /// Does what is due by now: answers that did not come, work that waits, the end of an idle
+    /// session. Calling it more often than due does no harm.
+    ///
+    /// # Errors
+    /// When the session is over.
+    pub async fn tick(&mut self) -> Result<(), Ended> {
+        if let Some(subscription) = &self.subscription {
+            if subscription.is_superseded() {
+                return Err(Ended::Superseded);
+            }
+            if subscription.take_wake_up() {
+                self.take_wake_up().await?;
+            }
+        }
+        self.keep_time().await
+    }
+
+    /// When [`tick`](Self::tick) is due: now if the session was roused.
+    #[must_use]
+    pub fn next_due(&self) -> Timestamp {
+        if self.subscription.as_ref().is_some_and(Subscription::is_roused) {
+            return self.app.now();
+        }
+        let idle_s = i64::try_from(self.app.limits.idle_timeout_s).unwrap_or(i64::MAX);
+        let idle_end = self.last_heard.saturating_add(SignedDuration::from_secs(idle_s));
+        let work_due = match &self.work {
+            Some(work) => work.deadline(),
+            None => self.terminal.as_ref().map(|_| self.look_due),
+        };
+        [self.protocol.poll_timeout(), work_due]
+            .into_iter()
+            .flatten()
+            .chain([idle_end.unwrap_or(Timestamp::MAX)])
+            .min()
+            .unwrap_or(Timestamp::MAX)
+    }
+
+    /// The next frame to send.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.protocol.poll_transmit()
+    }
+
+    /// Ends the session: what it held goes back to the queue.
+    pub async fn close(mut self, why: Ended) {
+        self.end(&why).await;
+    }
+
+    /// Waits until somebody has work for this terminal, or it has connected anew: [`tick`](Self::tick)
+    /// is due then. Ready at once where that happened before.
+    pub async fn roused(&self) {
+        match &self.subscription {
+            Some(subscription) => subscription.roused().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// How frames are framed, for whoever splits the byte stream.
+    #[must_use]
+    pub fn framing(&self) -> iso8583::framing::Framing {
+        self.protocol.framing()
+    }
+
+    /// The enrolled terminal at the other end; `None` if the peer is none.
+    #[must_use]
+    pub fn terminal(&self) -> Option<&TerminalId> {
+        self.terminal.as_ref()
+    }
+
+    /// The operation in hand.
+    #[must_use]
+    pub fn operation(&self) -> Option<OperationId> {
+        self.work.as_ref().map(|work| work.operation.id)
+    }
+
+    /// The name under which this session leases operations.
+    #[must_use]
+    pub fn holder(&self) -> &str {
+        &self.holder
+    }
+
+    /// Whether the terminal signed on and did not sign off.
+    #[must_use]
+    pub fn is_signed_on(&self) -> bool {
+        self.protocol.is_signed_on()
+    }
+
     async fn start(app: Arc<App>, endpoint: Endpoint, peer: PeerIdentity) -> tms_store::Result<Self> {
         let enrolled = app.store.terminal_by_certificate(&peer.sha256).await?;
         let terminal = enrolled.filter(|t| t.profile.as_str() == endpoint.profile.name()).map(|t| t.id);
@@ -132,7 +259,7 @@ impl Session {
         }
         Ok(Self {
             protocol,
-            holder: holder_name(),
+            holder: format!("session-{}", hex::encode(app.random.bytes::<8>())),
             subscription: terminal.as_ref().map(|id| app.wake.subscribe(id.clone(), peer.connection)),
             last_heard: app.now(),
             look_due: app.now(),
@@ -146,57 +273,14 @@ impl Session {
         })
     }
 
-    async fn run(&mut self, stream: TlsStream<TcpStream>, drain: CancellationToken) -> Ended {
-        let mut reader = FrameReader::new(stream, self.protocol.framing(), self.app.limits.frame_bytes);
-        // A terminal that asks may do so without signing on first: know what waits for it.
-        if let Err(ended) = self.look_for_work().await {
-            return ended;
-        }
-        loop {
-            match self.turn(&mut reader, &drain).await {
-                Ok(()) => {}
-                Err(ended) => {
-                    // What is already answered still goes out.
-                    let _ = self.flush(&mut reader).await;
-                    reader.close().await;
-                    return ended;
-                }
-            }
-        }
-    }
-
-    /// Waits for one thing to happen and deals with it.
-    async fn turn(&mut self, reader: &mut FrameReader, drain: &CancellationToken) -> Result<(), Ended> {
-        let idle = Duration::from_secs(self.app.limits.idle_timeout_s);
-        let wait = self.next_deadline(idle);
-        tokio::select! {
-            incoming = reader.next() => match incoming? {
-                Incoming::Frames(frames) => {
-                    self.last_heard = self.app.now();
-                    for frame in frames {
-                        self.take_frame(&frame).await?;
-                    }
-                }
-                Incoming::Closed => return Err(Ended::Closed),
-            },
-            () = woken(self.subscription.as_ref()) => self.take_wake_up().await?,
-            () = superseded(self.subscription.as_ref()) => return Err(Ended::Superseded),
-            () = drain.cancelled() => return Err(Ended::Draining),
-            () = tokio::time::sleep(wait) => {}
-        }
-        // Also after frames: a terminal that never pauses does not stop the clock.
-        self.keep_time(idle).await?;
-        self.flush(reader).await
-    }
-
-    /// Does what is due by now.
-    async fn keep_time(&mut self, idle: Duration) -> Result<(), Ended> {
+    async fn keep_time(&mut self) -> Result<(), Ended> {
         let now = self.app.now();
         self.protocol.handle_timeout(now);
         self.take_events().await?;
         self.work_timeout(now).await?;
-        if seconds_between(self.last_heard, now) >= idle.as_secs() {
-            return Err(Ended::Idle(idle));
+        let idle_s = self.app.limits.idle_timeout_s;
+        if seconds_between(self.last_heard, now) >= idle_s {
+            return Err(Ended::Idle(Duration::from_secs(idle_s)));
         }
         self.keep_lease().await;
         if self.work.is_none() && self.look_due <= now {
@@ -205,26 +289,9 @@ impl Session {
         Ok(())
     }
 
-    async fn take_frame(&mut self, frame: &[u8]) -> Result<(), Ended> {
-        self.app.counters.messages.increment();
-        self.protocol.receive(frame, self.app.now())?;
-        self.take_events().await
-    }
-
     async fn take_events(&mut self) -> Result<(), Ended> {
         while let Some(event) = self.protocol.poll_event() {
             self.take_event(event).await?;
-        }
-        Ok(())
-    }
-
-    async fn flush(&mut self, reader: &mut FrameReader) -> Result<(), Ended> {
-        let mut out = Vec::new();
-        while let Some(frame) = self.protocol.poll_transmit() {
-            out.extend_from_slice(&frame);
-        }
-        if !out.is_empty() {
-            reader.write(&out).await?;
         }
         Ok(())
     }
@@ -237,7 +304,7 @@ impl Session {
             if *refusal == Refusal::FormatError {
                 self.app.counters.messages_malformed.increment();
             }
-            warn!(terminal = self.name(), ?function, %refusal, reason, "message refused");
+            warn!(terminal = self.name(), ?function, %refusal, %reason, "message refused");
             return Ok(());
         }
         match self.terminal.clone() {
@@ -260,24 +327,6 @@ impl Session {
         self.app.store.terminal(id).await
     }
 
-    fn next_deadline(&self, idle: Duration) -> Duration {
-        let now = self.app.now();
-        let idle_left = idle.saturating_sub(Duration::from_secs(seconds_between(self.last_heard, now)));
-        let work_due = match &self.work {
-            Some(work) => work.deadline(),
-            None => self.terminal.as_ref().map(|_| self.look_due),
-        };
-        [self.protocol.poll_timeout(), work_due]
-            .into_iter()
-            .flatten()
-            .map(|at| Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO))
-            .chain([idle_left])
-            .min()
-            .unwrap_or(idle)
-            // Never spin, whatever the clock does.
-            .max(Duration::from_millis(10))
-    }
-
     async fn end(&mut self, ended: &Ended) {
         match ended {
             Ended::Protocol(_) | Ended::Stream(_) => {
@@ -287,7 +336,7 @@ impl Session {
                 }
                 info!(terminal = self.name(), address = %self.peer.address, reason = %ended, "session broken off");
             }
-            Ended::Closed | Ended::Idle(_) | Ended::Draining | Ended::Superseded => {
+            Ended::Closed | Ended::Idle(_) | Ended::Draining | Ended::Superseded | Ended::Store(_) => {
                 debug!(terminal = self.name(), reason = %ended, "session ended");
             }
         }
@@ -303,25 +352,6 @@ impl Session {
 
     fn name(&self) -> &str {
         self.terminal.as_ref().map_or(self.peer.common_name.as_str(), TerminalId::as_str)
-    }
-}
-
-fn holder_name() -> String {
-    let id: [u8; 8] = tms_crypto::random_bytes();
-    format!("session-{}", hex::encode(id))
-}
-
-async fn woken(subscription: Option<&Subscription>) {
-    match subscription {
-        Some(subscription) => subscription.woken().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn superseded(subscription: Option<&Subscription>) {
-    match subscription {
-        Some(subscription) => subscription.superseded().await,
-        None => std::future::pending().await,
     }
 }
 

@@ -2,20 +2,21 @@
 
 use std::cell::Cell;
 
-use tms_core::{NewOperation, Operation, OperationId, OperationKind, OperationState};
+use tms_core::{NewOperation, Operation, OperationKind, OperationState};
 use tms_proto::{Identity, TerminalEvent, TerminalSession, report::Report};
 
 use super::*;
 use crate::{
+    app::Clock,
     service,
     testing::{Estate, estate},
 };
 
+mod embedded;
 mod macs;
 mod rotation;
 
 const TID: &str = "10000001";
-const IDLE: Duration = Duration::from_secs(300);
 
 thread_local! {
     static NOW_S: Cell<i64> = const { Cell::new(1_800_000_000) };
@@ -33,7 +34,7 @@ fn pass(seconds: i64) {
 async fn with_terminal() -> (Estate, TerminalId) {
     let mut estate = estate().await;
     let app = Arc::get_mut(&mut estate.app).unwrap();
-    app.clock = clock;
+    app.clock = Clock::new(clock);
     app.limits.operation_attempts = 2;
     let id = estate.terminal_of(tms_core::Profile::iso87(), TID).await;
     (estate, id)
@@ -48,9 +49,7 @@ async fn session(estate: &Estate) -> Session {
         address: ([127, 0, 0, 1], 1).into(),
         connection: estate.app.wake.next_connection(),
     };
-    let mut session = Session::start(Arc::clone(&estate.app), endpoint, peer).await.unwrap();
-    session.look_for_work().await.unwrap();
-    session
+    Session::open(Arc::clone(&estate.app), endpoint, peer).await.unwrap()
 }
 
 /// A session and the terminal at its other end, signed on.
@@ -73,10 +72,10 @@ async fn exchange(host: &mut Session, terminal: &mut TerminalSession) -> Vec<Ter
     loop {
         let mut busy = false;
         while let Some(frame) = terminal.poll_transmit() {
-            host.take_frame(&frame).await.unwrap();
+            host.frame(&frame).await.unwrap();
             busy = true;
         }
-        while let Some(frame) = host.protocol.poll_transmit() {
+        while let Some(frame) = host.poll_transmit() {
             terminal.receive(&frame, clock()).unwrap();
             busy = true;
         }
@@ -95,8 +94,9 @@ async fn enqueue(estate: &Estate, id: &TerminalId, kind: OperationKind) -> Opera
     estate.app.store.enqueue(new, clock()).await.unwrap()
 }
 
-fn in_hand(session: &Session) -> Option<OperationId> {
-    session.work.as_ref().map(|work| work.operation.id)
+/// Seconds until something is due.
+fn due_in_s(session: &Session) -> i64 {
+    session.next_due().duration_since(clock()).as_secs()
 }
 
 #[tokio::test]
@@ -105,27 +105,26 @@ async fn a_store_that_fails_is_not_asked_without_pause_to_end_an_operation() {
     enqueue(&estate, &id, OperationKind::Reboot).await;
     let (mut host, _silent) = signed_on(&estate).await;
     pass(61);
-    host.keep_time(IDLE).await.unwrap();
+    host.tick().await.unwrap();
     assert!(host.work.is_some(), "offered a second and last time");
     pass(61);
     estate.app.store.close().await;
-    host.keep_time(IDLE).await.unwrap();
-    assert!(host.next_deadline(IDLE) > Duration::from_secs(10));
+    host.tick().await.unwrap();
+    assert!(due_in_s(&host) > 10);
 }
 
 #[tokio::test]
 async fn what_a_session_held_goes_to_the_next_one_however_it_ended() {
     let (estate, id) = with_terminal().await;
     let operation = enqueue(&estate, &id, OperationKind::Reboot).await;
-    let (mut old, _) = signed_on(&estate).await;
-    assert_eq!(in_hand(&old), Some(operation.id));
+    let (old, _) = signed_on(&estate).await;
+    assert_eq!(old.operation(), Some(operation.id));
     let (mut new, _) = signed_on(&estate).await;
-    assert_eq!(in_hand(&new), None);
-    old.end(&Ended::Closed).await;
-    let woken = new.subscription.as_ref().unwrap().woken();
-    tokio::time::timeout(Duration::from_secs(5), woken).await.unwrap();
-    new.take_wake_up().await.unwrap();
-    assert_eq!(in_hand(&new), Some(operation.id));
+    assert_eq!(new.operation(), None);
+    old.close(Ended::Closed).await;
+    assert_eq!(new.next_due(), clock(), "woken");
+    new.tick().await.unwrap();
+    assert_eq!(new.operation(), Some(operation.id));
 }
 
 #[tokio::test]
@@ -133,10 +132,10 @@ async fn an_operation_whose_wake_up_was_lost_is_found_by_looking_again() {
     let (estate, id) = with_terminal().await;
     let (mut host, _terminal) = signed_on(&estate).await;
     let operation = enqueue(&estate, &id, OperationKind::Reboot).await;
-    assert!(host.next_deadline(IDLE) <= Duration::from_secs(60));
+    assert!(due_in_s(&host) <= 60);
     pass(61);
-    host.keep_time(IDLE).await.unwrap();
-    assert_eq!(in_hand(&host), Some(operation.id));
+    host.tick().await.unwrap();
+    assert_eq!(host.operation(), Some(operation.id));
 }
 
 #[tokio::test]
@@ -144,11 +143,12 @@ async fn work_that_was_cancelled_in_hand_makes_room_for_the_next_at_once() {
     let (estate, id) = with_terminal().await;
     let first = enqueue(&estate, &id, OperationKind::Reboot).await;
     let (mut host, _terminal) = signed_on(&estate).await;
-    assert_eq!(in_hand(&host), Some(first.id));
+    assert_eq!(host.operation(), Some(first.id));
     estate.app.store.transition(first.id, OperationState::Cancelled, None, clock()).await.unwrap();
     let second = enqueue(&estate, &id, OperationKind::Reboot).await;
-    host.take_wake_up().await.unwrap();
-    assert_eq!(in_hand(&host), Some(second.id));
+    estate.app.wake.terminal(&id);
+    host.tick().await.unwrap();
+    assert_eq!(host.operation(), Some(second.id));
 }
 
 #[tokio::test]

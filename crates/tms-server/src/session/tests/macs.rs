@@ -16,13 +16,13 @@ async fn host(estate: &Estate, profile: &Arc<Profile>, mac_key: Option<MacKey>) 
         address: ([127, 0, 0, 1], 1).into(),
         connection: estate.app.wake.next_connection(),
     };
-    Session::start(Arc::clone(&estate.app), endpoint, peer).await.unwrap()
+    Session::open(Arc::clone(&estate.app), endpoint, peer).await.unwrap()
 }
 
 #[tokio::test]
 async fn the_mac_key_of_a_sign_on_protects_what_follows_it() {
     let mut estate = estate().await;
-    Arc::get_mut(&mut estate.app).unwrap().clock = clock;
+    Arc::get_mut(&mut estate.app).unwrap().clock = Clock::new(clock);
     let id = estate.terminal_of(tms_core::Profile::unionpay(), TID).await;
     let sealed = estate.app.store.terminal(&id).await.unwrap().unwrap().tmk_sealed;
     let tmk = unseal_tmk(&estate.app.vault, &id, &sealed).unwrap();

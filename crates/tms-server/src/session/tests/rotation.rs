@@ -79,7 +79,7 @@ async fn cut<F: Future>(future: F, polls: u64) -> Option<F::Output> {
 impl Scene {
     async fn new(profile: &'static str, seed: u64) -> Self {
         let mut estate = estate().await;
-        Arc::get_mut(&mut estate.app).unwrap().clock = clock;
+        Arc::get_mut(&mut estate.app).unwrap().clock = Clock::new(clock);
         let sealing = seal::generate().unwrap();
         let new = NewTerminal {
             id: TID.parse().unwrap(),
@@ -119,8 +119,7 @@ impl Scene {
             address: ([127, 0, 0, 1], 1).into(),
             connection: self.estate.app.wake.next_connection(),
         };
-        let mut host = Session::start(Arc::clone(&self.estate.app), endpoint, peer).await.unwrap();
-        host.look_for_work().await.unwrap();
+        let host = Session::open(Arc::clone(&self.estate.app), endpoint, peer).await.unwrap();
         let mut terminal = TerminalSession::new(profile, Identity::new(TID, "102310060510002"));
         terminal.sign_on(b"", clock()).unwrap();
         for result in self.pos.journal.unacknowledged() {
@@ -139,12 +138,12 @@ impl Scene {
     async fn step(&mut self, polls: u64) {
         let Some(line) = &mut self.line else { return self.connect().await };
         if let Some(frame) = line.terminal.poll_transmit() {
-            let Some(taken) = cut(line.host.take_frame(&frame), polls).await else {
+            let Some(taken) = cut(line.host.frame(&frame), polls).await else {
                 return self.restart_server().await;
             };
             taken.unwrap();
         }
-        if let Some(frame) = line.host.protocol.poll_transmit() {
+        if let Some(frame) = line.host.poll_transmit() {
             line.terminal.receive(&frame, clock()).unwrap();
         }
         let mut quiet = true;
@@ -203,15 +202,15 @@ impl Scene {
             match action {
                 0 | 7 | 8 => drop(self.rotate().await),
                 1 => {
-                    if let Some(mut line) = self.line.take() {
-                        line.host.end(&Ended::Closed).await;
+                    if let Some(line) = self.line.take() {
+                        line.host.close(Ended::Closed).await;
                     }
                 }
                 2 => {
                     let old = self.line.take();
                     self.connect().await;
-                    if let Some(mut old) = old {
-                        old.host.end(&Ended::Superseded).await;
+                    if let Some(old) = old {
+                        old.host.close(Ended::Superseded).await;
                     }
                 }
                 3 => {
@@ -222,7 +221,7 @@ impl Scene {
                     pass(61);
                     if let Some(line) = &mut self.line {
                         line.terminal.handle_timeout(clock());
-                        if line.host.keep_time(IDLE).await.is_err() {
+                        if line.host.tick().await.is_err() {
                             self.restart_server().await;
                         }
                     }
@@ -236,7 +235,8 @@ impl Scene {
                 }
                 6 => {
                     if let Some(line) = &mut self.line {
-                        line.host.take_wake_up().await.unwrap();
+                        self.estate.app.wake.terminal(&self.id);
+                        line.host.tick().await.unwrap();
                     }
                 }
                 _ => self.step(u64::MAX).await,

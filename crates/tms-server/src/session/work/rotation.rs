@@ -1,7 +1,7 @@
 //! A credential rotation in hand: each phase durable before the next command.
 
 use tms_core::{Operation, OperationState, Reported, Role, RotationPhase, TerminalId};
-use tms_crypto::{random_bytes, seal, verifier::Verifier};
+use tms_crypto::{seal, verifier::Verifier};
 use tms_proto::{
     Refusal,
     rotation::{self, HostPhase, HostRotation, RotationError},
@@ -60,7 +60,7 @@ impl Session {
             generation,
             verifier,
             sealed,
-            challenge: random_bytes(),
+            challenge: self.app.random.bytes(),
         })
     }
 
@@ -102,7 +102,7 @@ impl Session {
         durable.map_err(|e| self.store_refusal(&e))?;
         if let Some(Work { stage: Stage::Rotation(rotation), .. }) = &mut self.work {
             rotation.machine = machine;
-            rotation.challenge = random_bytes();
+            rotation.challenge = self.app.random.bytes();
         }
         if phase == HostPhase::Confirmed {
             // Proved, so known: no need to wait for the next report.

@@ -1,0 +1,54 @@
+//! What a store holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use tms_core::{
+    Credential, FirmwareId, FirmwareRecord, LogBundle, Operation, OperationId, Role, Terminal, TerminalId,
+};
+use tms_store::{Admin, StoreError, Token};
+
+/// Everything in a store. A copy of it is a backup.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Contents {
+    /// Terminals with their desired and reported state.
+    pub terminals: BTreeMap<TerminalId, Terminal>,
+    /// All operations.
+    pub operations: BTreeMap<OperationId, Operation>,
+    /// The order of each terminal's operations.
+    pub queues: BTreeMap<TerminalId, Queue>,
+    /// Credentials with their rotations.
+    pub credentials: BTreeMap<(TerminalId, Role), Credential>,
+    /// Published packages.
+    pub firmware: BTreeMap<FirmwareId, FirmwareRecord>,
+    /// Logs that terminals sent.
+    pub log_bundles: BTreeMap<OperationId, LogBundle>,
+    /// People.
+    pub admins: BTreeMap<String, Admin>,
+    /// Bearer tokens by the digest of their text.
+    pub tokens: BTreeMap<String, Token>,
+    pub(super) certificates: BTreeMap<String, TerminalId>,
+    pub(super) leased: BTreeSet<OperationId>,
+}
+
+/// The operations of one terminal, in the order in which they were made durable.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Queue {
+    /// All of them.
+    pub all: Vec<OperationId>,
+    /// Those that are open.
+    pub open: Vec<OperationId>,
+}
+
+/// Times are kept to the microsecond, as every back end does.
+pub(super) fn kept(at: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
+}
+
+pub(super) fn not_found(what: &'static str, name: impl ToString) -> StoreError {
+    StoreError::NotFound { what, name: name.to_string() }
+}
+
+pub(super) fn conflict(reason: impl Into<String>) -> StoreError {
+    StoreError::Conflict { reason: reason.into() }
+}

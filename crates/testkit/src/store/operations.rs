@@ -1,0 +1,261 @@
+//! Operations: the queue of every terminal.
+
+use jiff::Timestamp;
+use tms_core::{
+    FirmwareId, Lease, NewOperation, Operation, OperationId, OperationKind, OperationState, Progress,
+    TerminalId,
+};
+use tms_store::{ParameterChange, Result, StoreError, Ticket, replacement_detail};
+
+use super::contents::{Contents, conflict, kept, not_found};
+
+impl Contents {
+    pub(super) fn enqueue(&mut self, new: NewOperation, now: Timestamp) -> Result<Operation> {
+        self.known_terminal(&new.terminal)?;
+        self.unused(new.id)?;
+        let operation = Operation {
+            id: new.id,
+            terminal: new.terminal.clone(),
+            kind: new.kind,
+            state: OperationState::Queued,
+            attempts: 0,
+            created_at: kept(now),
+            updated_at: kept(now),
+            expires_at: kept(new.expires_at),
+            lease: None,
+            detail: None,
+            progress: None,
+        };
+        self.operations.insert(new.id, operation.clone());
+        let queue = self.queues.entry(new.terminal).or_default();
+        queue.all.push(new.id);
+        queue.open.push(new.id);
+        Ok(operation)
+    }
+
+    /// A second use of an id is a conflict.
+    pub(super) fn unused(&self, id: OperationId) -> Result<()> {
+        match self.operations.contains_key(&id) {
+            true => Err(conflict(format!("operation {id} exists already"))),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn enqueue_with(
+        &mut self,
+        terminal: &TerminalId,
+        kind: OperationKind,
+        ticket: Ticket,
+        now: Timestamp,
+    ) -> Result<Operation> {
+        let terminal = terminal.clone();
+        self.enqueue(NewOperation { id: ticket.id, terminal, kind, expires_at: ticket.expires_at }, now)
+    }
+
+    pub(super) fn set_desired_parameters(
+        &mut self,
+        tid: &TerminalId,
+        change: ParameterChange,
+        ticket: Ticket,
+        now: Timestamp,
+    ) -> Result<(u64, Operation)> {
+        self.known_terminal(tid)?;
+        self.unused(ticket.id)?;
+        let desired = &mut self.known_terminal(tid)?.desired;
+        let revision = desired
+            .parameters_revision
+            .checked_add(1)
+            .ok_or_else(|| conflict("the revisions of this terminal are used up"))?;
+        desired.parameters_revision = revision;
+        desired.parameters.retain(|name, _| !change.unset.contains(name));
+        desired.parameters.extend(change.set);
+        let kind = OperationKind::SetParameters { revision };
+        self.replace(tid, &kind, |operation| operation.state == OperationState::Queued, now);
+        Ok((revision, self.enqueue_with(tid, kind, ticket, now)?))
+    }
+
+    pub(super) fn assign_firmware(
+        &mut self,
+        tid: &TerminalId,
+        firmware: &FirmwareId,
+        ticket: Ticket,
+        now: Timestamp,
+    ) -> Result<Operation> {
+        self.known_terminal(tid)?;
+        if !self.firmware.contains_key(firmware) {
+            return Err(not_found("firmware", firmware));
+        }
+        self.unused(ticket.id)?;
+        self.known_terminal(tid)?.desired.firmware = Some(firmware.clone());
+        let kind = OperationKind::InstallFirmware { firmware: firmware.clone() };
+        self.replace(tid, &kind, Operation::is_open, now);
+        self.enqueue_with(tid, kind, ticket, now)
+    }
+
+    /// Cancels operations of the same kind.
+    fn replace(
+        &mut self,
+        tid: &TerminalId,
+        by: &OperationKind,
+        which: fn(&Operation) -> bool,
+        now: Timestamp,
+    ) {
+        for id in self.open_ids(tid) {
+            let replaced = self.operations.get(&id).is_some_and(|o| o.kind.name() == by.name() && which(o));
+            if replaced {
+                self.end(id, OperationState::Cancelled, replacement_detail(by), now);
+            }
+        }
+    }
+
+    /// Ends an open operation, whatever its state.
+    fn end(&mut self, id: OperationId, state: OperationState, detail: String, now: Timestamp) {
+        let Some(operation) = self.operations.get_mut(&id) else { return };
+        operation.state = state;
+        operation.detail = Some(detail);
+        operation.updated_at = kept(now);
+        operation.lease = None;
+        let terminal = operation.terminal.clone();
+        self.forget_open(&terminal, id);
+    }
+
+    fn forget_open(&mut self, terminal: &TerminalId, id: OperationId) {
+        self.leased.remove(&id);
+        if let Some(queue) = self.queues.get_mut(terminal) {
+            queue.open.retain(|open| *open != id);
+        }
+    }
+
+    fn open_ids(&self, tid: &TerminalId) -> Vec<OperationId> {
+        self.queues.get(tid).map(|queue| queue.open.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn lease_next(
+        &mut self,
+        tid: &TerminalId,
+        holder: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Option<Operation> {
+        let (now, until) = (kept(now), kept(until));
+        let is_free = |operation: &Operation| {
+            let held = operation.lease.as_ref().is_some_and(|lease| lease.until > now);
+            operation.expires_at > now && !held
+        };
+        let open = &self.queues.get(tid)?.open;
+        let id = *open.iter().find(|id| self.operations.get(id).is_some_and(is_free))?;
+        let operation = self.operations.get_mut(&id)?;
+        operation.attempts = operation.attempts.saturating_add(1);
+        operation.lease = Some(Lease { holder: holder.to_owned(), until });
+        self.leased.insert(id);
+        Some(operation.clone())
+    }
+
+    pub(super) fn extend_lease(&mut self, id: OperationId, holder: &str, until: Timestamp) -> Result<()> {
+        let operation = self.known_operation(id)?;
+        match operation.lease.as_mut().filter(|lease| lease.holder == holder) {
+            Some(lease) => {
+                lease.until = kept(until);
+                Ok(())
+            }
+            None => Err(conflict(format!("operation {id} is not leased to {holder} any more"))),
+        }
+    }
+
+    /// Gives back the leases of a holder, or everybody's: all of them, or one operation's.
+    pub(super) fn release(&mut self, only: Option<OperationId>, holder: Option<&str>) -> u64 {
+        let ids: Vec<_> = match only {
+            Some(id) => self.leased.get(&id).copied().into_iter().collect(),
+            None => self.leased.iter().copied().collect(),
+        };
+        let mut released = 0_u64;
+        for id in ids {
+            let Some(operation) = self.operations.get_mut(&id) else { continue };
+            let is_holders = |lease: &mut Lease| holder.is_none_or(|holder| lease.holder == holder);
+            if operation.lease.take_if(is_holders).is_some() {
+                released = released.saturating_add(1);
+                self.leased.remove(&id);
+            }
+        }
+        released
+    }
+
+    pub(super) fn transition(
+        &mut self,
+        id: OperationId,
+        to: OperationState,
+        detail: Option<String>,
+        now: Timestamp,
+    ) -> Result<Operation> {
+        let operation = self.known_operation(id)?;
+        let from = operation.state;
+        if !from.can_become(to) {
+            return Err(StoreError::IllegalTransition { operation: id, from, to });
+        }
+        if from == to && (to.is_final() || detail.is_none()) {
+            return Ok(operation.clone());
+        }
+        if detail.is_some() {
+            operation.detail = detail;
+        }
+        if from != to {
+            operation.state = to;
+            operation.updated_at = kept(now);
+            if to.is_final() || to == OperationState::Queued {
+                operation.lease = None;
+            }
+        }
+        let operation = operation.clone();
+        if operation.lease.is_none() {
+            self.leased.remove(&id);
+        }
+        if to.is_final() {
+            self.forget_open(&operation.terminal, id);
+        }
+        Ok(operation)
+    }
+
+    pub(super) fn set_progress(&mut self, id: OperationId, progress: Progress) -> Result<()> {
+        let operation = self.known_operation(id)?;
+        if operation.is_open() {
+            operation.progress = Some(progress);
+        }
+        Ok(())
+    }
+
+    pub(super) fn expire(&mut self, now: Timestamp) -> u64 {
+        let now = kept(now);
+        let over = |id: &&OperationId| self.operations.get(id).is_some_and(|o| o.expires_at <= now);
+        let expired: Vec<_> =
+            self.queues.values().flat_map(|queue| &queue.open).filter(over).copied().collect();
+        for id in &expired {
+            let detail = "the terminal did not finish it in time".to_owned();
+            self.end(*id, OperationState::Expired, detail, now);
+        }
+        u64::try_from(expired.len()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn page(&self, tid: &TerminalId, after: Option<OperationId>, limit: u32) -> Vec<Operation> {
+        let Some(queue) = self.queues.get(tid) else { return Vec::new() };
+        let end = match after {
+            None => queue.all.len(),
+            // An operation of another terminal is no place in this list.
+            Some(after) => queue.all.iter().rposition(|id| *id == after).unwrap_or(0),
+        };
+        let before = queue.all.iter().take(end).rev().take(usize::try_from(limit).unwrap_or(usize::MAX));
+        before.filter_map(|id| self.operations.get(id).cloned()).collect()
+    }
+
+    pub(super) fn open(&self, tid: &TerminalId) -> Vec<Operation> {
+        self.open_ids(tid).iter().filter_map(|id| self.operations.get(id).cloned()).collect()
+    }
+
+    pub(super) fn count_open(&self) -> u64 {
+        let open: usize = self.queues.values().map(|queue| queue.open.len()).sum();
+        u64::try_from(open).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn known_operation(&mut self, id: OperationId) -> Result<&mut Operation> {
+        self.operations.get_mut(&id).ok_or_else(|| not_found("operation", id))
+    }
+}

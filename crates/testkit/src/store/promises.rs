@@ -1,0 +1,245 @@
+//! The trait: each call one step on the contents.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tms_core::{
+    Credential, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation, OperationId, OperationState,
+    Progress, Reported, Role, RotationPhase, Terminal, TerminalId,
+};
+use tms_store::{Admin, InitialCredential, ParameterChange, Result, Store, Ticket, Token};
+
+use super::MemoryStore;
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn enrol(&self, terminal: Terminal, credentials: Vec<InitialCredential>) -> Result<()> {
+        self.call("enrol", |c| c.enrol(terminal, credentials))
+    }
+
+    async fn terminal(&self, tid: &TerminalId) -> Result<Option<Terminal>> {
+        self.call("terminal", |c| Ok(c.terminals.get(tid).cloned()))
+    }
+
+    async fn terminals(&self, after: Option<&TerminalId>, limit: u32) -> Result<Vec<Terminal>> {
+        self.call("terminals", |c| Ok(c.terminal_page(after, limit)))
+    }
+
+    async fn count_terminals(&self) -> Result<u64> {
+        self.call("count_terminals", |c| Ok(u64::try_from(c.terminals.len()).unwrap_or(u64::MAX)))
+    }
+
+    async fn terminal_by_certificate(&self, sha256: &str) -> Result<Option<Terminal>> {
+        self.call("terminal_by_certificate", |c| Ok(c.terminal_by_certificate(sha256)))
+    }
+
+    async fn record_report(&self, tid: &TerminalId, report: Reported, now: Timestamp) -> Result<()> {
+        self.call("record_report", |c| c.record_report(tid, report, now))
+    }
+
+    async fn record_contacts(&self, contacts: &[(TerminalId, Timestamp)]) -> Result<()> {
+        self.call("record_contacts", |c| {
+            contacts.iter().for_each(|(tid, at)| c.record_contact(tid, *at));
+            Ok(())
+        })
+    }
+
+    async fn set_desired_parameters(
+        &self,
+        tid: &TerminalId,
+        change: ParameterChange,
+        ticket: Ticket,
+        now: Timestamp,
+    ) -> Result<(u64, Operation)> {
+        self.call("set_desired_parameters", |c| c.set_desired_parameters(tid, change, ticket, now))
+    }
+
+    async fn assign_firmware(
+        &self,
+        tid: &TerminalId,
+        firmware: &FirmwareId,
+        ticket: Ticket,
+        now: Timestamp,
+    ) -> Result<Operation> {
+        self.call("assign_firmware", |c| c.assign_firmware(tid, firmware, ticket, now))
+    }
+
+    async fn begin_rotation(
+        &self,
+        tid: &TerminalId,
+        role: &Role,
+        sealed: Vec<u8>,
+        ticket: Ticket,
+        now: Timestamp,
+    ) -> Result<Operation> {
+        self.call("begin_rotation", |c| c.begin_rotation(tid, role, sealed, ticket, now))
+    }
+
+    async fn enqueue(&self, operation: NewOperation, now: Timestamp) -> Result<Operation> {
+        self.call("enqueue", |c| c.enqueue(operation, now))
+    }
+
+    async fn lease_next(
+        &self,
+        tid: &TerminalId,
+        holder: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Operation>> {
+        self.call("lease_next", |c| Ok(c.lease_next(tid, holder, until, now)))
+    }
+
+    async fn extend_lease(&self, id: OperationId, holder: &str, until: Timestamp) -> Result<()> {
+        self.call("extend_lease", |c| c.extend_lease(id, holder, until))
+    }
+
+    async fn release_lease(&self, id: OperationId, holder: &str) -> Result<()> {
+        self.call("release_lease", |c| {
+            c.release(Some(id), Some(holder));
+            Ok(())
+        })
+    }
+
+    async fn release_leases(&self, holder: &str) -> Result<u64> {
+        self.call("release_leases", |c| Ok(c.release(None, Some(holder))))
+    }
+
+    async fn release_all_leases(&self) -> Result<u64> {
+        self.call("release_all_leases", |c| Ok(c.release(None, None)))
+    }
+
+    async fn transition(
+        &self,
+        id: OperationId,
+        to: OperationState,
+        detail: Option<String>,
+        now: Timestamp,
+    ) -> Result<Operation> {
+        self.call("transition", |c| c.transition(id, to, detail, now))
+    }
+
+    async fn set_progress(&self, id: OperationId, progress: Progress) -> Result<()> {
+        self.call("set_progress", |c| c.set_progress(id, progress))
+    }
+
+    async fn operation(&self, id: OperationId) -> Result<Option<Operation>> {
+        self.call("operation", |c| Ok(c.operations.get(&id).cloned()))
+    }
+
+    async fn operations(
+        &self,
+        tid: &TerminalId,
+        after: Option<OperationId>,
+        limit: u32,
+    ) -> Result<Vec<Operation>> {
+        self.call("operations", |c| Ok(c.page(tid, after, limit)))
+    }
+
+    async fn open_operations(&self, tid: &TerminalId) -> Result<Vec<Operation>> {
+        self.call("open_operations", |c| Ok(c.open(tid)))
+    }
+
+    async fn open_operations_count(&self) -> Result<u64> {
+        self.call("open_operations_count", |c| Ok(c.count_open()))
+    }
+
+    async fn expire_operations(&self, now: Timestamp) -> Result<u64> {
+        self.call("expire_operations", |c| Ok(c.expire(now)))
+    }
+
+    async fn credential(&self, tid: &TerminalId, role: &Role) -> Result<Option<Credential>> {
+        self.call("credential", |c| Ok(c.credentials.get(&(tid.clone(), role.clone())).cloned()))
+    }
+
+    async fn credentials(&self, tid: &TerminalId) -> Result<Vec<Credential>> {
+        self.call("credentials", |c| Ok(c.credentials_of(tid)))
+    }
+
+    async fn set_pending_phase(
+        &self,
+        tid: &TerminalId,
+        role: &Role,
+        generation: u32,
+        phase: RotationPhase,
+        _now: Timestamp,
+    ) -> Result<Credential> {
+        self.call("set_pending_phase", |c| c.set_pending_phase(tid, role, generation, phase))
+    }
+
+    async fn confirm_rotation(
+        &self,
+        tid: &TerminalId,
+        role: &Role,
+        generation: u32,
+        now: Timestamp,
+    ) -> Result<Credential> {
+        self.call("confirm_rotation", |c| c.confirm_rotation(tid, role, generation, now))
+    }
+
+    async fn abandon_rotation(
+        &self,
+        tid: &TerminalId,
+        role: &Role,
+        generation: u32,
+        now: Timestamp,
+    ) -> Result<Credential> {
+        self.call("abandon_rotation", |c| c.abandon_rotation(tid, role, generation, now))
+    }
+
+    async fn add_firmware(&self, firmware: FirmwareRecord) -> Result<()> {
+        self.call("add_firmware", |c| {
+            c.add_firmware(firmware);
+            Ok(())
+        })
+    }
+
+    async fn firmware(&self, id: &FirmwareId) -> Result<Option<FirmwareRecord>> {
+        self.call("firmware", |c| Ok(c.firmware.get(id).cloned()))
+    }
+
+    async fn firmwares(&self) -> Result<Vec<FirmwareRecord>> {
+        self.call("firmwares", |c| Ok(c.firmwares()))
+    }
+
+    async fn add_log_bundle(&self, bundle: LogBundle) -> Result<()> {
+        self.call("add_log_bundle", |c| c.add_log_bundle(bundle))
+    }
+
+    async fn log_bundles(&self, tid: &TerminalId) -> Result<Vec<LogBundle>> {
+        self.call("log_bundles", |c| Ok(c.log_bundles_of(tid)))
+    }
+
+    async fn log_bundle(&self, operation: OperationId) -> Result<Option<LogBundle>> {
+        self.call("log_bundle", |c| Ok(c.log_bundles.get(&operation).cloned()))
+    }
+
+    async fn set_admin_password(&self, user: &str, password_hash: &str, one_time: bool) -> Result<()> {
+        self.call("set_admin_password", |c| {
+            c.set_password(user, password_hash, one_time);
+            Ok(())
+        })
+    }
+
+    async fn admin(&self, user: &str) -> Result<Option<Admin>> {
+        self.call("admin", |c| Ok(c.admins.get(user).cloned()))
+    }
+
+    async fn consume_one_time(&self, user: &str) -> Result<bool> {
+        self.call("consume_one_time", |c| c.consume_one_time(user))
+    }
+
+    async fn add_token(&self, sha256: &str, user: &str, expires_at: Timestamp, now: Timestamp) -> Result<()> {
+        self.call("add_token", |c| c.add_token(sha256, user, expires_at, now))
+    }
+
+    async fn token(&self, sha256: &str, now: Timestamp) -> Result<Option<Token>> {
+        self.call("token", |c| Ok(c.token(sha256, now)))
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.call("check", |_| Ok(()))
+    }
+
+    async fn close(&self) {
+        self.lock().closed = true;
+    }
+}
