@@ -23,13 +23,14 @@
 //! ```
 //!
 //! Read in this order: [`id`] (names of things), [`terminal`] (desired and reported state),
-//! [`parameters`] (what may be set, and to what), [`operation`] (work for one terminal and its state
-//! machine), [`credential`] (administrator credentials and their rotation), [`artifact`] (firmware
+//! [`parameters`] (what may be set, and to what), [`kind`] and [`operation`] (work for one terminal and its
+//! state machine), [`credential`] (administrator credentials and their rotation), [`artifact`] (firmware
 //! and log bundles), [`mod@reconcile`] (the decision).
 
 pub mod artifact;
 pub mod credential;
 pub mod id;
+pub mod kind;
 pub mod operation;
 pub mod parameters;
 pub mod reconcile;
@@ -38,6 +39,7 @@ pub mod terminal;
 pub use artifact::{FirmwareRecord, LogBundle};
 pub use credential::{Credential, Generation, PendingGeneration, RotationPhase};
 pub use id::{FirmwareId, IdError, MerchantId, OperationId, Profile, Role, TerminalId};
-pub use operation::{Lease, NewOperation, Operation, OperationKind, OperationState, Progress};
+pub use kind::{KindError, OperationKind};
+pub use operation::{Lease, NewOperation, Operation, OperationState, Progress};
 pub use reconcile::reconcile;
 pub use terminal::{Desired, DeviceState, Health, Reported, Terminal};

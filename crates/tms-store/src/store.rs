@@ -181,7 +181,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn enqueue(&self, operation: NewOperation, now: Timestamp) -> Result<Operation>;
 
     /// Leases the oldest open operation of a terminal that is not expired and that nobody holds (or
-    /// whose lease ended), and counts an attempt. `None` if there is none.
+    /// whose lease ended), and counts an attempt; those that cancel others come first. `None` if there
+    /// is none.
     async fn lease_next(
         &self,
         tid: &TerminalId,
@@ -225,6 +226,28 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// `NotFound` if there is no such operation.
     async fn set_progress(&self, id: OperationId, progress: Progress) -> Result<()>;
+
+    /// Notes what a terminal found in answer to an operation; a final one keeps what it has.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such operation.
+    async fn set_result(&self, id: OperationId, result: BTreeMap<String, String>) -> Result<()>;
+
+    /// Cancels an open operation. One that a terminal may have begun
+    /// ([`OperationKind::is_cancelled_at_the_terminal`], and taken up for delivery before) also queues an
+    /// operation that tells the terminal to give it up; the answer has both. Cancelling again changes
+    /// nothing and queues nothing.
+    ///
+    /// # Errors
+    /// `NotFound`; `IllegalTransition` if the operation has ended otherwise; `Conflict` if the ticket was
+    /// used before.
+    async fn cancel(
+        &self,
+        id: OperationId,
+        detail: String,
+        ticket: Ticket,
+        now: Timestamp,
+    ) -> Result<(Operation, Option<Operation>)>;
 
     /// One operation.
     async fn operation(&self, id: OperationId) -> Result<Option<Operation>>;

@@ -1,5 +1,7 @@
 //! The trait: each call one step on the contents.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tms_core::{
@@ -119,6 +121,20 @@ impl Store for MemoryStore {
 
     async fn set_progress(&self, id: OperationId, progress: Progress) -> Result<()> {
         self.call("set_progress", |c| c.set_progress(id, progress))
+    }
+
+    async fn set_result(&self, id: OperationId, result: BTreeMap<String, String>) -> Result<()> {
+        self.call("set_result", |c| c.set_result(id, result))
+    }
+
+    async fn cancel(
+        &self,
+        id: OperationId,
+        detail: String,
+        ticket: Ticket,
+        now: Timestamp,
+    ) -> Result<(Operation, Option<Operation>)> {
+        self.call("cancel", |c| c.cancel(id, detail, ticket, now))
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<Operation>> {

@@ -109,6 +109,7 @@ pub(super) struct OperationRow {
     detail: Option<String>,
     progress_done: Option<i64>,
     progress_total: Option<i64>,
+    result: Option<String>,
 }
 
 impl TryFrom<OperationRow> for Operation {
@@ -135,6 +136,7 @@ impl TryFrom<OperationRow> for Operation {
             lease,
             detail: row.detail,
             progress,
+            result: row.result.as_deref().map(from_json).transpose()?.unwrap_or_default(),
         })
     }
 }

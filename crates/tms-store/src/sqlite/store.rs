@@ -1,5 +1,7 @@
 //! The trait, told as who reads and who writes; the statements are in the modules beside this one.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tms_core::{
@@ -135,6 +137,20 @@ impl Store for SqliteStore {
 
     async fn set_progress(&self, id: OperationId, progress: Progress) -> Result<()> {
         self.writer.write(move |c| Box::pin(operations::set_progress(c, id, progress))).await
+    }
+
+    async fn set_result(&self, id: OperationId, result: BTreeMap<String, String>) -> Result<()> {
+        self.writer.write(move |c| Box::pin(operations::set_result(c, id, result))).await
+    }
+
+    async fn cancel(
+        &self,
+        id: OperationId,
+        detail: String,
+        ticket: Ticket,
+        now: Timestamp,
+    ) -> Result<(Operation, Option<Operation>)> {
+        self.writer.write(move |c| Box::pin(operations::cancel(c, id, detail, ticket, now))).await
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<Operation>> {
