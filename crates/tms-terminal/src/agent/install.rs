@@ -1,8 +1,6 @@
 //! Fetching and installing firmware: the signed manifest first, then the image in blocks, into the
 //! slot that does not run. Nothing boots that was not verified as it lies in the slot.
 
-use std::fs;
-
 use jiff::Timestamp;
 use tms_firmware::{Envelope, VerifiedManifest, envelope::MAX_ENVELOPE_BYTES, install::Phase};
 use tms_proto::{
@@ -13,23 +11,22 @@ use tms_proto::{
 };
 
 use super::{
-    Agent, Exit, RETRY_AFTER_MS,
+    Connection, Exit, RETRY_AFTER_MS,
     fetch::{Fetch, Stage, firmware_outcome, install_outcome},
 };
 use crate::{
     failure::{Failure, FailureKind},
     flash::{FlashError, SlotWriter},
+    machine::MANIFEST,
     state::{Install, StateError, TaskKey},
 };
 
-/// How much may be fetched again after the process is killed.
-const SAVE_EVERY_BYTES: u64 = 256 * 1024;
 /// Refusals in a row that may be the line's fault and not the file's.
 const MAX_DOUBTFUL: u32 = 3;
 /// Useless blocks in a row after which the connection is given up.
 const MAX_USELESS_BLOCKS: u32 = 16;
 
-impl Agent {
+impl Connection {
     pub(super) fn begin_install(
         &mut self,
         task: TaskKey,
@@ -81,7 +78,7 @@ impl Agent {
     /// Everything is looked at again: the kept manifest, its signatures, what lies in the slot.
     fn resume_image(&self, install: &Install, now: Timestamp) -> Option<Fetch> {
         let mut machine = self.machine();
-        let json = fs::read(machine.manifest_path()).ok()?;
+        let json = machine.kept(MANIFEST).ok()?;
         let verified = Envelope::from_json(&json).and_then(|e| e.verify(&machine.materials.trust)).ok()?;
         if !describes(&verified, install) {
             return None;
@@ -104,12 +101,14 @@ impl Agent {
         let spec = TransferSpec {
             file: install.file.clone(),
             size_bytes: install.size_bytes,
+            sha256: verified.manifest().sha256,
             block_bytes: self.session.profile().block_bytes(),
             window: self.window,
         };
+        let seed = u64::from_be_bytes(tms_crypto::random_bytes());
         Fetch {
             stage: Stage::Image {
-                transfer: Transfer::new(spec, install.durable_bytes),
+                transfer: Box::new(Transfer::new(spec, install.durable_bytes, seed)),
                 writer,
                 verified: Box::new(verified),
                 saved_bytes: install.durable_bytes,
@@ -135,7 +134,11 @@ impl Agent {
             }
             // The last block may have been durable before the power went.
             Stage::Image { transfer, .. } if transfer.is_complete() => return self.write_ready(now),
-            Stage::Image { transfer, .. } => transfer.next_requests(),
+            Stage::Image { transfer, .. } => {
+                let requests = transfer.next_requests(now);
+                fetch.due = transfer.poll_timeout().unwrap_or(Timestamp::MAX);
+                requests
+            }
         };
         for request in requests {
             self.session.read_block(request, now)?;
@@ -174,7 +177,7 @@ impl Agent {
                 if std::mem::take(&mut fetch.resuming) {
                     self.status.resumed();
                 }
-                if let Err(error) = transfer.on_block(block) {
+                if let Err(error) = transfer.on_block(block, now) {
                     return self.fail(Outcome::HASH_MISMATCH, &error.to_string(), now);
                 }
                 self.write_ready(now)
@@ -201,8 +204,7 @@ impl Agent {
                     match machine.state.slots.begin(&verified, &device) {
                         Err(error) => Err((install_outcome(&error), error.to_string())),
                         Ok(slot) => {
-                            let path = machine.manifest_path();
-                            machine.keep(&path, json)?;
+                            machine.keep(MANIFEST, json)?;
                             machine.save()?;
                             let writer = machine.flash.writer(slot, 0).map_err(flash_exit)?;
                             let text = format!(
@@ -240,7 +242,8 @@ impl Agent {
                 Err(FlashError::PowerCut { .. }) => return Err(Exit::PowerCut),
                 Err(error) => return Err(flash_exit(error)),
             };
-            if at.saturating_sub(*saved_bytes) >= SAVE_EVERY_BYTES {
+            if transfer.wants_durable().is_some() {
+                writer.sync().map_err(FlashError::Io).map_err(flash_exit)?;
                 if let Some(install) = &mut machine.state.install {
                     install.durable_bytes = at;
                 }
@@ -252,6 +255,7 @@ impl Agent {
         if !transfer.is_complete() {
             return Ok(());
         }
+        writer.sync().map_err(FlashError::Io).map_err(flash_exit)?;
         // As it lies in the slot, not as it came over the wire.
         let slot = machine.state.slots.active().other();
         let (size, hash) =
@@ -316,31 +320,37 @@ impl Agent {
     fn on_block_missing(&mut self, offset: u64, now: Timestamp) -> Result<(), Exit> {
         let due = self.after(RETRY_AFTER_MS, now);
         let Some(fetch) = &mut self.fetch else { return Ok(()) };
-        fetch.due = due;
         fetch.useless_in_a_row = fetch.useless_in_a_row.saturating_add(1);
-        if fetch.useless_in_a_row > MAX_USELESS_BLOCKS {
-            return Err(Exit::Lost(Failure::new(
-                FailureKind::Protocol,
-                "the host sends no useful blocks",
-                "",
-            )));
-        }
-        match &mut fetch.stage {
-            Stage::Manifest { waiting, .. } => *waiting = false,
-            Stage::Image { transfer, .. } => transfer.on_missing(offset),
+        let useless = match &mut fetch.stage {
+            Stage::Manifest { waiting, .. } => {
+                *waiting = false;
+                fetch.due = due;
+                fetch.useless_in_a_row > MAX_USELESS_BLOCKS
+            }
+            Stage::Image { transfer, .. } => {
+                let lost = transfer.on_missing(offset, now);
+                fetch.due = transfer.poll_timeout().unwrap_or(now);
+                lost.is_err()
+            }
+        };
+        if useless {
+            let what = "the host sends no useful blocks";
+            return Err(Exit::Lost(Failure::new(FailureKind::Protocol, what, "")));
         }
         Ok(())
     }
 
     /// Makes durable how far the slot is written, so that the next connection goes on from there.
     pub(super) fn note_progress(&self) -> Result<(), StateError> {
-        let Some(Fetch { stage: Stage::Image { transfer, saved_bytes, .. }, .. }) = &self.fetch else {
+        let Some(Fetch { stage: Stage::Image { transfer, writer, saved_bytes, .. }, .. }) = &self.fetch
+        else {
             return Ok(());
         };
         let written = transfer.delivered_bytes();
         if written == *saved_bytes {
             return Ok(());
         }
+        writer.sync().map_err(|error| StateError::io(std::path::Path::new("flash"), error))?;
         let mut machine = self.machine();
         if let Some(install) = &mut machine.state.install {
             install.durable_bytes = written;
