@@ -1,18 +1,27 @@
 //! The terminal's memory of what it was told: at least once on the wire, exactly once in effect.
 //!
 //! The terminal keeps the journal with its durable state. It writes the entry before it acts and
-//! the result before it answers, so that after any crash a repeated task is either continued or
-//! answered, and never done again.
+//! the result before it answers, so that after any crash a repeated task is continued, answered or
+//! reported as interrupted, and never done again. Which of these is the command's own matter
+//! ([`Command::repeat`]), and the journal sees to it.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::task::TaskResult;
+#[cfg(doc)]
+use crate::task::Command;
+use crate::{
+    alive::Alive,
+    task::{Outcome, Repeat, Task, TaskResult},
+};
 
 /// Entries kept. Old ones are forgotten only when the host has acknowledged their results.
 pub const CAPACITY: usize = 64;
+
+/// The step that stands for a whole operation that was cancelled before any of it arrived.
+const WHOLE: u8 = 0;
 
 /// The durable journal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,10 +34,28 @@ pub struct Journal {
 pub enum Admission {
     /// New: do it. The journal has noted that it began.
     Execute,
-    /// It began before and is not finished.
+    /// It began since the last start and is not finished: it goes on.
     Running,
-    /// It was done before; this was the result.
+    /// It began before the last start, is not finished, and may be done again: continue it.
+    Continue,
+    /// It was cancelled before it was finished: undo what can be undone, and finish it with
+    /// [`Outcome::CANCELLED`] or with what it came to.
+    Cancelled,
+    /// It was done before, or nobody can know; this is the result. Make the journal durable before it is sent.
     Answer(TaskResult),
+    /// The journal is full of unfinished work.
+    Full,
+}
+
+/// What a cancellation found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cancellation {
+    /// Nothing of it had arrived. If it does, it is answered [`Outcome::CANCELLED`].
+    Prevented,
+    /// These steps are not finished. None is resumed: stop them and finish them.
+    Stop(Vec<u8>),
+    /// All that arrived is finished; the results stay as they are.
+    TooLate,
     /// The journal is full of unfinished work.
     Full,
 }
@@ -39,26 +66,90 @@ struct Entry {
     step: u8,
     result: Option<TaskResult>,
     acknowledged: bool,
+    #[serde(default)]
+    repeat: Repeat,
+    #[serde(default)]
+    cancelled: bool,
+    #[serde(skip)]
+    alive: Alive,
 }
 
 impl Journal {
     /// Decides about a task and, when it is new, notes that it began. Make the journal durable
     /// before acting on [`Admission::Execute`].
-    pub fn admit(&mut self, operation: Uuid, step: u8) -> Admission {
-        if let Some(entry) = self.entry(operation, step) {
-            return match &entry.result {
-                Some(result) => Admission::Answer(result.clone()),
-                None => Admission::Running,
-            };
+    pub fn admit(&mut self, task: &Task) -> Admission {
+        let (operation, step) = (task.operation, task.step);
+        if let Some(entry) = self.entry_mut(operation, step) {
+            return entry.admit_again();
         }
-        if self.entries.len() >= CAPACITY {
-            match self.entries.iter().position(|e| e.acknowledged) {
-                Some(oldest) => drop(self.entries.remove(oldest)),
-                None => return Admission::Full,
+        if self.entry(operation, WHOLE).is_some() {
+            return Admission::Answer(TaskResult::new(operation, step, Outcome::CANCELLED));
+        }
+        let entry = Entry {
+            operation,
+            step,
+            result: None,
+            acknowledged: false,
+            repeat: task.command.repeat(),
+            cancelled: false,
+            alive: Alive(true),
+        };
+        if self.push(entry) { Admission::Execute } else { Admission::Full }
+    }
+
+    /// Gives an operation up. Cancelling wins over resuming: make the journal durable, then stop the steps
+    /// that are told.
+    pub fn cancel(&mut self, operation: Uuid) -> Cancellation {
+        let mut found = false;
+        let mut running = Vec::new();
+        for entry in self.entries.iter_mut().filter(|e| e.operation == operation) {
+            found = true;
+            if entry.result.is_none() {
+                entry.cancelled = true;
+                running.push(entry.step);
             }
         }
-        self.entries.push_back(Entry { operation, step, result: None, acknowledged: false });
-        Admission::Execute
+        // Steps that arrive later are refused too.
+        let whole = Entry {
+            operation,
+            step: WHOLE,
+            result: Some(TaskResult::new(operation, WHOLE, Outcome::CANCELLED)),
+            acknowledged: true,
+            repeat: Repeat::Safe,
+            cancelled: true,
+            alive: Alive(false),
+        };
+        let remembered = self.entry(operation, WHOLE).is_some() || self.push(whole);
+        match (found, running.is_empty()) {
+            (_, false) => Cancellation::Stop(running),
+            (true, true) => Cancellation::TooLate,
+            (false, true) if remembered => Cancellation::Prevented,
+            (false, true) => Cancellation::Full,
+        }
+    }
+
+    /// Whether a task must not go on although it has no result yet.
+    #[must_use]
+    pub fn is_cancelled(&self, operation: Uuid, step: u8) -> bool {
+        self.entry(operation, step).is_some_and(|e| e.cancelled && e.result.is_none())
+    }
+
+    /// The terminal has started again and kept its memory. A journal that was read back knows this by itself.
+    pub fn restarted(&mut self) {
+        for entry in &mut self.entries {
+            entry.alive = Alive(false);
+        }
+    }
+
+    /// Finishes what a restart cut short and must not be done again, without waiting for the host to ask.
+    /// Gives whether anything changed. Ordered restarts must have their results before.
+    pub fn settle(&mut self) -> bool {
+        let mut changed = false;
+        for entry in self.entries.iter_mut().filter(|e| e.is_lost()) {
+            entry.interrupt();
+            changed = true;
+        }
+        changed
     }
 
     /// Notes a result. A task that already has one keeps it.
@@ -87,12 +178,50 @@ impl Journal {
         self.entry(operation, step).is_some_and(|e| e.result.is_none())
     }
 
+    /// Keeps an entry, in the place of the oldest one that the host needs no more when there are many.
+    fn push(&mut self, entry: Entry) -> bool {
+        if self.entries.len() >= CAPACITY {
+            match self.entries.iter().position(|e| e.acknowledged) {
+                Some(oldest) => drop(self.entries.remove(oldest)),
+                None => return false,
+            }
+        }
+        self.entries.push_back(entry);
+        true
+    }
+
     fn entry(&self, operation: Uuid, step: u8) -> Option<&Entry> {
         self.entries.iter().find(|e| e.operation == operation && e.step == step)
     }
 
     fn entry_mut(&mut self, operation: Uuid, step: u8) -> Option<&mut Entry> {
         self.entries.iter_mut().find(|e| e.operation == operation && e.step == step)
+    }
+}
+
+impl Entry {
+    fn admit_again(&mut self) -> Admission {
+        if self.is_lost() {
+            self.interrupt();
+        }
+        match &self.result {
+            Some(result) => Admission::Answer(result.clone()),
+            None if self.cancelled => Admission::Cancelled,
+            None if self.alive.0 => Admission::Running,
+            None => {
+                self.alive = Alive(true);
+                Admission::Continue
+            }
+        }
+    }
+
+    /// Whether a restart cut it short and it must not be done again.
+    fn is_lost(&self) -> bool {
+        self.result.is_none() && !self.alive.0 && self.repeat == Repeat::Once
+    }
+
+    fn interrupt(&mut self) {
+        self.result = Some(TaskResult::new(self.operation, self.step, Outcome::INTERRUPTED));
     }
 }
 
@@ -103,49 +232,169 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::task::Outcome;
+    use crate::task::Command;
+
+    fn task(operation: u128, command: Command) -> Task {
+        Task { operation: Uuid::from_u128(operation), step: 1, command }
+    }
+
+    fn safe(operation: u128) -> Task {
+        task(operation, Command::SelfTest)
+    }
+
+    fn restarted(journal: &Journal) -> Journal {
+        let copy = serde_json::from_str(&serde_json::to_string(journal).unwrap()).unwrap();
+        assert_eq!(*journal, copy);
+        copy
+    }
 
     #[test]
     fn a_repeated_task_is_answered_with_its_first_result() {
         let mut journal = Journal::default();
-        let id = Uuid::from_u128(1);
-        assert_eq!(journal.admit(id, 1), Admission::Execute);
-        assert_eq!(journal.admit(id, 1), Admission::Running);
+        let (id, task) = (Uuid::from_u128(1), safe(1));
+        assert_eq!(journal.admit(&task), Admission::Execute);
+        assert_eq!(journal.admit(&task), Admission::Running);
         journal.finish(TaskResult::new(id, 1, Outcome::DONE));
         journal.finish(TaskResult::new(id, 1, Outcome::INTERNAL));
-        assert_eq!(journal.admit(id, 1), Admission::Answer(TaskResult::new(id, 1, Outcome::DONE)));
+        assert_eq!(journal.admit(&task), Admission::Answer(TaskResult::new(id, 1, Outcome::DONE)));
+    }
+
+    #[test]
+    fn a_task_that_may_be_repeated_continues_after_a_restart() {
+        let mut journal = Journal::default();
+        journal.admit(&safe(1));
+        let mut journal = restarted(&journal);
+        assert!(!journal.settle());
+        assert_eq!(journal.admit(&safe(1)), Admission::Continue);
+        assert_eq!(journal.admit(&safe(1)), Admission::Running);
+        journal.restarted();
+        assert_eq!(journal.admit(&safe(1)), Admission::Continue);
+    }
+
+    #[test]
+    fn a_slip_that_a_crash_cut_short_is_reported_and_not_printed_again() {
+        let slip = task(1, Command::PrintTestSlip { text: None });
+        let interrupted = TaskResult::new(slip.operation, 1, Outcome::INTERRUPTED);
+        let mut journal = Journal::default();
+        assert_eq!(journal.admit(&slip), Admission::Execute);
+        assert_eq!(journal.admit(&slip), Admission::Running);
+        let mut asked = restarted(&journal);
+        assert_eq!(asked.admit(&slip), Admission::Answer(interrupted.clone()));
+        assert_eq!(asked.unacknowledged().count(), 1);
+        let mut unasked = restarted(&journal);
+        assert!(unasked.settle());
+        assert_eq!(unasked.unacknowledged().collect::<Vec<_>>(), [&interrupted]);
+        unasked.finish(TaskResult::new(slip.operation, 1, Outcome::DONE));
+        assert_eq!(unasked.admit(&slip), Admission::Answer(interrupted));
+    }
+
+    #[test]
+    fn a_restart_that_was_ordered_is_done_and_not_interrupted() {
+        let reboot = task(1, Command::Reboot);
+        let mut journal = Journal::default();
+        journal.admit(&reboot);
+        let mut journal = restarted(&journal);
+        journal.finish(TaskResult::new(reboot.operation, 1, Outcome::DONE));
+        assert!(!journal.settle());
+        assert_eq!(
+            journal.admit(&reboot),
+            Admission::Answer(TaskResult::new(reboot.operation, 1, Outcome::DONE))
+        );
+    }
+
+    #[test]
+    fn a_cancelled_task_is_not_resumed() {
+        let mut journal = Journal::default();
+        journal.admit(&safe(1));
+        assert_eq!(journal.cancel(Uuid::from_u128(1)), Cancellation::Stop(vec![1]));
+        let mut journal = restarted(&journal);
+        assert!(journal.is_cancelled(Uuid::from_u128(1), 1));
+        assert_eq!(journal.admit(&safe(1)), Admission::Cancelled);
+        journal.finish(TaskResult::new(Uuid::from_u128(1), 1, Outcome::CANCELLED));
+        assert_eq!(journal.cancel(Uuid::from_u128(1)), Cancellation::TooLate);
+        assert!(!journal.is_cancelled(Uuid::from_u128(1), 1));
+    }
+
+    #[test]
+    fn an_operation_that_was_cancelled_before_it_arrived_never_begins() {
+        let mut journal = Journal::default();
+        let id = Uuid::from_u128(1);
+        assert_eq!(journal.cancel(id), Cancellation::Prevented);
+        let mut journal = restarted(&journal);
+        assert_eq!(journal.admit(&safe(1)), Admission::Answer(TaskResult::new(id, 1, Outcome::CANCELLED)));
+        assert_eq!(journal.unacknowledged().count(), 0);
+    }
+
+    #[test]
+    fn any_number_of_cancellations_takes_no_more_room_than_there_is() {
+        let mut journal = Journal::default();
+        for n in 0..1000 {
+            assert_eq!(journal.cancel(Uuid::from_u128(n)), Cancellation::Prevented);
+        }
+        assert_eq!(journal.entries.len(), CAPACITY);
+        for n in 2000..2000 + CAPACITY as u128 {
+            assert_eq!(journal.admit(&safe(n)), Admission::Execute);
+        }
+        assert_eq!(journal.cancel(Uuid::from_u128(1)), Cancellation::Full);
+        assert_eq!(journal.cancel(Uuid::from_u128(2000)), Cancellation::Stop(vec![1]));
     }
 
     #[test]
     fn a_journal_full_of_unacknowledged_work_takes_no_more() {
         let mut journal = Journal::default();
         for n in 0..CAPACITY as u128 {
-            assert_eq!(journal.admit(Uuid::from_u128(n), 1), Admission::Execute);
+            assert_eq!(journal.admit(&safe(n)), Admission::Execute);
         }
-        assert_eq!(journal.admit(Uuid::from_u128(999), 1), Admission::Full);
+        assert_eq!(journal.admit(&safe(999)), Admission::Full);
         journal.finish(TaskResult::new(Uuid::from_u128(5), 1, Outcome::DONE));
         journal.acknowledge(Uuid::from_u128(5), 1);
-        assert_eq!(journal.admit(Uuid::from_u128(999), 1), Admission::Execute);
+        assert_eq!(journal.admit(&safe(999)), Admission::Execute);
+    }
+
+    #[test]
+    fn a_journal_of_the_first_layout_is_read() {
+        let old = r#"{"entries":[
+            {"operation":"00000000-0000-0000-0000-000000000001","step":1,"result":null,"acknowledged":false},
+            {"operation":"00000000-0000-0000-0000-000000000002","step":1,"acknowledged":true,"result":
+             {"operation":"00000000-0000-0000-0000-000000000002","step":1,"outcome":0,"reason":"","proof":null}}]}"#;
+        let mut journal: Journal = serde_json::from_str(old).unwrap();
+        assert_eq!(journal.admit(&safe(1)), Admission::Continue);
+        assert!(matches!(journal.admit(&safe(2)), Admission::Answer(result) if result.outcome.is_done()));
     }
 
     proptest! {
-        // Tasks arrive any number of times in any order, and the journal is saved and loaded
-        // between any two of them: each unacknowledged one executes exactly once.
+        // Tasks of both kinds arrive any number of times in any order, and the journal is saved and loaded
+        // between any two of them: what has an effect of the world has it at most once, and every task that
+        // is not full up begins.
         #[test]
-        fn every_task_executes_once(arrivals in prop::collection::vec((0u128..20, any::<bool>(), any::<bool>()), 1..200)) {
+        fn every_task_executes_once(
+            arrivals in prop::collection::vec((0u128..20, any::<bool>(), any::<bool>(), 0u8..20), 1..200)
+        ) {
             let mut journal = Journal::default();
             let mut executed: HashMap<u128, u32> = HashMap::new();
-            for (n, finish, restart) in arrivals {
+            let mut cancelled = std::collections::HashSet::new();
+            for (n, finish, restart, cancel) in arrivals {
                 let id = Uuid::from_u128(n);
-                if journal.admit(id, 1) == Admission::Execute {
-                    *executed.entry(n).or_default() += 1;
+                let once = n % 2 == 0;
+                if cancel == 0 {
+                    journal.cancel(id);
+                    cancelled.insert(n);
+                }
+                let command = if once { Command::ClearBatch } else { Command::SelfTest };
+                match journal.admit(&task(n, command)) {
+                    Admission::Execute => {
+                        prop_assert!(!cancelled.contains(&n), "a cancelled operation began");
+                        *executed.entry(n).or_default() += 1;
+                    }
+                    Admission::Continue => prop_assert!(!once && !cancelled.contains(&n)),
+                    Admission::Full => prop_assert!(false, "twenty tasks have room"),
+                    Admission::Running | Admission::Cancelled | Admission::Answer(_) => {}
                 }
                 if finish {
                     journal.finish(TaskResult::new(id, 1, Outcome::DONE));
                 }
                 if restart {
-                    let text = serde_json::to_string(&journal).unwrap();
-                    journal = serde_json::from_str(&text).unwrap();
+                    journal = restarted(&journal);
                 }
             }
             prop_assert!(executed.values().all(|count| *count == 1));

@@ -32,6 +32,7 @@
 //! [`rotation`] (an administrator credential changed without locking anyone out) and
 //! [`journal`] (every operation takes effect once).
 
+mod alive;
 mod authentic;
 mod body;
 mod bounded;
@@ -44,10 +45,13 @@ mod mutation;
 mod reason;
 mod terminal;
 
+pub mod address;
+pub mod alarm;
 pub mod backoff;
 pub mod file;
 pub mod journal;
 pub mod parameters;
+pub mod plan;
 pub mod profile;
 pub mod report;
 pub mod rotation;

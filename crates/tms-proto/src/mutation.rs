@@ -7,6 +7,41 @@
 /// A guard, by what happens without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mutation {
+    // Plan.
+    /// A plan older than the one in force takes its place.
+    AnyPlanVersion,
+    /// What a plan has done is done again under the next one.
+    ForgetDoneActions,
+    /// An action that began is begun again while it runs.
+    ForgetBegun,
+    /// What must not be repeated is repeated after a restart.
+    RepeatInterrupted,
+    /// An action starts before its window opens.
+    IgnoreWindowStart,
+    /// An action starts after its window has closed.
+    IgnoreWindowEnd,
+    /// A failed action is tried for ever.
+    EndlessRetries,
+    /// A failed action is tried again at once.
+    HastyRetries,
+    /// Later actions begin while one that may stop them is tried again.
+    OvertakeStop,
+    /// A failure that should stop the plan does not.
+    IgnoreStop,
+    /// A result ends whatever runs.
+    AnyResultEnds,
+    /// An action does not wait for what triggers it.
+    IgnoreTrigger,
+    /// The contact that brought the plan counts as the next one.
+    AnyContact,
+    /// An action begins before the batch is settled.
+    SkipReconciliation,
+    /// Results that wait are dropped with their plan.
+    DropResults,
+    /// A cancelled action goes on after a restart.
+    ResumeCancelledAction,
+    /// A clock that goes back makes a retry wait as long as the clock went.
+    TrustClockForRetries,
     // Transfer.
     /// A block of the wrong length is taken.
     AnyLength,

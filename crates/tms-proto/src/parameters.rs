@@ -17,6 +17,14 @@ pub type Values = BTreeMap<String, String>;
 /// Longest `name=value` in TLV, in bytes.
 const MAX_PARAMETER_BYTES: usize = 512;
 
+/// SHA-256 of a set of parameters, by which host and terminal agree that they have the same: of the lines
+/// `name=value`, each with a line feed, in the order of the names' bytes.
+#[must_use]
+pub fn content_hash(values: &Values) -> [u8; 32] {
+    let lines: String = values.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    tms_crypto::digest::sha256(lines.as_bytes())
+}
+
 /// Writes the values that the profile has tags for, in the profile's order.
 ///
 /// # Errors

@@ -273,6 +273,7 @@ impl Machine {
             health: self.health,
             credentials: self.state.credentials.generations(),
             parameters: self.parameters(),
+            details: tms_proto::report::Details::default(),
         }
     }
 

@@ -167,6 +167,7 @@ async fn a_terminal_that_takes_parameters_and_keeps_its_own_is_not_sent_them_for
         health: tms_proto::report::Health::default(),
         credentials: [("99".to_owned(), 1)].into(),
         parameters: [("timeout_s".to_owned(), "30".to_owned())].into(),
+        details: tms_proto::report::Details::default(),
     };
     // Each taken push is followed by a report, as from a terminal whose values changed.
     let mut events = Vec::new();

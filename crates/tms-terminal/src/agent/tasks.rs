@@ -19,16 +19,26 @@ impl Connection {
             self.notices.push_back(result);
             return Ok(true);
         }
-        let admission = self.machine().state.journal.admit(task.operation, task.step);
+        let admission = self.machine().state.journal.admit(task);
         match admission {
             // A result that the host has not acknowledged is on its way or due in any case.
             Admission::Answer(_) if self.is_due(key) => {}
-            Admission::Answer(result) => self.notices.push_back(result),
-            Admission::Running if self.is_under_way(key) => {
+            Admission::Answer(result) => {
+                // The journal may have found it out just now.
+                self.machine().save()?;
+                self.notices.push_back(result);
+            }
+            Admission::Running | Admission::Continue if self.is_under_way(key) => {
                 self.accept(key, pushed);
                 self.resume(now)?;
             }
-            Admission::Execute | Admission::Running => self.execute(task, key, pushed, now)?,
+            Admission::Cancelled => {
+                let result = TaskResult::new(task.operation, task.step, Outcome::CANCELLED);
+                self.machine().finish(result)?;
+            }
+            Admission::Execute | Admission::Running | Admission::Continue => {
+                self.execute(task, key, pushed, now)?
+            }
             Admission::Full => {
                 if !pushed {
                     self.notify(key, Outcome::WRONG_STATE, "too many results wait for the host");

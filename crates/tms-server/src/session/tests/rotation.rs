@@ -30,10 +30,10 @@ impl Pos {
     fn take(&mut self, task: &Task) -> Option<TaskResult> {
         let verify = matches!(task.command, Command::CredentialVerify { .. });
         if !verify {
-            match self.journal.admit(task.operation, task.step) {
-                Admission::Execute | Admission::Running => {}
+            match self.journal.admit(task) {
+                Admission::Execute | Admission::Running | Admission::Continue => {}
                 Admission::Answer(result) => return Some(result),
-                Admission::Full => return None,
+                Admission::Cancelled | Admission::Full => return None,
             }
         }
         let unseal = |sealed: &[u8], context: &[u8]| {
