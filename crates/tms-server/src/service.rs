@@ -3,6 +3,7 @@
 //! Each function checks what it is given, makes the change durable, and only then wakes the
 //! terminal's session. Every error is a sentence for the person who asked.
 
+mod commands;
 mod enrolment;
 mod firmware;
 mod people;
@@ -19,6 +20,7 @@ use tms_store::{ParameterChange, StoreError};
 use crate::app::App;
 use crate::secret::CredentialSecret;
 
+pub use commands::{cancel, command, plan_id};
 pub use enrolment::{GivenCredential, NewTerminal, enrol};
 pub(crate) use firmware::remove_stale_uploads;
 pub use firmware::{Upload, publish, publish_bytes};

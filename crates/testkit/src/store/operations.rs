@@ -228,11 +228,8 @@ impl Contents {
         Ok(())
     }
 
-    pub(super) fn set_result(&mut self, id: OperationId, result: BTreeMap<String, String>) -> Result<()> {
-        let operation = self.known_operation(id)?;
-        if operation.is_open() {
-            operation.result = result;
-        }
+    pub(super) fn add_result(&mut self, id: OperationId, result: BTreeMap<String, String>) -> Result<()> {
+        self.known_operation(id)?.result.extend(result);
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! step. Modules: [`problem`] (errors), `input` (bodies, queries and names), `auth` (who asks),
 //! `view` (what is shown), and one module for each kind of resource.
 
+mod alarms;
 mod auth;
 mod firmware;
 mod health;
@@ -36,9 +37,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/terminals/{tid}/firmware", post(terminals::assign_firmware))
         .route("/terminals/{tid}/reset", post(terminals::reset))
         .route("/terminals/{tid}/credentials/{role}/rotate", post(terminals::rotate_credential))
-        .route("/terminals/{tid}/operations", get(operations::list))
+        .route("/terminals/{tid}/operations", get(operations::list).post(operations::command))
         .route("/terminals/{tid}/logs", get(logs::list).post(logs::collect))
         .route("/operations/{id}", get(operations::show))
+        .route("/operations/{id}/cancel", post(operations::cancel))
+        .route("/alarms", get(alarms::list))
         .route("/logs/{operation}", get(logs::show))
         .route("/firmware", get(firmware::list).post(firmware::publish))
         .fallback(no_such_resource)

@@ -1,6 +1,5 @@
 //! Promises about operations.
 
-use std::collections::BTreeMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -165,18 +164,21 @@ pub async fn progress_stops_with_the_operation(store: &Arc<dyn Store>) {
     assert!(store.set_progress(id(&tid, 9), half).await.is_err());
 }
 
-/// Also when it is empty.
-pub async fn a_result_is_kept_with_its_operation_and_stops_with_it(store: &Arc<dyn Store>) {
+/// And after its end: a plan's actions end later than its installation.
+pub async fn what_a_terminal_found_is_added_to_its_operation(store: &Arc<dyn Store>) {
     let tid = added(store.as_ref(), "T1").await;
     let only = queued(store.as_ref(), &tid, 1, 0).await.id;
-    let found = BTreeMap::from([("printer".to_owned(), "no paper 缺纸".to_owned())]);
-    store.set_result(only, found.clone()).await.unwrap();
-    assert_eq!(store.operation(only).await.unwrap().unwrap().result, found);
+    let found = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    store.add_result(only, found(&[("printer", "no paper 缺纸"), ("keys", "ok")])).await.unwrap();
     let done = store.transition(only, OperationState::Done, None, at(1)).await.unwrap();
-    assert_eq!(done.result, found);
-    store.set_result(only, BTreeMap::new()).await.unwrap();
-    assert_eq!(store.operation(only).await.unwrap().unwrap().result, found);
-    let missing = store.set_result(id(&tid, 9), found).await.unwrap_err();
+    assert_eq!(done.result, found(&[("printer", "no paper 缺纸"), ("keys", "ok")]));
+    store.add_result(only, found(&[("printer", "ok"), ("step 2", "done")])).await.unwrap();
+    let known = store.operation(only).await.unwrap().unwrap();
+    assert_eq!(known.result, found(&[("printer", "ok"), ("keys", "ok"), ("step 2", "done")]));
+    assert_eq!((known.state, known.updated_at), (OperationState::Done, at(1)));
+    let missing = store.add_result(id(&tid, 9), found(&[])).await.unwrap_err();
     assert!(matches!(missing, StoreError::NotFound { .. }), "{missing}");
 }
 

@@ -276,22 +276,19 @@ pub(super) async fn set_progress(
     Ok(())
 }
 
-pub(super) async fn set_result(
+pub(super) async fn add_result(
     c: &mut SqliteConnection,
     id: OperationId,
     result: BTreeMap<String, String>,
 ) -> Result<()> {
-    let updated = sqlx::query(
-        "UPDATE operations SET result = $2 WHERE id = $1 AND state IN ('queued', 'sent', 'accepted')",
-    )
-    .bind(id.to_string())
-    .bind(to_json(&result)?)
-    .execute(&mut *c)
-    .await
-    .map_err(sql)?;
-    if updated.rows_affected() == 0 {
-        existing(c, id).await?;
-    }
+    let mut known = existing(c, id).await?.result;
+    known.extend(result);
+    sqlx::query("UPDATE operations SET result = $2 WHERE id = $1")
+        .bind(id.to_string())
+        .bind(to_json(&known)?)
+        .execute(c)
+        .await
+        .map_err(sql)?;
     Ok(())
 }
 
