@@ -7,6 +7,7 @@ mod commands;
 mod enrolment;
 mod firmware;
 mod people;
+mod sets;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +26,7 @@ pub use enrolment::{GivenCredential, NewTerminal, enrol};
 pub(crate) use firmware::remove_stale_uploads;
 pub use firmware::{Upload, publish, publish_bytes};
 pub use people::{Login, authenticate, issue_one_time_password, login};
+pub use sets::put_set;
 
 /// Most parameters in one change; there are fewer than that.
 const MAX_CHANGES: usize = 100;

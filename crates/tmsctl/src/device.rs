@@ -1,10 +1,12 @@
-//! Commands that have a terminal do one thing, plans, and alarms.
+//! Commands that have a terminal do one thing, plans, alarms, and the sets that all terminals download.
+
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::change::start;
-use crate::cli::{AlarmCommand, At, Connection, DeviceCommand, PlanCommand, Sure};
-use crate::client::{Client, path};
+use crate::cli::{AlarmCommand, At, Connection, DeviceCommand, EmvCommand, PlanCommand, SetName, Sure};
+use crate::client::{Client, escaped, path};
 use crate::failure::Failure;
 use crate::output::{self, text_at};
 
@@ -17,12 +19,7 @@ pub(crate) fn command(connection: &Connection, command: &DeviceCommand) -> Resul
 /// Runs `tmsctl plan …`.
 pub(crate) fn plan(connection: &Connection, command: &PlanCommand) -> Result<(), Failure> {
     let PlanCommand::Install { at, plan: file } = command;
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::new(format!("{} cannot be read: {error}", file.display())))?;
-    let plan: Value = serde_json::from_str(&text).map_err(|error| {
-        Failure::new(format!("{} is not JSON: {error}", file.display()))
-            .next("see `tmsctl plan install --help` for an example")
-    })?;
+    let plan = read_json(file, "see `tmsctl plan install --help` for an example")?;
     send(connection, at, &json!({"type": "install_plan", "plan": plan}))
 }
 
@@ -32,8 +29,7 @@ pub(crate) fn alarm(connection: &Connection, command: &AlarmCommand) -> Result<(
     let client = Client::logged_in(connection)?;
     let mut query = format!("limit={limit}");
     if let Some(terminal) = terminal {
-        // A name that is none would end the query early: the same rule as in addresses.
-        query = format!("terminal={}&{query}", path(&[terminal]).rsplit('/').next().unwrap_or_default());
+        query = format!("terminal={}&{query}", escaped(terminal));
     }
     let answer = client.get(&format!("{}?{query}", path(&["alarms"])))?;
     let alarms = answer.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -45,6 +41,53 @@ pub(crate) fn alarm(connection: &Connection, command: &AlarmCommand) -> Result<(
         table.add_row(["/terminal", "/at", "/severity", "/kind", "/text"].map(|key| text_at(alarm, key)));
     }
     output::line(&table.to_string())
+}
+
+/// Runs `tmsctl emv …`.
+pub(crate) fn emv(connection: &Connection, command: &EmvCommand) -> Result<(), Failure> {
+    match command {
+        EmvCommand::Put { set, file, json } => {
+            let content = read_json(file, "see `tmsctl emv put --help` for what it holds")?;
+            let client = Client::logged_in(connection)?;
+            let answer = client.put(&path(&["sets", set_name(*set)]), &content)?;
+            if *json {
+                return output::json(&answer);
+            }
+            let revision = text_at(&answer, "/revision");
+            output::line(&format!("{} is at revision {revision}; terminals are told", set_name(*set)))
+        }
+        EmvCommand::List { json } => {
+            let sets = Client::logged_in(connection)?.all_pages(&path(&["sets"]))?;
+            if *json {
+                return output::json(&json!({ "items": sets }));
+            }
+            let mut table = output::table(&["set", "revision", "changed"]);
+            for set in &sets {
+                table.add_row(["/name", "/revision", "/updated_at"].map(|key| text_at(set, key)));
+            }
+            output::line(&table.to_string())
+        }
+        EmvCommand::Show { set } => {
+            let answer = Client::logged_in(connection)?.get(&path(&["sets", set_name(*set)]))?;
+            output::json(answer.get("content").unwrap_or(&Value::Null))
+        }
+    }
+}
+
+fn set_name(set: SetName) -> &'static str {
+    match set {
+        SetName::Capks => "capks",
+        SetName::Aids => "aids",
+        SetName::Blacklist => "blacklist",
+        SetName::TmsParameters => "tms_parameters",
+    }
+}
+
+fn read_json(file: &Path, hint: &str) -> Result<Value, Failure> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::new(format!("{} cannot be read: {error}", file.display())))?;
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::new(format!("{} is not JSON: {error}", file.display())).next(hint))
 }
 
 fn send(connection: &Connection, at: &At, kind: &Value) -> Result<(), Failure> {

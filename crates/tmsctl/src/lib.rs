@@ -75,6 +75,7 @@ fn dispatch(Cli { connection, command }: &Cli) -> Result<(), Failure> {
         Command::Command(command) => device::command(connection, command),
         Command::Plan(command) => device::plan(connection, command),
         Command::Alarm(command) => device::alarm(connection, command),
+        Command::Emv(command) => device::emv(connection, command),
         Command::Credential(command) => change::credential(connection, command),
         Command::Logs(command) => logs::run(connection, command),
         Command::Operation(command) => operation::run(connection, command),

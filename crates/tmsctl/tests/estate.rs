@@ -403,3 +403,25 @@ fn a_plan_is_read_from_a_file_before_the_server_is_asked() {
     assert_eq!((refused.code, server.requests().len()), (1, 1));
     assert!(refused.err.contains("is not JSON"), "{}", refused.err);
 }
+
+#[test]
+fn a_set_is_put_from_a_file_and_printed_as_it_was_put() {
+    let server = Server::start(|_, _| {
+        let body = json!({"name": "capks", "revision": 2, "updated_at": "2026-01-01T00:00:00Z", "content": ["9F06"]});
+        (200, body.to_string())
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("capks.json");
+    std::fs::write(&file, r#"["9F0605A000000333"]"#).unwrap();
+    let done = at(&server, &["emv", "put", "capks", file.to_str().unwrap()]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.out.contains("capks is at revision 2"), "{}", done.out);
+    let asked = &server.requests()[0];
+    assert_eq!((asked.method.as_str(), asked.path.as_str()), ("PUT", "/api/v1/sets/capks"));
+    assert_eq!(asked.json(), json!(["9F0605A000000333"]));
+    let shown = at(&server, &["emv", "show", "tms-parameters"]);
+    assert_eq!(
+        (shown.json(), server.requests()[1].path.as_str()),
+        (json!(["9F06"]), "/api/v1/sets/tms_parameters")
+    );
+}

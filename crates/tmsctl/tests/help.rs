@@ -26,6 +26,7 @@ fn the_help_of_every_command() {
         "command change-tms-address",
         "plan install",
         "alarm list",
+        "emv put",
         "credential rotate",
         "logs",
         "logs fetch",

@@ -12,6 +12,7 @@ mod input;
 mod logs;
 mod operations;
 pub mod problem;
+mod sets;
 mod terminals;
 mod view;
 
@@ -28,6 +29,9 @@ use problem::Problem;
 /// Largest JSON body: a change of every parameter has a tenth of it.
 const MAX_JSON_BYTES: usize = 64 * 1024;
 
+/// Largest set: a hundred keys of 2048 bits in hexadecimal are a tenth of it.
+const MAX_SET_BYTES: usize = 1024 * 1024;
+
 /// Every route of the interface.
 pub fn router(app: Arc<App>) -> Router {
     let estate = Router::new()
@@ -43,6 +47,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/operations/{id}/cancel", post(operations::cancel))
         .route("/alarms", get(alarms::list))
         .route("/logs/{operation}", get(logs::show))
+        .route("/sets", get(sets::list))
+        .route("/sets/{set}", get(sets::show).put(sets::put).layer(DefaultBodyLimit::max(MAX_SET_BYTES)))
         .route("/firmware", get(firmware::list).post(firmware::publish))
         .fallback(no_such_resource)
         .route_layer(from_fn_with_state(Arc::clone(&app), auth::require_token));

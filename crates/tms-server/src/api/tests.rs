@@ -635,3 +635,23 @@ async fn alarms_are_listed_newest_first_with_their_severity_in_words() {
     problem(client.get("/api/v1/alarms?terminal=404").await, 404, "terminal_not_found");
     problem(client.get("/api/v1/alarms?limit=0").await, 400, "query_invalid");
 }
+
+#[tokio::test]
+async fn a_set_is_put_listed_and_shown_and_its_revision_rises_when_it_changes() {
+    let client = client().await;
+    let path = "/api/v1/sets/blacklist";
+    problem(client.get(path).await, 404, "not_found");
+    for (cards, revision) in
+        [(json!(["621700"]), 1), (json!(["621700"]), 1), (json!(["621700", "622588"]), 2)]
+    {
+        let (status, body) = client.call("PUT", path, Some(cards.clone())).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        assert_eq!((&body["revision"], body.get("content")), (&json!(revision), None));
+        assert_eq!(client.get(path).await.1["content"], cards);
+    }
+    let (_, list) = client.get("/api/v1/sets").await;
+    assert_eq!((&list["items"][0]["name"], &list["items"][0]["revision"]), (&json!("blacklist"), &json!(2)));
+    let detail = problem(client.call("PUT", path, Some(json!(["62 17"]))).await, 422, "invalid");
+    assert!(detail.contains("the set blacklist cannot be used"), "{detail}");
+    problem(client.call("PUT", "/api/v1/sets/rates", Some(json!([]))).await, 400, "name_invalid");
+}

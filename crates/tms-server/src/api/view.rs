@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 use serde::Serialize;
 use tms_core::{
-    Alarm, Desired, FirmwareId, FirmwareRecord, LogBundle, MerchantId, Operation, OperationId, OperationKind,
-    OperationState, Profile, Progress, Reported, Terminal, TerminalId, reconcile,
+    Alarm, Desired, EstateSet, FirmwareId, FirmwareRecord, LogBundle, MerchantId, Operation, OperationId,
+    OperationKind, OperationState, Profile, Progress, Reported, SetName, Terminal, TerminalId, reconcile,
 };
 
 use crate::app::App;
@@ -178,5 +178,21 @@ impl From<Alarm> for AlarmView {
             text: alarm.text,
             received_at: alarm.received_at,
         }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct SetView {
+    name: SetName,
+    revision: u64,
+    updated_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<serde_json::Value>,
+}
+
+impl SetView {
+    pub(super) fn new(set: EstateSet, with_content: bool) -> Self {
+        let content = with_content.then(|| serde_json::from_str(&set.content).unwrap_or_default());
+        Self { name: set.name, revision: set.revision, updated_at: set.updated_at, content }
     }
 }

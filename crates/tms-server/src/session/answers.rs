@@ -43,6 +43,8 @@ impl Session {
             HostEvent::TaskPoll { exchange } => self.task_poll(exchange).await,
             HostEvent::TaskResult { exchange, result } => self.task_result(terminal, exchange, result).await,
             HostEvent::LogChunk { exchange, chunk } => self.log_chunk(terminal, exchange, chunk).await,
+            HostEvent::Alarm { exchange, alarm } => self.alarm(terminal, exchange, alarm).await,
+            HostEvent::Download { exchange, request } => self.download(terminal, exchange, request).await,
             HostEvent::CommandAnswered { task, refusal } => self.command_answered(&task, refusal).await,
             HostEvent::PushAnswered { push, refusal } => self.push_answered(&push, refusal).await,
             HostEvent::Echo | HostEvent::EchoAnswered => Ok(()),
@@ -323,7 +325,7 @@ impl Session {
         }
     }
 
-    fn approve(&mut self, exchange: Exchange) -> Result<(), Ended> {
+    pub(super) fn approve(&mut self, exchange: Exchange) -> Result<(), Ended> {
         let now = self.app.now();
         Ok(self.protocol.answer(exchange, Answer::Approved, now)?)
     }

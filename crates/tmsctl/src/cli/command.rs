@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::Change;
 
@@ -153,5 +153,44 @@ pub enum AlarmCommand {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+}
+
+/// A set that all terminals download.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum SetName {
+    /// Public keys of card organisations: a list of their data objects (9F06, 9F22, …) in hexadecimal
+    Capks,
+    /// Parameters of chip applications: a list of their data objects (9F06, DF01, …) in hexadecimal
+    Aids,
+    /// Blocked cards: a list of card numbers or their beginnings
+    Blacklist,
+    /// Where, when and how terminals call the TMS: an object
+    TmsParameters,
+}
+
+/// `tmsctl emv …`
+#[derive(Debug, Subcommand)]
+pub enum EmvCommand {
+    /// Put a set in place of the one before; every terminal downloads it at its next contact
+    Put {
+        /// Which set
+        set: SetName,
+        /// Its content, a JSON file
+        file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the sets and their revisions
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a set as it was put
+    Show {
+        /// Which set
+        set: SetName,
     },
 }

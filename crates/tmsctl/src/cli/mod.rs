@@ -8,7 +8,7 @@ mod estate;
 mod firmware;
 mod message;
 
-pub use command::{AlarmCommand, At, DeviceCommand, PlanCommand, Sure};
+pub use command::{AlarmCommand, At, DeviceCommand, EmvCommand, PlanCommand, SetName, Sure};
 pub use dialect::{Check, DialectCommand, Import, Show, Source};
 pub use estate::{
     Change, CredentialCommand, Fetch, Login, LogsCommand, OperationCommand, ParameterCommand, Reset, Rotate,
@@ -78,6 +78,9 @@ pub enum Command {
     /// Look at what terminals said unasked
     #[command(subcommand)]
     Alarm(AlarmCommand),
+    /// Put what all terminals download: chip card keys and parameters, blocked cards, TMS parameters
+    #[command(subcommand)]
+    Emv(EmvCommand),
     /// Change a terminal's credentials
     #[command(subcommand)]
     Credential(CredentialCommand),

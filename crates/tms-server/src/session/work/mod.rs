@@ -144,6 +144,7 @@ impl Session {
                 }
             }
         }
+        self.look_for_sets(&terminal).await;
         self.announce();
         Ok(())
     }
@@ -174,7 +175,7 @@ impl Session {
 
     /// Says in every reply what waits.
     pub(super) fn announce(&mut self) {
-        let pending = self.work.as_ref().and_then(Work::pending);
+        let pending = self.work.as_ref().and_then(Work::pending).or_else(|| self.pending_set());
         self.protocol.set_pending(pending);
     }
 
