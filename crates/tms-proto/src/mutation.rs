@@ -36,6 +36,10 @@ pub(crate) enum Mutation {
     AnyContact,
     /// An action begins before the batch is settled.
     SkipReconciliation,
+    /// The restart that belongs to an action is left out.
+    SkipRestart,
+    /// An occasion counts only for the action that can begin at that moment.
+    ForgetMissedTriggers,
     /// Results that wait are dropped with their plan.
     DropResults,
     /// A cancelled action goes on after a restart.

@@ -254,7 +254,7 @@ impl PlanRunner {
                 self.end(&active.action, TaskResult::new(result.operation, step, outcome));
             }
             (Stage::Reconcile | Stage::Act, false) => self.failed(&active, result, now),
-            (Stage::Act, true) if active.action.follow_up == FollowUp::RestartAfter => {
+            (Stage::Act, true) if active.restarts_after() => {
                 active.done = Some(result);
                 active.advance(Stage::Restart);
                 self.active = Some(active);
@@ -333,7 +333,8 @@ impl PlanRunner {
     }
 
     fn latch(&mut self, now: Timestamp, situation: &Situation) {
-        if let Some(plan) = &mut self.plan {
+        let busy = self.active.is_some() && without(Mutation::ForgetMissedTriggers);
+        if let Some(plan) = self.plan.as_mut().filter(|_| !busy) {
             plan.latch(now, situation);
         }
     }
@@ -420,6 +421,10 @@ impl PlanRunner {
 }
 
 impl Active {
+    fn restarts_after(&self) -> bool {
+        self.action.follow_up == FollowUp::RestartAfter && !without(Mutation::SkipRestart)
+    }
+
     fn is_once(&self) -> bool {
         self.action.command.repeat() == Repeat::Once
     }

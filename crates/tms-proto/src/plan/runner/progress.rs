@@ -200,7 +200,10 @@ impl InForce {
 
     /// When the first window closes on something that waits.
     pub(super) fn next_end(&self) -> Option<Timestamp> {
-        let waits = |entry: &&Entry| matches!(entry.progress.state, State::Waiting | State::Retrying { .. });
+        let waits = |entry: &&Entry| {
+            matches!(entry.progress.state, State::Waiting | State::Retrying { .. })
+                && !without(Mutation::IgnoreWindowEnd)
+        };
         self.entries.iter().filter(waits).filter_map(|entry| entry.action.window).map(|w| w.end).min()
     }
 
