@@ -48,6 +48,7 @@ mod terminal;
 pub mod address;
 pub mod alarm;
 pub mod backoff;
+pub mod emv;
 pub mod file;
 pub mod journal;
 pub mod parameters;
@@ -56,6 +57,7 @@ pub mod profile;
 pub mod report;
 pub mod rotation;
 pub mod task;
+pub mod tms_parameters;
 pub mod transfer;
 pub mod upload;
 

@@ -54,6 +54,11 @@ impl HostSession {
                 }
                 _ => message::put_spread(&profile, &mut builder, &parameters::encode_named(values)?)?,
             },
+            Answer::Download(body) => {
+                if !body.is_empty() {
+                    put_body(&profile, &mut builder, body)?;
+                }
+            }
             Answer::Task(Some(task)) => put_body(&profile, &mut builder, &task.encode())?,
             Answer::Block { offset, total_bytes, data } => {
                 put_body(&profile, &mut builder, &Block::encode_header(offset, total_bytes, data))?;

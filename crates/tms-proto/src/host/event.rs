@@ -10,6 +10,7 @@ use iso8583::{
 use tms_crypto::keyblock::WorkingKeys;
 
 use crate::{
+    emv::{DownloadBody, DownloadRequest},
     file::BlockRequest,
     label::{Code, Name},
     parameters::{Push, TagValues, Values},
@@ -60,6 +61,14 @@ pub enum HostEvent {
     ParametersRequested {
         /// To answer with.
         exchange: Exchange,
+    },
+    /// A question of a download. Answer with [`Answer::Download`], or refuse what there is none of; after
+    /// a question that ends a download the terminal has what it wanted.
+    Download {
+        /// To answer with.
+        exchange: Exchange,
+        /// The question.
+        request: DownloadRequest,
     },
     /// The terminal wants a block. Answer with [`Answer::Block`].
     FileRead {
@@ -130,6 +139,7 @@ impl HostEvent {
             | Self::Status { exchange, .. }
             | Self::Report { exchange, .. }
             | Self::ParametersRequested { exchange }
+            | Self::Download { exchange, .. }
             | Self::FileRead { exchange, .. }
             | Self::TaskPoll { exchange }
             | Self::TaskResult { exchange, .. }
@@ -209,6 +219,8 @@ pub enum Answer<'a> {
     },
     /// The terminal's parameters.
     Parameters(&'a Values),
+    /// An answer to a question of a download; [`crate::emv::Offer::answer`] makes it.
+    Download(&'a DownloadBody),
     /// The next task, or none.
     Task(Option<&'a Task>),
     /// A block of a file.
@@ -232,6 +244,7 @@ impl fmt::Debug for Answer<'_> {
             Self::Approved => f.write_str("Approved"),
             Self::Keys { block, .. } => write!(f, "Keys({} bytes)", block.len()),
             Self::Parameters(values) => f.debug_tuple("Parameters").field(values).finish(),
+            Self::Download(body) => f.debug_tuple("Download").field(body).finish(),
             Self::Task(task) => f.debug_tuple("Task").field(task).finish(),
             Self::Block { offset, total_bytes, data } => {
                 write!(f, "Block({} of {total_bytes} bytes from {offset})", data.len())

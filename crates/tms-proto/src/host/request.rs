@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Exchange, HostEvent};
 use crate::{
     authentic::Admitted,
+    emv::DownloadRequest,
     error::ProtocolError,
     file::BlockRequest,
     message,
@@ -22,6 +23,7 @@ pub(super) enum Request {
     Status(TagValues),
     Report(Box<Report>),
     Parameters,
+    Download(DownloadRequest),
     FileRead(BlockRequest),
     TaskPoll,
     TaskResult(TaskResult),
@@ -41,6 +43,7 @@ impl Request {
             Self::Status(values) => HostEvent::Status { exchange, values },
             Self::Report(report) => HostEvent::Report { exchange, report },
             Self::Parameters => HostEvent::ParametersRequested { exchange },
+            Self::Download(request) => HostEvent::Download { exchange, request },
             Self::FileRead(request) => HostEvent::FileRead { exchange, request },
             Self::TaskPoll => HostEvent::TaskPoll { exchange },
             Self::TaskResult(result) => HostEvent::TaskResult { exchange, result },
@@ -69,8 +72,9 @@ pub(super) fn read_request(
         Function::TaskResult => Request::TaskResult(TaskResult::decode(body)?),
         Function::LogUpload => Request::LogChunk(Chunk::decode(body)?),
         // An echo is answered by the session itself; the others are the host's own, or not served.
-        _ => {
-            return Err(ProtocolError::Unexpected(function.to_string()));
-        }
+        _ => match DownloadRequest::decode(function, body) {
+            Some(request) => Request::Download(request?),
+            None => return Err(ProtocolError::Unexpected(function.to_string())),
+        },
     })
 }

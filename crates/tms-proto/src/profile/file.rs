@@ -23,6 +23,8 @@ pub(super) struct ProfileFile {
     pub(super) pending: PendingTable,
     pub(super) response: ResponseTable,
     pub(super) mac: Option<MacRules>,
+    #[serde(default)]
+    pub(super) download: crate::emv::Forms,
     pub(super) function: BTreeMap<Function, RuleTable>,
     #[serde(default)]
     pub(super) tag: Vec<TagRule>,

@@ -15,7 +15,10 @@ use iso8583::{Dialect, Message, framing::Framing};
 
 use tms_crypto::mac::MacKey;
 
-use crate::error::{ProfileError, ProtocolError};
+use crate::{
+    emv::Forms,
+    error::{ProfileError, ProtocolError},
+};
 
 pub use mac::{MacKeySource, MacReplies, MacRule, MacRules};
 pub use rule::{BodyLayout, Direction, Fields, Rule, TagPad, TagPlace, TagRule};
@@ -95,6 +98,10 @@ impl Profile {
         if file.block_bytes == 0 || file.block_bytes as usize > room {
             return Err(invalid("block_bytes", format!("must be 1 to {room}, what the data fields hold")));
         }
+        let (least, most) = (Forms::MIN_BODY_BYTES, Forms::MAX_BODY_BYTES);
+        if !(least..=most).contains(&file.download.body_bytes) {
+            return Err(invalid("download", format!("body_bytes must be {least} to {most}")));
+        }
         for tag in &file.tag {
             if tag.tag.len() != 2 || !tag.tag.bytes().all(|b| b.is_ascii_digit()) {
                 return Err(invalid(&format!("tag {}", tag.tag), "must be two digits".into()));
@@ -158,6 +165,12 @@ impl Profile {
     #[must_use]
     pub fn block_bytes(&self) -> u32 {
         self.file.block_bytes
+    }
+
+    /// How the bodies of EMV and TMS parameter downloads are written.
+    #[must_use]
+    pub fn downloads(&self) -> &Forms {
+        &self.file.download
     }
 
     /// The wire form of a function, if the profile has one.

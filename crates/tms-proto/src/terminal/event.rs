@@ -11,6 +11,7 @@ use uuid::Uuid;
 #[cfg(doc)]
 use super::TerminalSession;
 use crate::{
+    emv::{DownloadBody, DownloadRequest},
     file::{Block, BlockRequest},
     label::Code,
     parameters::{Push, Values},
@@ -55,6 +56,13 @@ pub enum TerminalEvent {
         operation: Uuid,
         /// The next offset wanted.
         next: u64,
+    },
+    /// The host's answer to a question of a download: give it to [`crate::emv::Download::on_reply`].
+    Download {
+        /// The question.
+        request: DownloadRequest,
+        /// The body of the answer.
+        body: DownloadBody,
     },
     /// A reply announces that work waits; told once for each change.
     WorkPending(PendingWork),
@@ -115,11 +123,14 @@ impl fmt::Debug for KeyBlock {
 
 /// What a terminal asked, as far as the asker needs it back.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Asked {
     /// Any function without further identity.
     Function(Function),
     /// A block of a file.
     Block(BlockRequest),
+    /// A question of a download.
+    Download(DownloadRequest),
     /// A result of this operation and step.
     Result {
         /// The operation.
@@ -134,6 +145,20 @@ pub enum Asked {
         /// Offset of the piece.
         offset: u64,
     },
+}
+
+impl Asked {
+    /// The function that was asked.
+    #[must_use]
+    pub fn function(&self) -> Function {
+        match self {
+            Self::Function(function) => *function,
+            Self::Block(_) => Function::FileRead,
+            Self::Download(request) => request.function(),
+            Self::Result { .. } => Function::TaskResult,
+            Self::Upload { .. } => Function::LogUpload,
+        }
+    }
 }
 
 /// The right to answer one request of the host, once.

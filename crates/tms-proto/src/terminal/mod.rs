@@ -16,6 +16,7 @@ use crate::{
     authentic::{Gate, Outgoing},
     bounded::{Outbox, Queue},
     counts::Counts,
+    emv::DownloadRequest,
     error::ProtocolError,
     file::BlockRequest,
     label::Code,
@@ -215,6 +216,16 @@ impl TerminalSession {
     pub fn read_block(&mut self, request: BlockRequest, now: Timestamp) -> Result<(), ProtocolError> {
         let body = request.encode();
         self.request(Function::FileRead, Asked::Block(request), Some(&body), &[], now)
+    }
+
+    /// Asks the next question of a download.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn download(&mut self, request: &DownloadRequest, now: Timestamp) -> Result<(), ProtocolError> {
+        let body = request.encode();
+        let body = (!body.is_empty()).then_some(body.as_slice());
+        self.request(request.function(), Asked::Download(request.clone()), body, &[], now)
     }
 
     /// Tells how a task went.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::{Asked, HostRequest, KeyBlock, Outstanding, TerminalEvent, TerminalSession};
 use crate::{
     authentic::{Admitted, Outgoing},
+    emv::DownloadBody,
     error::ProtocolError,
     file::Block,
     label::Code,
@@ -169,6 +170,10 @@ impl TerminalSession {
                 }
                 TerminalEvent::Block(block)
             }
+            (_, Asked::Download(request)) => TerminalEvent::Download {
+                request: request.clone(),
+                body: DownloadBody(body.unwrap_or_default().to_vec()),
+            },
             (_, Asked::Result { operation, step }) => {
                 TerminalEvent::ResultTaken { operation: *operation, step: *step }
             }

@@ -105,7 +105,7 @@ impl Connection {
             block_bytes: self.session.profile().block_bytes(),
             window: self.window,
         };
-        let seed = u64::from_be_bytes(tms_crypto::random_bytes());
+        let seed = u64::from_be_bytes(self.entropy.bytes());
         Fetch {
             stage: Stage::Image {
                 transfer: Box::new(Transfer::new(spec, install.durable_bytes, seed)),

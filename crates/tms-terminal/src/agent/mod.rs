@@ -17,6 +17,7 @@ use tms_proto::{
 use crate::{
     failure::{Failure, FailureKind},
     machine::Machine,
+    materials::Entropy,
     state::{StateError, TaskKey},
     status::Status,
 };
@@ -106,6 +107,7 @@ pub struct Connection {
     result_due: Timestamp,
     /// File blocks in flight.
     window: usize,
+    entropy: Entropy,
     polling: bool,
     /// The host said that a task waits, and has not yet said that none does.
     announced: bool,
@@ -124,7 +126,10 @@ impl Connection {
         session: TerminalSession,
         now: Timestamp,
     ) -> Self {
-        let window = machine.lock().unwrap_or_else(PoisonError::into_inner).scenario.behaviour.window;
+        let (window, entropy) = {
+            let machine = machine.lock().unwrap_or_else(PoisonError::into_inner);
+            (machine.scenario.behaviour.window, machine.materials.entropy.clone())
+        };
         Self {
             machine,
             status,
@@ -139,6 +144,7 @@ impl Connection {
             in_flight: None,
             result_due: now,
             window,
+            entropy,
             polling: false,
             announced: false,
             poll_due: Timestamp::MAX,
