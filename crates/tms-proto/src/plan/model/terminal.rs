@@ -343,6 +343,8 @@ impl Terminal {
 
     /// Everything is durable. New results are the host's by right.
     fn save(&mut self) {
+        let unsaved = self.runner.take_unsaved();
+        assert!(unsaved || self.saved == self.runner, "a change is not told to be saved");
         self.saved = self.runner.clone();
         let results: BTreeMap<Key, Outcome> =
             self.saved.unreported().map(|r| ((r.operation, r.step), r.outcome)).collect();
