@@ -10,6 +10,7 @@ use iso8583::{
 use tms_crypto::keyblock::WorkingKeys;
 
 use crate::{
+    alarm::Alarm,
     emv::{DownloadBody, DownloadRequest},
     file::BlockRequest,
     label::{Code, Name},
@@ -96,6 +97,13 @@ pub enum HostEvent {
         /// The piece.
         chunk: Chunk,
     },
+    /// Something is wrong with the terminal. Make it durable, then answer.
+    Alarm {
+        /// To answer with.
+        exchange: Exchange,
+        /// What is wrong.
+        alarm: Alarm,
+    },
     /// The terminal answered a command that the host pushed.
     CommandAnswered {
         /// The task.
@@ -156,7 +164,8 @@ impl HostEvent {
             | Self::TaskPoll { exchange }
             | Self::TaskResult { exchange, .. }
             | Self::LogChunk { exchange, .. }
-            | Self::KeysRequested { exchange } => Some(exchange),
+            | Self::KeysRequested { exchange }
+            | Self::Alarm { exchange, .. } => Some(exchange),
             Self::Echo
             | Self::KeysTaken
             | Self::KeysRefused { .. }

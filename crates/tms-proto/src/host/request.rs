@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Exchange, HostEvent};
 use crate::{
+    alarm::Alarm,
     authentic::Admitted,
     emv::DownloadRequest,
     error::ProtocolError,
@@ -29,6 +30,7 @@ pub(super) enum Request {
     TaskResult(TaskResult),
     LogChunk(Chunk),
     Keys,
+    Alarm(Alarm),
 }
 
 impl Request {
@@ -50,6 +52,7 @@ impl Request {
             Self::TaskResult(result) => HostEvent::TaskResult { exchange, result },
             Self::LogChunk(chunk) => HostEvent::LogChunk { exchange, chunk },
             Self::Keys => HostEvent::KeysRequested { exchange },
+            Self::Alarm(alarm) => HostEvent::Alarm { exchange, alarm },
         }
     }
 }
@@ -74,6 +77,7 @@ pub(super) fn read_request(
         Function::TaskResult => Request::TaskResult(TaskResult::decode(body)?),
         Function::LogUpload => Request::LogChunk(Chunk::decode(body)?),
         Function::KeyRequest => Request::Keys,
+        Function::Alarm => Request::Alarm(Alarm::decode(body)?),
         // An echo is answered by the session itself; the others are the host's own, or not served.
         _ => match DownloadRequest::decode(function, body) {
             Some(request) => Request::Download(request?),
