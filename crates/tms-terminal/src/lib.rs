@@ -46,12 +46,14 @@ pub mod scenario;
 pub mod state;
 pub mod storage;
 pub mod tls;
+pub mod trade;
 
 pub use agent::{Connection, Exit};
 pub use device::{Device, Next, Snapshot};
 pub use failure::{Failure, FailureKind};
 pub use fleet::{Fleet, Handle, StartError};
 pub use keypad::Login;
+pub use machine::Downloads;
 pub use materials::{Entropy, Materials};
 pub use scenario::{Scenario, ScenarioError};
 pub use status::Link;

@@ -11,6 +11,8 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use tms_proto::{
     Function, PendingWork, ProtocolError, Refusal, TerminalEvent, TerminalSession,
+    address::Dial,
+    emv::DownloadKind,
     task::{Outcome, TaskResult},
 };
 
@@ -22,8 +24,10 @@ use crate::{
     status::Status,
 };
 
+mod downloads;
 mod fetch;
 mod install;
+mod plan_file;
 mod refusals;
 mod sign_on;
 mod tasks;
@@ -32,6 +36,7 @@ mod upload;
 #[cfg(test)]
 mod tests;
 
+use downloads::Downloading;
 use fetch::{Fetch, Reads};
 use upload::Sending;
 
@@ -45,6 +50,8 @@ pub enum Exit {
     Stopped,
     /// The terminal restarts.
     Reboot,
+    /// The host is elsewhere from now on.
+    Moved,
     /// The scenario cut the power: what was not saved is gone.
     PowerCut,
     /// The terminal cannot remember.
@@ -96,7 +103,12 @@ pub struct Connection {
     session: TerminalSession,
     signed_on: bool,
     stopping: bool,
-    reboot: bool,
+    /// What it was connected to.
+    dial: Dial,
+    /// When it was last called.
+    now: Timestamp,
+    /// That could not be remembered.
+    broken: Option<StateError>,
     /// The power went or the storage failed: nothing may be saved any more.
     dark: bool,
     report_due: Timestamp,
@@ -116,7 +128,11 @@ pub struct Connection {
     trade_due: Timestamp,
     fetch: Option<Fetch>,
     reads: Reads,
+    /// The host does not give what this needs, until it gives the task again.
+    rests: Option<TaskKey>,
     sending: Option<Sending>,
+    wanted_downloads: VecDeque<DownloadKind>,
+    downloading: Option<Downloading>,
 }
 
 impl Connection {
@@ -124,8 +140,13 @@ impl Connection {
         machine: Arc<Mutex<Machine>>,
         status: Arc<Status>,
         session: TerminalSession,
+        dial: Result<Dial, StateError>,
         now: Timestamp,
     ) -> Self {
+        let (dial, broken) = match dial {
+            Ok(dial) => (dial, None),
+            Err(error) => (Dial { address: String::new(), on_trial: false, ended: None }, Some(error)),
+        };
         let (window, entropy) = {
             let machine = machine.lock().unwrap_or_else(PoisonError::into_inner);
             (machine.scenario.behaviour.window, machine.materials.entropy.clone())
@@ -136,7 +157,9 @@ impl Connection {
             session,
             signed_on: false,
             stopping: false,
-            reboot: false,
+            dial,
+            now,
+            broken,
             dark: false,
             report_due: Timestamp::MAX,
             parameters_due: Timestamp::MAX,
@@ -152,7 +175,10 @@ impl Connection {
             trade_due: Timestamp::MAX,
             fetch: None,
             reads: Reads::default(),
+            rests: None,
             sending: None,
+            wanted_downloads: VecDeque::new(),
+            downloading: None,
         }
     }
 
@@ -161,6 +187,7 @@ impl Connection {
     /// # Errors
     /// Why the connection must end.
     pub fn receive(&mut self, frame: &[u8], now: Timestamp) -> Result<(), Exit> {
+        self.now = now;
         let taken = self.session.receive(frame, now).map_err(Exit::from);
         let done = taken.and_then(|()| self.handle_events(false, now)).and_then(|()| self.pump(now));
         self.notice(done)
@@ -171,6 +198,7 @@ impl Connection {
     /// # Errors
     /// Why the connection must end.
     pub fn tick(&mut self, now: Timestamp) -> Result<(), Exit> {
+        self.now = now;
         self.session.handle_timeout(now);
         let done = self.handle_events(true, now).and_then(|()| self.pump(now));
         self.notice(done)
@@ -179,6 +207,7 @@ impl Connection {
     /// When [`tick`](Self::tick) is next due.
     #[must_use]
     pub fn next_due(&self) -> Timestamp {
+        let now = self.now;
         let mut due = self.session.poll_timeout().unwrap_or(Timestamp::MAX);
         if self.signed_on && !self.stopping {
             due = due.min(self.echo_due).min(self.trade_due).min(self.report_due).min(self.parameters_due);
@@ -186,8 +215,7 @@ impl Connection {
                 due = due.min(self.poll_due);
             }
             if self.in_flight.is_none()
-                && (!self.notices.is_empty()
-                    || self.machine().state.journal.unacknowledged().next().is_some())
+                && (!self.notices.is_empty() || self.machine().state.next_result().is_some())
             {
                 due = due.min(self.result_due);
             }
@@ -197,6 +225,10 @@ impl Connection {
             if let Some(sending) = &self.sending {
                 due = due.min(sending.retry_due());
             }
+            if let Some(downloading) = &self.downloading {
+                due = due.min(downloading.due());
+            }
+            due = due.min(self.machine().plan_due(now));
         }
         due
     }
@@ -212,11 +244,20 @@ impl Connection {
         self.session.framing()
     }
 
-    /// What to do once everything has been sent: restart, when that was ordered and answered.
+    /// What to do once everything has been sent: restart, or come to the host elsewhere, when that was
+    /// ordered and answered.
     #[must_use]
     pub fn exit_when_idle(&self) -> Option<Exit> {
         let answered = self.notices.is_empty() && self.in_flight.is_none();
-        (self.reboot && answered).then_some(Exit::Reboot)
+        if !answered {
+            return None;
+        }
+        let machine = self.machine();
+        if machine.restart_is_due() {
+            Some(Exit::Reboot)
+        } else {
+            (machine.is_moving() && !self.dial.on_trial).then_some(Exit::Moved)
+        }
     }
 
     /// Asks for the full report to be sent again.
@@ -231,6 +272,7 @@ impl Connection {
     /// When that cannot be kept.
     pub fn close(&mut self) -> Result<(), StateError> {
         self.status.offline();
+        self.machine().contact = None;
         if self.dark { Ok(()) } else { self.note_progress() }
     }
 
@@ -280,6 +322,7 @@ impl Connection {
                 Ok(self.session.answer(request, refusal, now)?)
             }
             TerminalEvent::Block(block) => self.on_block(block, now),
+            TerminalEvent::Download { request, body } => self.on_download(&request, &body, now),
             TerminalEvent::ResultTaken { .. } => self.on_result_taken(now),
             TerminalEvent::Uploaded { operation, next } => self.on_uploaded(operation, next, now),
             TerminalEvent::WorkPending(work) => self.on_work_pending(work, now),
@@ -316,7 +359,11 @@ impl Connection {
                 self.announced = true;
                 self.poll_due = now;
             }
-            _ => {}
+            other => {
+                if let Some(kind) = DownloadKind::of(other) {
+                    self.want_download(kind);
+                }
+            }
         }
         Ok(())
     }
@@ -335,6 +382,7 @@ impl Connection {
         if !self.signed_on || self.stopping {
             return Ok(());
         }
+        self.machine().pump_plan(now)?;
         self.pump_results(now)?;
         if now >= self.parameters_due {
             self.parameters_due = Timestamp::MAX;
@@ -344,8 +392,11 @@ impl Connection {
             self.report_due = Timestamp::MAX;
             self.send_report(now)?;
         }
+        self.follow(now)?;
         self.pump_fetch(now)?;
         self.pump_upload(now)?;
+        self.pump_download(now)?;
+        self.pump_settlement(now)?;
         if self.may_poll() && now >= self.poll_due {
             self.polling = true;
             self.session.poll_task(now)?;
@@ -360,7 +411,7 @@ impl Connection {
         }
         if now >= self.trade_due {
             self.trade_due = self.after(trade_ms, now);
-            self.machine().trade(now);
+            self.machine().trade(now)?;
         }
         Ok(())
     }
@@ -373,7 +424,7 @@ impl Connection {
             self.in_flight = Some(InFlight::Notice);
             return Ok(self.session.send_result(&notice, now)?);
         }
-        let next = self.machine().state.journal.unacknowledged().next().cloned();
+        let next = self.machine().state.next_result().cloned();
         if let Some(result) = next {
             self.in_flight =
                 Some(InFlight::Result(TaskKey { operation: result.operation, step: result.step }));
@@ -385,7 +436,7 @@ impl Connection {
     fn send_report(&mut self, now: Timestamp) -> Result<(), Exit> {
         let (report, values) = {
             let machine = self.machine();
-            (machine.report(), machine.status_values())
+            (machine.report(now), machine.status_values())
         };
         if self.session.supports(Function::Report) {
             self.session.report(&report, now)?;
@@ -401,8 +452,53 @@ impl Connection {
 
     /// Whether asking for work makes sense: where the host pushes it only answers announcements.
     fn may_poll(&self) -> bool {
-        let busy = self.polling || self.fetch.is_some() || self.sending.is_some() || self.reboot;
-        !busy && self.session.supports(Function::TaskPoll)
+        let busy = self.polling || self.fetch.is_some() || self.sending.is_some();
+        !busy && self.session.supports(Function::TaskPoll) && !self.machine().restart_is_due()
+    }
+
+    /// Takes up what the terminal's memory says is to be fetched or sent, and lets go of what is not any
+    /// more.
+    fn follow(&mut self, now: Timestamp) -> Result<(), Exit> {
+        let (plan, install, upload, restarts) = {
+            let machine = self.machine();
+            let state = &machine.state;
+            (
+                state.plan_file.as_ref().map(|file| file.task),
+                state.install.as_ref().map(|install| install.task),
+                state.upload.as_ref().map(|upload| upload.task),
+                machine.restart_is_due(),
+            )
+        };
+        let wanted = plan.or(install);
+        if self.fetch.as_ref().is_some_and(|fetch| Some(fetch.task) != wanted) {
+            self.note_progress()?;
+            self.fetch = None;
+            self.reads.replaced();
+        }
+        match wanted {
+            Some(task) if self.fetch.is_none() && !restarts && self.rests != wanted => {
+                self.reads.replaced();
+                match plan {
+                    Some(_) => self.fetch = Some(Fetch::plan(task, now)),
+                    None => self.resume_install(now),
+                }
+            }
+            _ => {}
+        }
+        self.sending.take_if(|sending| Some(sending.task) != upload);
+        if self.sending.is_none() && upload.is_some() {
+            self.resume_upload(now)?;
+        }
+        Ok(())
+    }
+
+    /// Settles the batch when someone wants that.
+    fn pump_settlement(&mut self, now: Timestamp) -> Result<(), Exit> {
+        let mut machine = self.machine();
+        if machine.state.trade.settle.is_some() {
+            machine.settled(now)?;
+        }
+        Ok(())
     }
 
     fn poll_at_interval(&mut self, now: Timestamp) {

@@ -17,6 +17,7 @@ impl Connection {
         let what = match asked {
             Asked::Function(function) => function.to_string(),
             Asked::Block(_) => Function::FileRead.to_string(),
+            Asked::Download(request) => request.function().to_string(),
             Asked::Result { .. } => Function::TaskResult.to_string(),
             Asked::Upload { .. } => Function::LogUpload.to_string(),
         };
@@ -43,6 +44,7 @@ impl Connection {
                 Ok(())
             }
             Asked::Block(request) => self.on_block_refused(request, refusal, now),
+            Asked::Download(request) => self.on_download_refused(request, refusal, now),
             Asked::Result { .. } if refusal.may_retry() => {
                 self.retry_result(now);
                 Ok(())
@@ -83,6 +85,10 @@ impl Connection {
                 Ok(())
             }
             Asked::Block(request) => self.on_block_useless(request.offset, now),
+            Asked::Download(_) => {
+                self.on_download_missing(now);
+                Ok(())
+            }
             Asked::Result { .. } => {
                 self.retry_result(now);
                 Ok(())

@@ -3,16 +3,18 @@
 //! Whatever changes here is saved before the method returns, so that an answer to the host never
 //! says more than the terminal will still know after being killed.
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use tms_crypto::{seal, verifier::Verifier};
 use tms_firmware::{
     SlotState,
-    install::{Boot, Image, Phase},
+    install::{Image, Phase},
 };
 use tms_proto::{
-    report::{Health, Report},
+    ProtocolError,
+    address::{Addresses, Dial},
+    report::{Details, Health, Lock, Report},
     rotation::{CredentialSlots, SEAL_INFO},
     task::{Outcome, Task, TaskResult},
 };
@@ -27,7 +29,18 @@ use crate::{
     scenario::Scenario,
     state::{State, StateError, StateFile, TaskKey},
     storage::Storage,
+    trade::{Kind, MAX_BATCH, Settle, Transaction},
 };
+
+mod alarms;
+mod commands;
+mod downloads;
+mod install;
+mod planning;
+mod uploads;
+
+pub(crate) use commands::Begun;
+pub use downloads::Downloads;
 
 /// Where the manifest of the image being installed is kept.
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -45,6 +58,15 @@ pub(crate) struct Machine {
     pub(crate) state: State,
     pub(crate) flash: Flash,
     pub(crate) health: Health,
+    pub(crate) downloads: Downloads,
+    download_hashes: [Option<[u8; 32]>; 3],
+    /// A session with the host stands; its number.
+    pub(crate) contact: Option<u64>,
+    /// The plan's action that someone at the terminal has just asked for.
+    pub(crate) by_hand: Option<u32>,
+    /// The terminal wants to start again.
+    pub(crate) restart: bool,
+    booted_at: Timestamp,
     /// Bytes until the scenario's power cut in flash; counts down once in the life of the process.
     pub(crate) power_bytes: Option<u64>,
     storage: Arc<dyn Storage>,
@@ -65,12 +87,19 @@ impl Machine {
             Some(state) => state,
             None => as_delivered(&scenario, &materials),
         };
+        let downloads = Downloads::load(storage.as_ref())?;
         let behaviour = &scenario.behaviour;
         let log = Log::open(Arc::clone(&storage), behaviour.log_lines, &scenario.identity.tid, now)
             .map_err(|error| StateError::io(&storage.location(""), error))?;
         Ok(Self {
             flash: Flash::new(Arc::clone(&storage), scenario.hardware.flash_bytes),
             health: scenario.hardware.health(),
+            download_hashes: downloads.hashes(),
+            downloads,
+            contact: None,
+            by_hand: None,
+            restart: false,
+            booted_at: now,
             power_bytes: scenario.faults.power_cut_after_flash_bytes,
             scenario,
             materials,
@@ -87,104 +116,20 @@ impl Machine {
             Some(state) => state,
             None => as_delivered(&self.scenario, &self.materials),
         };
-        Ok(())
-    }
-
-    /// Starts: counts the boot, lets the slots decide what runs, and finishes what a restart finishes.
-    pub(crate) fn boot(&mut self, now: Timestamp) -> Result<(), StateError> {
-        self.state.boot_count = self.state.boot_count.saturating_add(1);
-        let outcome = self.state.slots.boot();
-        if let Boot::FellBack { failed } = &outcome {
-            self.finish_install(
-                Outcome::FELL_BACK,
-                &format!("version {} never came up healthy", failed.version),
-            );
-        }
-        if let Some(task) = self.state.reboot.take() {
-            self.state.journal.finish(TaskResult::new(task.operation, task.step, Outcome::DONE));
-        }
-        self.happens(&Effect::Booted { boot_count: self.state.boot_count });
-        self.save()?;
-        let text = match &outcome {
-            Boot::Normal => "started".to_owned(),
-            Boot::Trial => "started on trial".to_owned(),
-            Boot::FellBack { failed } => {
-                format!("version {} given up, started the previous one", failed.version)
-            }
-        };
-        self.note(
-            now,
-            'I',
-            "boot",
-            &format!(
-                "{text}: version {} slot {} boot {}",
-                self.version(),
-                self.state.slots.active(),
-                self.state.boot_count
-            ),
-        );
-        Ok(())
-    }
-
-    /// The host was reached: an image on trial is healthy, unless the scenario says otherwise. Gives
-    /// whether the terminal must restart to get away from an unhealthy one.
-    pub(crate) fn settle_trial(&mut self, now: Timestamp) -> Result<bool, StateError> {
-        if !matches!(self.state.slots.phase(), Phase::Trial { .. }) {
-            return Ok(false);
-        }
-        let version = self.version();
-        let sick =
-            self.scenario.faults.unhealthy_version.as_ref().is_some_and(|sick| sick.as_str() == version);
-        if sick {
-            // Cannot fail: the phase was looked at above.
-            let _ = self.state.slots.fall_back();
-            self.finish_install(Outcome::FELL_BACK, &format!("version {version} found itself unhealthy"));
-        } else {
-            let _ = self.state.slots.confirm();
-            self.finish_install(Outcome::DONE, "");
-        }
-        self.save()?;
-        self.note(
-            now,
-            if sick { 'E' } else { 'I' },
-            "update",
-            &format!("version {version} {}", if sick { "is unhealthy, falling back" } else { "confirmed" }),
-        );
-        Ok(sick)
-    }
-
-    /// Ends the installation that is going on, if any, with a result for the host. Does not save.
-    pub(crate) fn finish_install(&mut self, outcome: Outcome, reason: &str) {
-        if let Some(install) = self.state.install.take() {
-            let result = TaskResult::new(install.task.operation, install.task.step, outcome);
-            self.state.journal.finish(result.because(reason));
-        }
-    }
-
-    /// Ends the installation with a refusal, before anything of it boots.
-    pub(crate) fn fail_install(
-        &mut self,
-        outcome: Outcome,
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<(), StateError> {
-        // While an image is on trial there is nothing to cancel.
-        let _ = self.state.slots.cancel();
-        self.finish_install(outcome, reason);
-        self.save()?;
-        self.note(now, 'E', "update", &format!("{outcome}: {reason}"));
+        self.downloads = Downloads::load(self.storage.as_ref())?;
+        self.download_hashes = self.downloads.hashes();
         Ok(())
     }
 
     /// Records a result.
-    pub(crate) fn finish(&mut self, result: TaskResult) -> Result<(), StateError> {
-        self.state.journal.finish(result);
+    pub(crate) fn finish(&mut self, result: TaskResult, now: Timestamp) -> Result<(), StateError> {
+        self.state.finish(result, now);
         self.save()
     }
 
     /// The host has a result.
     pub(crate) fn acknowledge(&mut self, task: TaskKey) -> Result<(), StateError> {
-        self.state.journal.acknowledge(task.operation, task.step);
+        self.state.acknowledge(task);
         self.save()
     }
 
@@ -209,6 +154,9 @@ impl Machine {
         now: Timestamp,
     ) -> Result<Login, StateError> {
         let login = self.state.lockout.attempt(&self.state.credentials, role, secret, now);
+        if matches!(login, Login::Locked { .. }) {
+            self.alarm_failed_logins(role, now);
+        }
         self.save()?;
         let (level, text) = match login {
             Login::Accepted { generation } => ('I', format!("login accepted, generation {generation}")),
@@ -261,7 +209,7 @@ impl Machine {
     }
 
     /// The full report.
-    pub(crate) fn report(&self) -> Report {
+    pub(crate) fn report(&self, now: Timestamp) -> Report {
         let identity = &self.scenario.identity;
         Report {
             model: identity.model.clone(),
@@ -273,7 +221,101 @@ impl Machine {
             health: self.health,
             credentials: self.state.credentials.generations(),
             parameters: self.parameters(),
-            details: tms_proto::report::Details::default(),
+            details: self.details(now),
+        }
+    }
+
+    fn details(&self, now: Timestamp) -> Details {
+        let state = &self.state;
+        let [capk_sha256, aid_sha256, blacklist_sha256] = self.download_hashes;
+        let default = self.default_still_set();
+        let roles = state.credentials.generations().into_keys();
+        let other = state.slots.active().other();
+        let written = state.slots.slot(other).map_or(0, |image| image.size_bytes);
+        Details {
+            plan: state.plan.status(),
+            lock: Some(Lock {
+                locked: state.lock.is_some(),
+                message: state.lock.clone().unwrap_or_default(),
+            }),
+            default_credentials: roles.map(|role| (role.clone(), default.contains(&role))).collect(),
+            free_storage_bytes: Some(self.flash.slot_bytes().saturating_sub(written)),
+            uptime_s: Some(self.uptime_s(now)),
+            transactions: Some(state.trade.transactions),
+            comm_attempts: Some(state.comm_attempts),
+            comm_successes: Some(state.sign_ons),
+            clock_step_s: state.clock.last_step_s,
+            capk_sha256,
+            aid_sha256,
+            blacklist_sha256,
+            batch: Some(state.trade.open.number),
+            parameters_revision: state.parameters_revision,
+            parameters_sha256: None,
+            last_alarm: Some(state.alarms.last()).filter(|last| *last > 0),
+            applications: BTreeMap::new(),
+        }
+    }
+
+    fn uptime_s(&self, now: Timestamp) -> u64 {
+        u64::try_from(now.duration_since(self.booted_at).as_secs()).unwrap_or(0)
+    }
+
+    /// Whether the terminal wants to start again, or has another image to start.
+    pub(crate) fn restart_is_due(&self) -> bool {
+        self.restart || self.state.reboot.is_some() || *self.state.slots.phase() == Phase::Ready
+    }
+
+    /// Whether a new address of the host waits to be tried.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.state.addresses.as_ref().is_some_and(|addresses| addresses.on_trial().is_some())
+    }
+
+    /// Where to connect to. An attempt at a new address is counted durably before it is made.
+    pub(crate) fn dial(&mut self, now: Timestamp) -> Result<Dial, StateError> {
+        self.state.comm_attempts = self.state.comm_attempts.saturating_add(1);
+        let Some(addresses) = &mut self.state.addresses else {
+            let address = self.scenario.host.address.clone();
+            return Ok(Dial { address, on_trial: false, ended: None });
+        };
+        let mut dial = addresses.dial();
+        let ended = dial.ended.take();
+        if dial.on_trial || ended.is_some() {
+            if let Some(result) = ended {
+                self.state.finish(result, now);
+            }
+            self.save()?;
+        }
+        Ok(dial)
+    }
+
+    /// The host took the sign-on on a connection to `dial`.
+    pub(crate) fn signed_on(&mut self, dial: &Dial, now: Timestamp) -> Result<(), StateError> {
+        self.state.sign_ons = self.state.sign_ons.saturating_add(1);
+        self.contact = Some(self.state.sign_ons);
+        let confirmed = self.state.addresses.as_mut().and_then(|addresses| addresses.signed_on(dial));
+        // A plan counts contacts; nothing else needs the number to survive.
+        let counts = self.state.plan.version().is_some();
+        if let Some(result) = confirmed {
+            self.finish(result, now)
+        } else if counts {
+            self.save()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The addresses of the host in force.
+    pub(crate) fn hosts(&self) -> &[String] {
+        match &self.state.addresses {
+            Some(addresses) => addresses.current(),
+            None => std::slice::from_ref(&self.scenario.host.address),
+        }
+    }
+
+    fn known_hosts(&self) -> Result<Addresses, ProtocolError> {
+        match &self.state.addresses {
+            Some(addresses) => Ok(addresses.clone()),
+            None => Addresses::new(vec![self.scenario.host.address.clone()]),
         }
     }
 
@@ -314,24 +356,72 @@ impl Machine {
         self.materials.hardware.happens(&self.scenario.identity.tid, effect);
     }
 
-    /// The newest part of the log.
-    pub(crate) fn log_tail(&self, max_bytes: u64) -> io::Result<Vec<u8>> {
-        self.log.tail(max_bytes)
-    }
-
     /// Adds a line to the terminal's own log. A log that cannot be written stops nothing.
     pub(crate) fn note(&mut self, now: Timestamp, level: char, part: &str, text: &str) {
         tracing::debug!(tid = %self.scenario.identity.tid, part, "{text}");
-        if let Err(error) = self.log.line(now, level, part, text) {
+        if let Err(error) = self.log.line(self.state.clock.reads(now), level, part, text) {
             tracing::warn!(tid = %self.scenario.identity.tid, %error, "log line lost");
         }
     }
 
-    /// Adds an invented transaction to the log.
-    pub(crate) fn trade(&mut self, now: Timestamp) {
-        if let Err(error) = self.log.activity(now) {
+    /// Sells something, unless the terminal is locked or has to settle or reverse first.
+    pub(crate) fn trade(&mut self, now: Timestamp) -> Result<(), StateError> {
+        let own = self.state.clock.reads(now);
+        if let Err(error) = self.log.activity(own) {
             tracing::warn!(tid = %self.scenario.identity.tid, %error, "log line lost");
         }
+        let trade = &mut self.state.trade;
+        let full = trade.open.count() >= MAX_BATCH;
+        if self.state.lock.is_some() || trade.reversal.is_some() || trade.settle.is_some() || full {
+            return Ok(());
+        }
+        let chance = u64::from_be_bytes(self.materials.entropy.bytes());
+        let transaction = Transaction {
+            batch: trade.open.number,
+            trace: trade.next_trace(),
+            time: own,
+            kind: if chance.is_multiple_of(16) { Kind::Refund } else { Kind::Sale },
+            amount: (chance >> 8) % 100_000,
+            card: format!("622848******{:04}", (chance >> 32) % 10_000),
+        };
+        trade
+            .book(self.storage.as_ref(), &transaction)
+            .map_err(|error| StateError::io(&self.storage.location("batch"), error))?;
+        let every = self.scenario.faults.lose_answer_every;
+        if every.is_some_and(|every| trade.transactions.is_multiple_of(u64::from(every))) {
+            trade.reversal = Some(transaction.trace);
+        }
+        let after = self.scenario.behaviour.settle_after;
+        if trade.open.count() >= MAX_BATCH || (after > 0 && trade.open.count() >= after) {
+            trade.settle = Some(Settle { batch: trade.open.number, task: None });
+        }
+        self.save()
+    }
+
+    /// Someone wants the open batch settled.
+    pub(crate) fn settle(&mut self) -> Result<(), StateError> {
+        let batch = self.state.trade.open.number;
+        self.state.trade.settle.get_or_insert(Settle { batch, task: None });
+        self.save()
+    }
+
+    /// The open batch is settled.
+    pub(crate) fn settled(&mut self, now: Timestamp) -> Result<(), StateError> {
+        let task = self.state.trade.settle.and_then(|settle| settle.task);
+        self.state.trade.settled();
+        if let Some(task) = task {
+            self.state.finish(task.result(Outcome::DONE), now);
+        }
+        self.save()
+    }
+
+    fn forget_log(&mut self, now: Timestamp) -> Result<(), StateError> {
+        let seed = &self.scenario.identity.tid;
+        let lines = self.scenario.behaviour.log_lines;
+        let error = |error| StateError::io(&self.storage.location(""), error);
+        Log::forget(self.storage.as_ref()).map_err(error)?;
+        self.log = Log::open(Arc::clone(&self.storage), lines, seed, now).map_err(error)?;
+        Ok(())
     }
 
     /// Makes the present state durable.
@@ -360,5 +450,7 @@ fn as_delivered(scenario: &Scenario, materials: &Materials) -> State {
         size_bytes: 0,
         sha256: tms_crypto::sha256(b""),
     };
-    State::new(&scenario.identity.tid, SlotState::factory(image), credentials)
+    let mut state = State::new(&scenario.identity.tid, SlotState::factory(image), credentials);
+    state.clock.ahead_ms = scenario.faults.clock_ahead_s.saturating_mul(1000);
+    state
 }
