@@ -59,6 +59,38 @@ pub(crate) enum Mutation {
     NoHash,
     /// A block that was lost is not asked for again.
     ForgetMissing,
+
+    // Rotation, the host.
+    /// A result of another operation counts.
+    AnyOperation,
+    /// A result of another step counts.
+    AnyStep,
+    /// A result counts as proof without one.
+    NoProof,
+    /// A rotation can be given up when the old secret may be forgotten.
+    AbandonAfterProof,
+
+    // Rotation, the terminal.
+    /// The answer goes out before what it says is durable.
+    AnswerFirst,
+    /// A generation that was in force can be prepared again.
+    OldGeneration,
+    /// Any number can be prepared.
+    GenerationAhead,
+    /// The host need not know which generation is in force.
+    AnyBase,
+    /// What the host holds to be in force is dropped when its confirmation was lost.
+    BaseForgotten,
+    /// A secret opens before it is committed.
+    PreparedOpens,
+    /// One operation commits what another prepared.
+    ForeignOperation,
+    /// The old secret opens after the confirmation.
+    OldStays,
+    /// A default can be a new secret.
+    DefaultTaken,
+    /// A default opens the terminal.
+    DefaultOpens,
 }
 
 /// Whether this guard is away.
@@ -69,11 +101,14 @@ pub(crate) const fn without(_guard: Mutation) -> bool {
 }
 
 #[cfg(test)]
-pub(crate) use switch::without;
+pub(crate) use switch::{check, without};
 
 #[cfg(test)]
 mod switch {
     use std::cell::Cell;
+
+    use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+    use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 
     use super::Mutation;
 
@@ -84,6 +119,24 @@ mod switch {
     /// Whether this guard is away.
     pub(crate) fn without(guard: Mutation) -> bool {
         AWAY.get() == Some(guard)
+    }
+
+    /// Runs a model `cases` times through up to `steps` transitions each, always the same ones.
+    pub(crate) fn check<T: StateMachineTest>(cases: u32, steps: usize)
+    where
+        <T::Reference as ReferenceStateMachine>::Transition: 'static,
+        <T::Reference as ReferenceStateMachine>::State: 'static,
+    {
+        let config = Config { cases, failure_persistence: None, max_shrink_iters: 400, ..Config::default() };
+        let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+        let strategy = T::Reference::sequential_strategy(1..steps);
+        let checked = TestRunner::new_with_rng(config.clone(), rng).run(&strategy, |(state, steps, seen)| {
+            T::test_sequential(config.clone(), state, steps, seen);
+            Ok(())
+        });
+        if let Err(failed) = checked {
+            panic!("{failed}");
+        }
     }
 
     impl Mutation {

@@ -154,8 +154,11 @@ impl HostSession {
     }
 }
 
-/// DE60.2, the batch number, which replies echo.
+/// DE60.2, the batch number, which replies echo: digits 3 to 8 of the field.
 fn batch(message: &Message<'_>) -> u32 {
-    let batch = message.get("60.2").and_then(|field| field.u64().ok());
-    batch.and_then(|batch| u32::try_from(batch).ok()).unwrap_or(0)
+    let digits = message.field(60).and_then(|field| {
+        let behind = u32::try_from(field.len().checked_sub(8)?).ok()?;
+        field.u64().ok()?.checked_div(10u64.checked_pow(behind)?)
+    });
+    digits.and_then(|digits| u32::try_from(digits % 1_000_000).ok()).unwrap_or(0)
 }

@@ -123,6 +123,7 @@ impl fmt::Debug for KeyBlock {
 
 /// What a terminal asked, as far as the asker needs it back.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Asked {
     /// Any function without further identity.
     Function(Function),
@@ -144,6 +145,20 @@ pub enum Asked {
         /// Offset of the piece.
         offset: u64,
     },
+}
+
+impl Asked {
+    /// The function that was asked.
+    #[must_use]
+    pub fn function(&self) -> Function {
+        match self {
+            Self::Function(function) => *function,
+            Self::Block(_) => Function::FileRead,
+            Self::Download(request) => request.function(),
+            Self::Result { .. } => Function::TaskResult,
+            Self::Upload { .. } => Function::LogUpload,
+        }
+    }
 }
 
 /// The right to answer one request of the host, once.

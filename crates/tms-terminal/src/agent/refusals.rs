@@ -14,13 +14,7 @@ impl Connection {
         code: &str,
         now: Timestamp,
     ) -> Result<(), Exit> {
-        let what = match asked {
-            Asked::Function(function) => function.to_string(),
-            Asked::Block(_) => Function::FileRead.to_string(),
-            Asked::Download(request) => request.function().to_string(),
-            Asked::Result { .. } => Function::TaskResult.to_string(),
-            Asked::Upload { .. } => Function::LogUpload.to_string(),
-        };
+        let what = asked.function();
         self.machine().note(now, 'W', "comm", &format!("host refused {what}: {refusal} (code {code})"));
         let ends_anyway =
             matches!(asked, Asked::Function(Function::SignOn) | Asked::Function(Function::SignOff));
@@ -97,6 +91,7 @@ impl Connection {
                 self.on_chunk_missing(now);
                 Ok(())
             }
+            _ => Ok(()),
         }
     }
 

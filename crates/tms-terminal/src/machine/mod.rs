@@ -141,7 +141,9 @@ impl Machine {
             Verifier::from_bytes(&bytes).ok()
         };
         let tid = self.scenario.identity.tid.clone();
-        let result = self.state.credentials.handle(task.operation, task.step, &tid, &task.command, unseal);
+        // The caller saves the slots with the result, changed or not.
+        let result =
+            self.state.credentials.handle(task.operation, task.step, &tid, &task.command, unseal).result;
         self.note(now, 'I', "admin", &format!("{}: {}", task.command.name(), result.outcome));
         result
     }

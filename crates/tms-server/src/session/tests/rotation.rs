@@ -39,7 +39,7 @@ impl Pos {
         let unseal = |sealed: &[u8], context: &[u8]| {
             Verifier::from_bytes(&seal::open(&self.key, SEAL_INFO, context, sealed).ok()?).ok()
         };
-        let result = self.slots.handle(task.operation, task.step, TID, &task.command, unseal);
+        let result = self.slots.handle(task.operation, task.step, TID, &task.command, unseal).result;
         if !verify {
             self.journal.finish(result.clone());
         }
