@@ -386,7 +386,7 @@ impl Device {
             boot_count: state.boot_count,
             parameters: machine.parameters(),
             parameters_revision: state.parameters_revision,
-            default_still_set: machine.default_still_set(),
+            default_still_set: state.credentials.default_still_set().into_iter().collect(),
             credentials,
             health: machine.health,
             link: self.status.link(),

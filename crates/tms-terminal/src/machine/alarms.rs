@@ -1,7 +1,6 @@
 //! What is wrong with the terminal, told once until it was right again.
 
 use jiff::Timestamp;
-use tms_crypto::password::is_documented_default;
 use tms_proto::alarm::{AlarmKind, Severity};
 
 use super::Machine;
@@ -14,7 +13,7 @@ impl Machine {
     /// save; gives whether anything changed.
     pub(crate) fn watch(&mut self, now: Timestamp) -> bool {
         let health = self.health;
-        let defaults = self.default_still_set();
+        let defaults = self.state.credentials.default_still_set();
         let battery = format!("{} percent", health.battery_percent);
         let checks = [
             (AlarmKind::TAMPER, health.tampered, Severity::CRITICAL, "the tamper switch was triggered"),
@@ -52,20 +51,6 @@ impl Machine {
             }
         }
         changed
-    }
-
-    /// Roles whose credential is still a default that manuals print.
-    pub(crate) fn default_still_set(&self) -> Vec<String> {
-        let given = self.scenario.credentials.iter().filter(|given| is_documented_default(&given.secret));
-        let mut given = given.peekable();
-        if given.peek().is_none() {
-            return Vec::new();
-        }
-        let generations = self.state.credentials.generations();
-        given
-            .filter(|given| generations.get(&given.role) == Some(&given.generation))
-            .map(|given| given.role.clone())
-            .collect()
     }
 
     /// Somebody has tried too often.
