@@ -66,6 +66,9 @@ pub enum TerminalEvent {
     },
     /// A reply announces that work waits; told once for each change.
     WorkPending(PendingWork),
+    /// A reply announces something under a digit that the profile gives no meaning; told once for each
+    /// change.
+    WorkUnknown(u8),
     /// The host gives a command. Answer with [`TerminalSession::answer`].
     Command {
         /// To answer with.

@@ -202,15 +202,17 @@ impl TerminalSession {
         now: Timestamp,
     ) -> Result<(), ProtocolError> {
         let profile = std::sync::Arc::clone(&self.profile);
-        let Some(rule) = profile.classify(message).filter(|rule| rule.from != Direction::Terminal) else {
+        let Some(found) = profile.identify(message).filter(|found| found.rule.from != Direction::Terminal)
+        else {
             return self.drop_message(Reason::NoRequestOfTheHost(message.mti()));
         };
+        let rule = found.rule;
         if message.mti().is_repeat() {
             self.counts.repeats = self.counts.repeats.saturating_add(1);
         }
         let mut request = HostRequest {
             function: rule.function,
-            code: Code::new(message::code(message, rule).as_bytes()),
+            code: Code::new(found.code().as_bytes()),
             mti: message.mti(),
             stan: message::stan(message),
             transmitted: message::transmitted(message),
@@ -275,15 +277,18 @@ impl TerminalSession {
         let digit = match self.profile.pending_place() {
             PendingPlace::Header => header.map_or(0, Header::processing_requirement),
             PendingPlace::Field(field) => {
-                message.text(&field.to_string()).and_then(|t| t.parse().ok()).unwrap_or(0)
+                let number = message.field(field).and_then(|field| field.u64().ok());
+                number.and_then(|number| u8::try_from(number).ok()).unwrap_or(0)
             }
         };
-        let work = self.profile.pending_work(digit);
-        if work != self.announced {
-            self.announced = work;
-            if let Some(work) = work {
-                self.events.push_back(TerminalEvent::WorkPending(work));
-            }
+        if digit == self.announced {
+            return;
+        }
+        self.announced = digit;
+        match self.profile.pending_work(digit) {
+            Some(work) => self.events.push_back(TerminalEvent::WorkPending(work)),
+            None if digit != 0 => self.events.push_back(TerminalEvent::WorkUnknown(digit)),
+            None => {}
         }
     }
 }
