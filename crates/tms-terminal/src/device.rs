@@ -48,12 +48,13 @@ use crate::{
     failure::{Failure, FailureKind},
     hardware::Effect,
     keypad::Login,
-    machine::Machine,
+    machine::{Downloads, Machine},
     materials::Materials,
     scenario::Scenario,
     state::{State, StateError},
     status::{Link, Status},
     storage::Storage,
+    trade::Transaction,
 };
 
 /// One terminal. Clones are the same terminal.
@@ -345,6 +346,19 @@ impl Device {
     /// [`StateError`] when it cannot be booked; then nothing was sold.
     pub fn trade(&self, now: Timestamp) -> Result<(), StateError> {
         self.machine().trade(now)
+    }
+
+    /// The transactions of the open batch.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn transactions(&self) -> io::Result<Vec<Transaction>> {
+        self.machine().transactions()
+    }
+
+    /// What was downloaded for chip cards, looked at without copying it.
+    pub fn downloads<R>(&self, look: impl FnOnce(&Downloads) -> R) -> R {
+        look(&self.machine().downloads)
     }
 
     /// Does what is due between connections: the plan's actions that need none. A restart that one wants

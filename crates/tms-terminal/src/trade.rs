@@ -191,7 +191,7 @@ impl Trade {
         self.ended.retain(|batch| batch.file() != new.file());
     }
 
-    /// The transactions of the open batch.
+    /// The transactions of a batch.
     ///
     /// # Errors
     /// When the storage fails or a line is damaged.

@@ -10,7 +10,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use tms_proto::{
-    Function, PendingWork, ProtocolError, Refusal, TerminalEvent, TerminalSession,
+    ProtocolError, TerminalSession,
     address::Dial,
     emv::DownloadKind,
     task::{Outcome, TaskResult},
@@ -25,9 +25,11 @@ use crate::{
 };
 
 mod downloads;
+mod events;
 mod fetch;
 mod install;
 mod plan_file;
+mod pump;
 mod refusals;
 mod sign_on;
 mod tasks;
@@ -280,236 +282,6 @@ impl Connection {
     fn notice(&mut self, done: Result<(), Exit>) -> Result<(), Exit> {
         self.dark |= matches!(done, Err(Exit::PowerCut | Exit::Storage(_)));
         done
-    }
-
-    fn handle_events(&mut self, late: bool, now: Timestamp) -> Result<(), Exit> {
-        while let Some(event) = self.session.poll_event() {
-            self.handle_event(event, late, now)?;
-        }
-        Ok(())
-    }
-
-    fn handle_event(&mut self, event: TerminalEvent, late: bool, now: Timestamp) -> Result<(), Exit> {
-        match event {
-            TerminalEvent::SignedOn { keys } => self.on_signed_on(keys.as_deref(), now),
-            TerminalEvent::SignedOff => Err(Exit::Stopped),
-            TerminalEvent::EchoAnswered | TerminalEvent::StatusTaken | TerminalEvent::ReportTaken => Ok(()),
-            TerminalEvent::Parameters(values) => {
-                if !values.is_empty() && self.machine().set_parameters(values, None, now)? {
-                    self.status.parameters_applied();
-                }
-                // Also when nothing changed: the report is what tells the host that it agrees.
-                self.report_due = now;
-                Ok(())
-            }
-            TerminalEvent::ParameterPush { request, push } => {
-                let taken = self.machine().set_parameters(push.values, Some(push.revision), now)?;
-                if taken {
-                    self.status.parameters_applied();
-                    self.report_due = now;
-                }
-                let refusal = (!taken).then_some(Refusal::FormatError);
-                Ok(self.session.answer(request, refusal, now)?)
-            }
-            TerminalEvent::Task(task) => {
-                self.polling = false;
-                self.announced &= task.is_some();
-                self.poll_at_interval(now);
-                task.map_or(Ok(()), |task| self.take_task(&task, false, now).map(drop))
-            }
-            TerminalEvent::Command { request, task } => {
-                let refusal = if self.take_task(&task, true, now)? { None } else { Some(Refusal::Busy) };
-                Ok(self.session.answer(request, refusal, now)?)
-            }
-            TerminalEvent::Block(block) => self.on_block(block, now),
-            TerminalEvent::Download { request, body } => self.on_download(&request, &body, now),
-            TerminalEvent::ResultTaken { .. } => self.on_result_taken(now),
-            TerminalEvent::Uploaded { operation, next } => self.on_uploaded(operation, next, now),
-            TerminalEvent::WorkPending(work) => self.on_work_pending(work, now),
-            TerminalEvent::Refused { request, refusal, code } => {
-                self.on_refused(&request, refusal, &code, now)
-            }
-            TerminalEvent::Unanswered { request, reason } => {
-                self.on_unanswered(&request, &reason.to_string(), late, now)
-            }
-            TerminalEvent::MacUnchecked(function) => {
-                let what = format!("{function}: its MAC was not checked, there is no key for it");
-                self.machine().note(now, 'W', "comm", &what);
-                Ok(())
-            }
-            TerminalEvent::Dropped(reason) => {
-                self.machine().note(now, 'W', "comm", &format!("dropped: {reason}"));
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn on_work_pending(&mut self, work: PendingWork, now: Timestamp) -> Result<(), Exit> {
-        if !self.signed_on {
-            return Ok(());
-        }
-        match work {
-            // Where the host pushes parameters it announces them all the same.
-            PendingWork::Parameters if !self.session.supports(Function::Parameters) => {}
-            PendingWork::Parameters => self.parameters_due = now,
-            PendingWork::Status => self.report_due = now,
-            PendingWork::SignOn => self.sign_on(now)?,
-            PendingWork::Task => {
-                self.announced = true;
-                self.poll_due = now;
-            }
-            other => {
-                if let Some(kind) = DownloadKind::of(other) {
-                    self.want_download(kind);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn on_result_taken(&mut self, now: Timestamp) -> Result<(), Exit> {
-        if let Some(InFlight::Result(task)) = self.in_flight.take() {
-            self.machine().acknowledge(task)?;
-        }
-        // The host may have the next step ready.
-        self.poll_after(0, now);
-        Ok(())
-    }
-
-    /// Sends whatever can be sent now.
-    fn pump(&mut self, now: Timestamp) -> Result<(), Exit> {
-        if !self.signed_on || self.stopping {
-            return Ok(());
-        }
-        self.machine().pump_plan(now)?;
-        self.pump_results(now)?;
-        if now >= self.parameters_due {
-            self.parameters_due = Timestamp::MAX;
-            self.session.request_parameters(now)?;
-        }
-        if now >= self.report_due {
-            self.report_due = Timestamp::MAX;
-            self.send_report(now)?;
-        }
-        self.follow(now)?;
-        self.pump_fetch(now)?;
-        self.pump_upload(now)?;
-        self.pump_download(now)?;
-        self.pump_settlement(now)?;
-        if self.may_poll() && now >= self.poll_due {
-            self.polling = true;
-            self.session.poll_task(now)?;
-        }
-        let (echo_ms, trade_ms) = {
-            let behaviour = &self.machine().scenario.behaviour;
-            (behaviour.heartbeat_interval_ms, behaviour.log_interval_ms)
-        };
-        if now >= self.echo_due {
-            self.echo_due = self.after(echo_ms, now);
-            self.session.echo(now)?;
-        }
-        if now >= self.trade_due {
-            self.trade_due = self.after(trade_ms, now);
-            self.machine().trade(now)?;
-        }
-        Ok(())
-    }
-
-    fn pump_results(&mut self, now: Timestamp) -> Result<(), Exit> {
-        if self.in_flight.is_some() || now < self.result_due {
-            return Ok(());
-        }
-        if let Some(notice) = self.notices.pop_front() {
-            self.in_flight = Some(InFlight::Notice);
-            return Ok(self.session.send_result(&notice, now)?);
-        }
-        let next = self.machine().state.next_result().cloned();
-        if let Some(result) = next {
-            self.in_flight =
-                Some(InFlight::Result(TaskKey { operation: result.operation, step: result.step }));
-            self.session.send_result(&result, now)?;
-        }
-        Ok(())
-    }
-
-    fn send_report(&mut self, now: Timestamp) -> Result<(), Exit> {
-        let (report, values) = {
-            let machine = self.machine();
-            (machine.report(now), machine.status_values())
-        };
-        if self.session.supports(Function::Report) {
-            self.session.report(&report, now)?;
-        }
-        if self.session.supports(Function::Status)
-            && let Err(error) = self.session.status(&values, now)
-        {
-            // A parameter that has no place in the fixed tags is no reason to stay silent about the rest.
-            self.machine().note(now, 'W', "comm", &format!("status not sent: {error}"));
-        }
-        Ok(())
-    }
-
-    /// Whether asking for work makes sense: where the host pushes it only answers announcements.
-    fn may_poll(&self) -> bool {
-        let busy = self.polling || self.fetch.is_some() || self.sending.is_some();
-        !busy && self.session.supports(Function::TaskPoll) && !self.machine().restart_is_due()
-    }
-
-    /// Takes up what the terminal's memory says is to be fetched or sent, and lets go of what is not any
-    /// more.
-    fn follow(&mut self, now: Timestamp) -> Result<(), Exit> {
-        let (plan, install, upload, restarts) = {
-            let machine = self.machine();
-            let state = &machine.state;
-            (
-                state.plan_file.as_ref().map(|file| file.task),
-                state.install.as_ref().map(|install| install.task),
-                state.upload.as_ref().map(|upload| upload.task),
-                machine.restart_is_due(),
-            )
-        };
-        let wanted = plan.or(install);
-        if self.fetch.as_ref().is_some_and(|fetch| Some(fetch.task) != wanted) {
-            self.note_progress()?;
-            self.fetch = None;
-            self.reads.replaced();
-        }
-        match wanted {
-            Some(task) if self.fetch.is_none() && !restarts && self.rests != wanted => {
-                self.reads.replaced();
-                match plan {
-                    Some(_) => self.fetch = Some(Fetch::plan(task, now)),
-                    None => self.resume_install(now),
-                }
-            }
-            _ => {}
-        }
-        self.sending.take_if(|sending| Some(sending.task) != upload);
-        if self.sending.is_none() && upload.is_some() {
-            self.resume_upload(now)?;
-        }
-        Ok(())
-    }
-
-    /// Settles the batch when someone wants that.
-    fn pump_settlement(&mut self, now: Timestamp) -> Result<(), Exit> {
-        let mut machine = self.machine();
-        if machine.state.trade.settle.is_some() {
-            machine.settled(now)?;
-        }
-        Ok(())
-    }
-
-    fn poll_at_interval(&mut self, now: Timestamp) {
-        let interval_ms = self.machine().scenario.behaviour.poll_interval_ms;
-        self.poll_after(interval_ms, now);
-    }
-
-    /// Where the host pushes, the terminal asks only while work is announced.
-    fn poll_after(&mut self, ms: u64, now: Timestamp) {
-        let asks = self.announced || !self.session.profile().pushes();
-        self.poll_due = if asks { self.after(ms, now) } else { Timestamp::MAX };
     }
 
     fn notify(&mut self, task: TaskKey, outcome: Outcome, reason: &str) {

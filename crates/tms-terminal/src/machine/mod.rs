@@ -12,11 +12,9 @@ use tms_firmware::{
     install::{Image, Phase},
 };
 use tms_proto::{
-    ProtocolError,
-    address::{Addresses, Dial},
-    report::{Details, Health, Lock, Report},
+    report::Health,
     rotation::{CredentialSlots, SEAL_INFO},
-    task::{Outcome, Task, TaskResult},
+    task::{Task, TaskResult},
 };
 use zeroize::Zeroizing;
 
@@ -29,14 +27,16 @@ use crate::{
     scenario::Scenario,
     state::{State, StateError, StateFile, TaskKey},
     storage::Storage,
-    trade::{Kind, MAX_BATCH, Settle, Transaction},
 };
 
 mod alarms;
 mod commands;
 mod downloads;
+mod host;
 mod install;
 mod planning;
+mod report;
+mod sales;
 mod uploads;
 
 pub(crate) use commands::Begun;
@@ -210,127 +210,9 @@ impl Machine {
         values
     }
 
-    /// The full report.
-    pub(crate) fn report(&self, now: Timestamp) -> Report {
-        let identity = &self.scenario.identity;
-        Report {
-            model: identity.model.clone(),
-            hardware_revision: identity.hardware_revision.clone(),
-            version: self.version(),
-            security_counter: self.state.slots.running().map_or(0, |image| image.security_counter),
-            slot: self.state.slots.active().to_string(),
-            boot_count: self.state.boot_count,
-            health: self.health,
-            credentials: self.state.credentials.generations(),
-            parameters: self.parameters(),
-            details: self.details(now),
-        }
-    }
-
-    fn details(&self, now: Timestamp) -> Details {
-        let state = &self.state;
-        let [capk_sha256, aid_sha256, blacklist_sha256] = self.download_hashes;
-        let default = state.credentials.default_still_set();
-        let roles = state.credentials.generations().into_keys();
-        let other = state.slots.active().other();
-        let written = state.slots.slot(other).map_or(0, |image| image.size_bytes);
-        Details {
-            plan: state.plan.status(),
-            lock: Some(Lock {
-                locked: state.lock.is_some(),
-                message: state.lock.clone().unwrap_or_default(),
-            }),
-            default_credentials: roles.map(|role| (role.clone(), default.contains(&role))).collect(),
-            free_storage_bytes: Some(self.flash.slot_bytes().saturating_sub(written)),
-            uptime_s: Some(self.uptime_s(now)),
-            transactions: Some(state.trade.transactions),
-            comm_attempts: Some(state.comm_attempts),
-            comm_successes: Some(state.sign_ons),
-            clock_step_s: state.clock.last_step_s,
-            capk_sha256,
-            aid_sha256,
-            blacklist_sha256,
-            batch: Some(state.trade.open.number),
-            parameters_revision: state.parameters_revision,
-            parameters_sha256: None,
-            last_alarm: Some(state.alarms.last()).filter(|last| *last > 0),
-            applications: BTreeMap::new(),
-        }
-    }
-
-    fn uptime_s(&self, now: Timestamp) -> u64 {
-        u64::try_from(now.duration_since(self.booted_at).as_secs()).unwrap_or(0)
-    }
-
     /// Whether the terminal wants to start again, or has another image to start.
     pub(crate) fn restart_is_due(&self) -> bool {
         self.restart || self.state.reboot.is_some() || *self.state.slots.phase() == Phase::Ready
-    }
-
-    /// Whether a new address of the host waits to be tried.
-    pub(crate) fn is_moving(&self) -> bool {
-        self.state.addresses.as_ref().is_some_and(|addresses| addresses.on_trial().is_some())
-    }
-
-    /// Where to connect to. An attempt at a new address is counted durably before it is made.
-    pub(crate) fn dial(&mut self, now: Timestamp) -> Result<Dial, StateError> {
-        self.state.comm_attempts = self.state.comm_attempts.saturating_add(1);
-        let Some(addresses) = &mut self.state.addresses else {
-            let address = self.scenario.host.address.clone();
-            return Ok(Dial { address, on_trial: false, ended: None });
-        };
-        let mut dial = addresses.dial();
-        let ended = dial.ended.take();
-        if dial.on_trial || ended.is_some() {
-            if let Some(result) = ended {
-                self.state.finish(result, now);
-            }
-            self.save()?;
-        }
-        Ok(dial)
-    }
-
-    /// The host took the sign-on on a connection to `dial`.
-    pub(crate) fn signed_on(&mut self, dial: &Dial, now: Timestamp) -> Result<(), StateError> {
-        self.state.sign_ons = self.state.sign_ons.saturating_add(1);
-        self.contact = Some(self.state.sign_ons);
-        let confirmed = self.state.addresses.as_mut().and_then(|addresses| addresses.signed_on(dial));
-        // A plan counts contacts; nothing else needs the number to survive.
-        let counts = self.state.plan.version().is_some();
-        if let Some(result) = confirmed {
-            self.finish(result, now)
-        } else if counts {
-            self.save()
-        } else {
-            Ok(())
-        }
-    }
-
-    /// The addresses of the host in force.
-    pub(crate) fn hosts(&self) -> &[String] {
-        match &self.state.addresses {
-            Some(addresses) => addresses.current(),
-            None => std::slice::from_ref(&self.scenario.host.address),
-        }
-    }
-
-    fn known_hosts(&self) -> Result<Addresses, ProtocolError> {
-        match &self.state.addresses {
-            Some(addresses) => Ok(addresses.clone()),
-            None => Addresses::new(vec![self.scenario.host.address.clone()]),
-        }
-    }
-
-    /// The values of the fixed status tags.
-    pub(crate) fn status_values(&self) -> BTreeMap<String, String> {
-        let mut values = self.parameters();
-        self.health.put_tags(&mut values);
-        values
-    }
-
-    /// Version of the image that runs.
-    pub(crate) fn version(&self) -> String {
-        self.state.slots.running().map_or_else(String::new, |image| image.version.to_string())
     }
 
     /// What firmware rules ask of this terminal.
@@ -364,57 +246,6 @@ impl Machine {
         if let Err(error) = self.log.line(self.state.clock.reads(now), level, part, text) {
             tracing::warn!(tid = %self.scenario.identity.tid, %error, "log line lost");
         }
-    }
-
-    /// Sells something, unless the terminal is locked or has to settle or reverse first.
-    pub(crate) fn trade(&mut self, now: Timestamp) -> Result<(), StateError> {
-        let own = self.state.clock.reads(now);
-        if let Err(error) = self.log.activity(own) {
-            tracing::warn!(tid = %self.scenario.identity.tid, %error, "log line lost");
-        }
-        let trade = &mut self.state.trade;
-        let full = trade.open.count() >= MAX_BATCH;
-        if self.state.lock.is_some() || trade.reversal.is_some() || trade.settle.is_some() || full {
-            return Ok(());
-        }
-        let chance = u64::from_be_bytes(self.materials.entropy.bytes());
-        let transaction = Transaction {
-            batch: trade.open.number,
-            trace: trade.next_trace(),
-            time: own,
-            kind: if chance.is_multiple_of(16) { Kind::Refund } else { Kind::Sale },
-            amount: (chance >> 8) % 100_000,
-            card: format!("622848******{:04}", (chance >> 32) % 10_000),
-        };
-        trade
-            .book(self.storage.as_ref(), &transaction)
-            .map_err(|error| StateError::io(&self.storage.location("batch"), error))?;
-        let every = self.scenario.faults.lose_answer_every;
-        if every.is_some_and(|every| trade.transactions.is_multiple_of(u64::from(every))) {
-            trade.reversal = Some(transaction.trace);
-        }
-        let after = self.scenario.behaviour.settle_after;
-        if trade.open.count() >= MAX_BATCH || (after > 0 && trade.open.count() >= after) {
-            trade.settle = Some(Settle { batch: trade.open.number, task: None });
-        }
-        self.save()
-    }
-
-    /// Someone wants the open batch settled.
-    pub(crate) fn settle(&mut self) -> Result<(), StateError> {
-        let batch = self.state.trade.open.number;
-        self.state.trade.settle.get_or_insert(Settle { batch, task: None });
-        self.save()
-    }
-
-    /// The open batch is settled.
-    pub(crate) fn settled(&mut self, now: Timestamp) -> Result<(), StateError> {
-        let task = self.state.trade.settle.and_then(|settle| settle.task);
-        self.state.trade.settled();
-        if let Some(task) = task {
-            self.state.finish(task.result(Outcome::DONE), now);
-        }
-        self.save()
     }
 
     fn forget_log(&mut self, now: Timestamp) -> Result<(), StateError> {
