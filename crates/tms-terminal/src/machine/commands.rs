@@ -84,6 +84,9 @@ impl Machine {
             }
             Command::InstallPlan(source) => self.order_plan(key, source, now),
             Command::CancelOperation { target } => self.cancel_operation(key, *target, now),
+            Command::Unusable { reason, .. } => {
+                self.done(key.result(Outcome::INVALID).because(reason.as_str()), now)
+            }
             _ => self.done(key.result(Outcome::UNKNOWN_COMMAND), now),
         }
     }
