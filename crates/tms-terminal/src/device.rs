@@ -318,10 +318,19 @@ impl Device {
         self.machine().try_login(role, secret, now)
     }
 
-    /// Changes the state of the parts; the host is told if there is a session.
-    pub fn set_health(&self, health: Health) {
-        self.machine().health = health;
+    /// Changes the state of the parts at `now`; what goes wrong raises an alarm, and the host is told if
+    /// there is a session.
+    ///
+    /// # Errors
+    /// [`StateError`] when the alarm cannot be kept.
+    pub fn set_health(&self, health: Health, now: Timestamp) -> Result<(), StateError> {
+        let mut machine = self.machine();
+        machine.health = health;
+        if machine.watch(now) {
+            machine.save()?;
+        }
         self.status.report.notify_one();
+        Ok(())
     }
 
     /// Someone at the terminal asks for an action of the plan, by its id; for triggers by hand.

@@ -202,7 +202,9 @@ impl Handle {
 
     /// Changes the state of the parts; the host is told if there is a session.
     pub fn set_health(&self, health: Health) {
-        self.device.set_health(health);
+        if let Err(error) = self.device.set_health(health, self.clock.now()) {
+            tracing::warn!(tid = %self.tid(), %error, "an alarm is not kept");
+        }
     }
 
     /// Signs off and ends the terminal; returns when it has ended.

@@ -49,6 +49,7 @@ impl Connection {
             TerminalEvent::Download { request, body } => self.on_download(&request, &body, now),
             TerminalEvent::ResultTaken { .. } => self.on_result_taken(now),
             TerminalEvent::Uploaded { operation, next } => self.on_uploaded(operation, next, now),
+            TerminalEvent::AlarmTaken { sequence } => self.on_alarm_taken(sequence, now),
             TerminalEvent::WorkPending(work) => self.on_work_pending(work, now),
             TerminalEvent::Refused { request, refusal, code } => {
                 self.on_refused(&request, refusal, &code, now)

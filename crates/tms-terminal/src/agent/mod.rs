@@ -24,6 +24,7 @@ use crate::{
     status::Status,
 };
 
+mod alarms;
 mod downloads;
 mod events;
 mod fetch;
@@ -117,6 +118,7 @@ pub struct Connection {
     parameters_due: Timestamp,
     /// Answers that need not survive: acceptance, and results that the host has already had.
     notices: VecDeque<TaskResult>,
+    alarm_due: Timestamp,
     in_flight: Option<InFlight>,
     result_due: Timestamp,
     /// File blocks in flight.
@@ -166,6 +168,7 @@ impl Connection {
             report_due: Timestamp::MAX,
             parameters_due: Timestamp::MAX,
             notices: VecDeque::new(),
+            alarm_due: now,
             in_flight: None,
             result_due: now,
             window,
@@ -230,7 +233,7 @@ impl Connection {
             if let Some(downloading) = &self.downloading {
                 due = due.min(downloading.due());
             }
-            due = due.min(self.machine().plan_due(now));
+            due = due.min(self.next_alarm_due()).min(self.machine().plan_due(now));
         }
         due
     }

@@ -14,6 +14,7 @@ impl Connection {
         }
         self.machine().pump_plan(now)?;
         self.pump_results(now)?;
+        self.pump_alarm(now)?;
         if now >= self.parameters_due {
             self.parameters_due = Timestamp::MAX;
             self.session.request_parameters(now)?;

@@ -39,6 +39,11 @@ impl Connection {
             }
             Asked::Block(request) => self.on_block_refused(request, refusal, now),
             Asked::Download(request) => self.on_download_refused(request, refusal, now),
+            Asked::Alarm(_) if refusal.may_retry() => {
+                self.on_alarm_missing(now);
+                Ok(())
+            }
+            Asked::Alarm(sequence) => self.on_alarm_taken(*sequence, now),
             Asked::Result { .. } if refusal.may_retry() => {
                 self.retry_result(now);
                 Ok(())
@@ -81,6 +86,10 @@ impl Connection {
             Asked::Block(request) => self.on_block_useless(request.offset, now),
             Asked::Download(_) => {
                 self.on_download_missing(now);
+                Ok(())
+            }
+            Asked::Alarm(_) => {
+                self.on_alarm_missing(now);
                 Ok(())
             }
             Asked::Result { .. } => {

@@ -36,9 +36,8 @@ impl Machine {
                 break;
             }
             let situation = self.situation();
-            let reported = self.state.plan.unreported().count();
             let Some(start) = self.state.plan.next(own, &situation) else {
-                if self.state.plan.unreported().count() != reported || self.by_hand.is_some() {
+                if self.state.plan.take_unsaved() {
                     self.save()?;
                 }
                 break;

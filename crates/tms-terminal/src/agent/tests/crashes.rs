@@ -39,7 +39,7 @@ pub(super) fn at_every_write(profile: &str, prepare: impl Fn(&mut World), check:
         let lived = live(&mut world);
         world.storage.mend();
         if lived.is_ok() {
-            assert!(writes > 1, "it saved something");
+            assert!(writes > 0, "it saved something");
             return;
         }
         world.restart();

@@ -1,5 +1,6 @@
 //! The agent against a host session in memory: no sockets, and time moves only when nothing else can.
 
+mod alarms;
 mod commands;
 mod crashes;
 mod downloads;

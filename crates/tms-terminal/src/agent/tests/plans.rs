@@ -158,7 +158,7 @@ fn a_failed_action_is_tried_again_after_its_delay() {
     world.settle();
     let mut health = world.machine().health;
     health.paper = true;
-    world.device.set_health(health);
+    world.device.set_health(health, world.now).unwrap();
     world.now += SignedDuration::from_secs(600);
     world.settle();
     assert_eq!(results(&world), [(1, Outcome::DONE)]);

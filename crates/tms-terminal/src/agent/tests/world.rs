@@ -14,7 +14,9 @@ use tms_crypto::{
 };
 use tms_firmware::{Draft, PackageReader, SigningKey, TrustRoot, build_package};
 use tms_proto::{
-    Answer, HostEvent, HostSession, PendingWork, Profile, Refusal, emv,
+    Answer, HostEvent, HostSession, PendingWork, Profile, Refusal,
+    alarm::Alarm,
+    emv,
     parameters::{Push, Values},
     report::Report,
     task::{Command, Outcome, Task, TaskResult},
@@ -76,6 +78,7 @@ pub(super) struct Host {
     pub(super) read_refusal: Option<Refusal>,
     /// Refusals of reads behind the beginning of a file, one each.
     pub(super) read_refusals: Vec<Refusal>,
+    pub(super) alarms: Vec<Alarm>,
     /// What there is to download, and what of it is announced.
     pub(super) offer: emv::Offer,
     pub(super) announced: Option<PendingWork>,
@@ -380,6 +383,10 @@ impl Host {
                     self.log.extend(&chunk.data);
                 }
                 session.answer(exchange, Answer::Uploaded(self.log.len() as u64), now).unwrap();
+            }
+            HostEvent::Alarm { exchange, alarm } => {
+                self.alarms.push(alarm);
+                session.answer(exchange, Answer::Approved, now).unwrap();
             }
             HostEvent::Download { exchange, request } => {
                 if request.is_end() {
