@@ -200,6 +200,14 @@ impl Handle {
         self.device.try_login(role, secret, self.clock.now())
     }
 
+    /// Sells something now.
+    ///
+    /// # Errors
+    /// [`StateError`] when it cannot be booked; then nothing was sold.
+    pub fn trade(&self) -> Result<(), StateError> {
+        self.device.trade(self.clock.now())
+    }
+
     /// Changes the state of the parts; the host is told if there is a session.
     pub fn set_health(&self, health: Health) {
         if let Err(error) = self.device.set_health(health, self.clock.now()) {
