@@ -161,7 +161,7 @@ impl TerminalSession {
             (Function::Status, _) => TerminalEvent::StatusTaken,
             (Function::Report, _) => TerminalEvent::ReportTaken,
             (Function::Parameters, _) => TerminalEvent::Parameters(self.read_parameters(message, body)?),
-            (Function::TaskPoll, _) => TerminalEvent::Task(body.map(Task::decode).transpose()?),
+            (Function::TaskPoll, _) => TerminalEvent::Task(body.map(Task::decode_named).transpose()?),
             (_, Asked::Block(request)) => {
                 let data = message::take_spread(&self.profile, message);
                 let block = Block::decode(body.unwrap_or_default(), data)?;
