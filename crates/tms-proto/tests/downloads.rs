@@ -151,7 +151,8 @@ fn a_malformed_question_is_answered_with_a_format_error() {
     let mut pair = pair();
     pair.terminal.download(&DownloadRequest::CapkList { from: 0 }, NOW).unwrap();
     let mut frame = pair.terminal.poll_transmit().unwrap();
-    *frame.last_mut().unwrap() = b'x';
+    let control = frame.len() - 3;
+    frame[control] = b'2';
     pair.host.receive(&frame, NOW).unwrap();
     let Some(HostEvent::Refused { refusal: Refusal::FormatError, .. }) = pair.host.poll_event() else {
         panic!()

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use tms_crypto::{keyblock::WorkingKeys, mac::MacKey};
 
 use crate::{
+    alarm::Alarm,
     authentic::{Gate, Outgoing},
     bounded::{Outbox, Queue},
     counts::Counts,
@@ -22,7 +23,7 @@ use crate::{
     label::Code,
     message::{self, Identity, Standard, next_stan, stan_before_the_first},
     parameters::{self, Values},
-    profile::{Direction, Function, PendingWork, Profile, Refusal, TagPlace},
+    profile::{Direction, Function, Profile, Refusal, TagPlace},
     reason::Reason,
     report::Report,
     task::TaskResult,
@@ -48,7 +49,8 @@ pub struct TerminalSession {
     gate: Gate,
     identity: Identity,
     stan: Option<u32>,
-    announced: Option<PendingWork>,
+    /// The digit that the last reply had, 0 for none.
+    announced: u8,
     useless_in_a_row: u32,
     counts: Counts,
     outstanding: Vec<Outstanding>,
@@ -91,7 +93,7 @@ impl TerminalSession {
             framing,
             identity,
             stan: None,
-            announced: None,
+            announced: 0,
             useless_in_a_row: 0,
             counts: Counts::default(),
             outstanding: Vec::new(),
@@ -237,6 +239,14 @@ impl TerminalSession {
         self.request(Function::TaskResult, asked, Some(&result.encode()), &[], now)
     }
 
+    /// Tells the host that something is wrong: the next of the [log](crate::alarm::AlarmLog).
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn alarm(&mut self, alarm: &Alarm, now: Timestamp) -> Result<(), ProtocolError> {
+        self.request(Function::Alarm, Asked::Alarm(alarm.sequence), Some(&alarm.encode()), &[], now)
+    }
+
     /// Sends a piece of a log.
     ///
     /// # Errors
@@ -268,7 +278,10 @@ impl TerminalSession {
             batch: self.identity.batch,
             terminal: self.identity.terminal.as_bytes(),
             merchant: self.identity.merchant.as_bytes(),
-            response: Some(refusal.map_or(profile.approval(request.function), |r| profile.code(r))),
+            response: Some(match refusal {
+                Some(refusal) => profile.code_of(request.function, refusal),
+                None => profile.approval(request.function),
+            }),
             transmitted: request.transmitted,
             pending: None,
             now,
