@@ -120,6 +120,18 @@ pub enum HostEvent {
     },
     /// The terminal answered the host's echo.
     EchoAnswered,
+    /// The terminal asks for new working keys. Answer with [`Answer::Keys`].
+    KeysRequested {
+        /// To answer with.
+        exchange: Exchange,
+    },
+    /// The terminal has the working keys that it was sent last; those before them are over.
+    KeysTaken,
+    /// The terminal refused new working keys: those before them stay in force.
+    KeysRefused {
+        /// Why.
+        refusal: Refusal,
+    },
     /// A request of the host was not answered in time.
     TimedOut(Function),
     /// The next event's message had a MAC that the profile asks for nowhere and that nothing here can
@@ -152,8 +164,11 @@ impl HostEvent {
             | Self::TaskPoll { exchange }
             | Self::TaskResult { exchange, .. }
             | Self::LogChunk { exchange, .. }
+            | Self::KeysRequested { exchange }
             | Self::Alarm { exchange, .. } => Some(exchange),
             Self::Echo
+            | Self::KeysTaken
+            | Self::KeysRefused { .. }
             | Self::CommandAnswered { .. }
             | Self::PushAnswered { .. }
             | Self::EchoAnswered
@@ -219,7 +234,9 @@ impl Exchange {
 pub enum Answer<'a> {
     /// Done, nothing to add.
     Approved,
-    /// Sign-on with working keys, whose MAC key the session uses from then on if the profile says so.
+    /// Sign-on, or an answer to [`HostEvent::KeysRequested`], with working keys, whose MAC key the session
+    /// uses from then on if the profile says so. Keys that were sent before and may not have arrived are
+    /// sent again in their place.
     Keys {
         /// UnionPay DE62 key block: `keys` as the terminal can open them.
         block: &'a [u8],

@@ -2,6 +2,7 @@
 
 mod answer;
 mod event;
+mod keys;
 mod push;
 mod receive;
 mod request;
@@ -25,6 +26,7 @@ use crate::{
 
 pub use event::{Answer, Exchange, HostEvent};
 
+use keys::Offer;
 use push::Outstanding;
 
 /// Requests of the host that may wait for replies at once.
@@ -52,6 +54,9 @@ pub struct HostSession {
     useless_in_a_row: u32,
     counts: Counts,
     outstanding: Vec<Outstanding>,
+    offer: Option<Box<Offer>>,
+    /// Keys that were offered so far.
+    offers: u32,
     outbox: Outbox,
     events: Queue<HostEvent>,
 }
@@ -96,6 +101,8 @@ impl HostSession {
             useless_in_a_row: 0,
             counts: Counts::default(),
             outstanding: Vec::new(),
+            offer: None,
+            offers: 0,
             outbox: Outbox::default(),
             events: Queue::default(),
         }

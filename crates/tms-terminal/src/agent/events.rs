@@ -15,7 +15,7 @@ impl Connection {
 
     fn handle_event(&mut self, event: TerminalEvent, late: bool, now: Timestamp) -> Result<(), Exit> {
         match event {
-            TerminalEvent::SignedOn { keys } => self.on_signed_on(keys.as_deref(), now),
+            TerminalEvent::SignedOn { keys, .. } => self.on_signed_on(keys.as_deref(), now),
             TerminalEvent::SignedOff => Err(Exit::Stopped),
             TerminalEvent::EchoAnswered | TerminalEvent::StatusTaken | TerminalEvent::ReportTaken => Ok(()),
             TerminalEvent::Parameters(values) => {
