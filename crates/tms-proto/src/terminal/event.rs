@@ -57,6 +57,11 @@ pub enum TerminalEvent {
         /// The next offset wanted.
         next: u64,
     },
+    /// The host has an alarm: the log of alarms may forget it.
+    AlarmTaken {
+        /// Its sequence.
+        sequence: u64,
+    },
     /// The host's answer to a question of a download: give it to [`crate::emv::Download::on_reply`].
     Download {
         /// The question.
@@ -148,6 +153,8 @@ pub enum Asked {
         /// Offset of the piece.
         offset: u64,
     },
+    /// An alarm of this sequence.
+    Alarm(u64),
 }
 
 impl Asked {
@@ -160,6 +167,7 @@ impl Asked {
             Self::Download(request) => request.function(),
             Self::Result { .. } => Function::TaskResult,
             Self::Upload { .. } => Function::LogUpload,
+            Self::Alarm(_) => Function::Alarm,
         }
     }
 }

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use tms_crypto::{keyblock::WorkingKeys, mac::MacKey};
 
 use crate::{
+    alarm::Alarm,
     authentic::{Gate, Outgoing},
     bounded::{Outbox, Queue},
     counts::Counts,
@@ -236,6 +237,14 @@ impl TerminalSession {
     pub fn send_result(&mut self, result: &TaskResult, now: Timestamp) -> Result<(), ProtocolError> {
         let asked = Asked::Result { operation: result.operation, step: result.step };
         self.request(Function::TaskResult, asked, Some(&result.encode()), &[], now)
+    }
+
+    /// Tells the host that something is wrong: the next of the [log](crate::alarm::AlarmLog).
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn alarm(&mut self, alarm: &Alarm, now: Timestamp) -> Result<(), ProtocolError> {
+        self.request(Function::Alarm, Asked::Alarm(alarm.sequence), Some(&alarm.encode()), &[], now)
     }
 
     /// Sends a piece of a log.

@@ -177,6 +177,7 @@ impl TerminalSession {
             (_, Asked::Result { operation, step }) => {
                 TerminalEvent::ResultTaken { operation: *operation, step: *step }
             }
+            (_, Asked::Alarm(sequence)) => TerminalEvent::AlarmTaken { sequence: *sequence },
             (_, Asked::Upload { operation, .. }) => TerminalEvent::Uploaded {
                 operation: *operation,
                 next: upload::decode_next(body.unwrap_or_default())?,
