@@ -6,8 +6,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use tms_proto::{
-    Answer, Exchange, HostEvent, HostSession, Identity, Profile, TerminalEvent, TerminalSession,
+    Answer, Asked, Exchange, HostEvent, HostSession, Identity, Profile, Refusal, TerminalEvent,
+    TerminalSession,
     address::MAX_ADDRESS_BYTES,
+    alarm::{AlarmKind, AlarmLog, Severity},
     journal::{Admission, Journal},
     plan::{
         Action, FollowUp, Offer, OnError, Plan, PlanRunner, PlanSource, Retry, Situation, Stage, Trigger,
@@ -190,6 +192,36 @@ fn a_self_test_answers_with_what_it_found() {
         .with_values(values);
     for profile in Profile::builtin_names() {
         assert_eq!(Pair::signed_on(profile).tell(&result), result, "{profile}");
+    }
+}
+
+#[test]
+fn an_alarm_is_taken_once_and_its_repeat_is_known() {
+    for profile in Profile::builtin_names() {
+        let mut pair = Pair::signed_on(profile);
+        let mut log = AlarmLog::default();
+        log.raise(AlarmKind::PAPER_OUT, Severity::WARNING, "缺纸", now());
+        log.raise(AlarmKind(200), Severity::CRITICAL, "x".repeat(500), now());
+        let mut seen = Vec::new();
+        // The host has no room at first, then its answer is lost.
+        for answer in [Some(Refusal::Busy), None, None, None] {
+            pair.terminal.alarm(log.next().unwrap(), now()).unwrap();
+            let HostEvent::Alarm { exchange, alarm } = pair.carry_to_host() else { panic!() };
+            seen.push((alarm.kind, exchange.repeats_an_alarm()));
+            match (answer, pair.reply(exchange, answer.map_or(Answer::Approved, Answer::Refused))) {
+                (Some(_), TerminalEvent::Refused { request: Asked::Alarm(_), .. }) => {}
+                (None, TerminalEvent::AlarmTaken { sequence }) if seen.len() != 2 => log.taken(sequence),
+                (None, TerminalEvent::AlarmTaken { .. }) => {}
+                (_, other) => panic!("{other:?}"),
+            }
+        }
+        let paper = AlarmKind::PAPER_OUT;
+        assert_eq!(
+            seen,
+            [(paper, false), (paper, false), (paper, true), (AlarmKind(200), false)],
+            "{profile}"
+        );
+        assert!(log.next().is_none());
     }
 }
 

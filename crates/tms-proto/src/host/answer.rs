@@ -85,6 +85,7 @@ impl HostSession {
                 self.signed_on = false;
                 self.gate.forget_working_key();
             }
+            (Function::Alarm, None) => self.last_alarm = exchange.alarm,
             _ => {}
         }
         Ok(())
