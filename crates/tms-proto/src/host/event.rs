@@ -97,7 +97,8 @@ pub enum HostEvent {
         /// The piece.
         chunk: Chunk,
     },
-    /// Something is wrong with the terminal. Make it durable, then answer.
+    /// Something is wrong with the terminal. Make it durable, then answer. [`Exchange::repeats_an_alarm`]
+    /// says whether it was told before.
     Alarm {
         /// To answer with.
         exchange: Exchange,
@@ -194,6 +195,9 @@ pub struct Exchange {
     pub(super) header: Option<Header>,
     /// Whether the request's MAC was checked and right.
     pub(super) authentic: bool,
+    /// Sequence of the alarm that the request brings.
+    pub(super) alarm: Option<u64>,
+    pub(super) repeated: bool,
 }
 
 impl Exchange {
@@ -220,6 +224,13 @@ impl Exchange {
     #[must_use]
     pub fn is_repeat(&self) -> bool {
         self.mti.is_repeat()
+    }
+
+    /// Whether this alarm was approved on this connection before: its answer was lost. Approve it again. One
+    /// that comes again on another connection is known by its sequence.
+    #[must_use]
+    pub fn repeats_an_alarm(&self) -> bool {
+        self.repeated
     }
 
     /// Whether the request had a MAC that was right.
