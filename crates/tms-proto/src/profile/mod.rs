@@ -18,6 +18,7 @@ use tms_crypto::mac::MacKey;
 use crate::{
     emv::Forms,
     error::{ProfileError, ProtocolError},
+    parameters::Action,
 };
 
 pub use mac::{MacKeySource, MacReplies, MacRule, MacRules};
@@ -98,6 +99,11 @@ impl Profile {
         if file.block_bytes == 0 || file.block_bytes as usize > room {
             return Err(invalid("block_bytes", format!("must be 1 to {room}, what the data fields hold")));
         }
+        let push = file.function.get(&Function::ParameterPush).map(|rule| rule.codes.len());
+        if push.is_some_and(|codes| codes != Action::ALL.len()) {
+            let reason = "needs five codes: add, change, delete, replace all, inquire";
+            return Err(invalid("function parameter push", reason.into()));
+        }
         let (least, most) = (Forms::MIN_BODY_BYTES, Forms::MAX_BODY_BYTES);
         if !(least..=most).contains(&file.download.body_bytes) {
             return Err(invalid("download", format!("body_bytes must be {least} to {most}")));
@@ -165,6 +171,12 @@ impl Profile {
     #[must_use]
     pub fn block_bytes(&self) -> u32 {
         self.file.block_bytes
+    }
+
+    /// Most bytes that the data fields of one message hold.
+    #[must_use]
+    pub fn data_bytes(&self) -> usize {
+        self.file.data_fields.len().saturating_mul(crate::message::FIELD_ROOM_BYTES)
     }
 
     /// How the bodies of EMV and TMS parameter downloads are written.

@@ -44,7 +44,7 @@ impl Session {
             HostEvent::TaskResult { exchange, result } => self.task_result(terminal, exchange, result).await,
             HostEvent::LogChunk { exchange, chunk } => self.log_chunk(terminal, exchange, chunk).await,
             HostEvent::CommandAnswered { task, refusal } => self.command_answered(&task, refusal).await,
-            HostEvent::PushAnswered { push, refusal } => self.push_answered(&push, refusal).await,
+            HostEvent::PushAnswered { push, refusal, .. } => self.push_answered(&push, refusal).await,
             HostEvent::Echo | HostEvent::EchoAnswered => Ok(()),
             HostEvent::MacUnchecked(function) => {
                 debug!(terminal = terminal.as_str(), %function, "a MAC was let through unchecked");

@@ -11,6 +11,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use tms_proto::{
     Function, PendingWork, ProtocolError, Refusal, TerminalEvent, TerminalSession,
+    parameters::{Held, RecordFile},
     task::{Outcome, TaskResult},
 };
 
@@ -24,6 +25,7 @@ use crate::{
 
 mod fetch;
 mod install;
+mod pushes;
 mod refusals;
 mod sign_on;
 mod tasks;
@@ -117,6 +119,8 @@ pub struct Connection {
     fetch: Option<Fetch>,
     reads: Reads,
     sending: Option<Sending>,
+    /// Pushed parameters, of which some messages may be missing yet.
+    pushed: Option<Held>,
 }
 
 impl Connection {
@@ -153,6 +157,7 @@ impl Connection {
             fetch: None,
             reads: Reads::default(),
             sending: None,
+            pushed: None,
         }
     }
 
@@ -260,14 +265,12 @@ impl Connection {
                 self.report_due = now;
                 Ok(())
             }
+            TerminalEvent::ParameterPush { request, push } if push.file != RecordFile::Parameters => {
+                Ok(self.session.answer(request, Some(Refusal::NotSupported), now)?)
+            }
             TerminalEvent::ParameterPush { request, push } => {
-                let taken = self.machine().set_parameters(push.values, Some(push.revision), now)?;
-                if taken {
-                    self.status.parameters_applied();
-                    self.report_due = now;
-                }
-                let refusal = (!taken).then_some(Refusal::FormatError);
-                Ok(self.session.answer(request, refusal, now)?)
+                let answer = self.take_push(&push, now)?;
+                Ok(self.session.answer_push(request, &answer, now)?)
             }
             TerminalEvent::Task(task) => {
                 self.polling = false;
