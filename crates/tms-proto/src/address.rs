@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     body::{self, Body, tag},
     error::ProtocolError,
+    mutation::{Mutation, without},
     task::{Outcome, TaskResult},
 };
 
@@ -90,6 +91,9 @@ impl Addresses {
             return Ok(None);
         }
         let addresses = addresses.to_vec();
+        if without(Mutation::KeepUntriedAddresses) {
+            self.current.clone_from(&addresses);
+        }
         let trial = Trial { operation, step, addresses, attempts, attempts_left: attempts };
         let old = self.trial.replace(trial);
         Ok(old.map(|old| TaskResult::new(old.operation, old.step, Outcome::REPLACED)))
@@ -103,7 +107,9 @@ impl Addresses {
             let address = trial.addresses.get(usize::from(tried) % trial.addresses.len().max(1));
             match (trial.attempts_left.checked_sub(1), address) {
                 (Some(left), Some(address)) => {
-                    trial.attempts_left = left;
+                    if !without(Mutation::EndlessTrial) {
+                        trial.attempts_left = left;
+                    }
                     return Dial { address: address.clone(), on_trial: true, ended: None };
                 }
                 _ => {
@@ -173,7 +179,12 @@ fn check(addresses: &[String], name: &'static str) -> Result<(), ProtocolError> 
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    use proptest::{
+        prelude::*,
+        test_runner::{RngAlgorithm, TestRng, TestRunner},
+    };
 
     use super::*;
 
@@ -242,28 +253,44 @@ mod tests {
         assert!(Addresses::new(vec!["[::1]:8443".into()]).is_ok());
     }
 
-    proptest! {
-        // Only some addresses work. Whatever is proposed, a terminal that had one comes to one again.
-        #[test]
-        fn no_terminal_is_stranded(
-            proposals in prop::collection::vec((prop::collection::vec(0u8..6, 1..4), 1u8..5, 0usize..6), 0..12),
-            works in prop::collection::btree_set(1u8..6, 0..4),
-        ) {
-            let name = |n: &u8| format!("h{n}:1");
-            let mut addresses = Addresses::new(vec![name(&0)]).unwrap();
-            let works = |address: &str| address == "h0:1" || works.iter().any(|n| name(n) == address);
-            for (n, (proposed, attempts, dials)) in proposals.iter().enumerate() {
-                let proposed: Vec<String> = proposed.iter().map(name).collect();
-                addresses.propose(Uuid::from_u128(n as u128), 1, &proposed, *attempts).unwrap();
-                for _ in 0..*dials {
-                    let dial = addresses.dial();
-                    if works(&dial.address) {
-                        addresses.signed_on(&dial);
-                    }
+    type Proposal = (Vec<u8>, u8, usize);
+
+    // Only some addresses work. Whatever is proposed, a terminal that had one comes to one again.
+    fn check_proposals(proposals: &[Proposal], works: &BTreeSet<u8>) {
+        let name = |n: &u8| format!("h{n}:1");
+        let mut addresses = Addresses::new(vec![name(&0)]).unwrap();
+        let works = |address: &str| address == "h0:1" || works.iter().any(|n| name(n) == address);
+        for (n, (proposed, attempts, dials)) in proposals.iter().enumerate() {
+            let proposed: Vec<String> = proposed.iter().map(name).collect();
+            addresses.propose(Uuid::from_u128(n as u128), 1, &proposed, *attempts).unwrap();
+            for _ in 0..*dials {
+                let dial = addresses.dial();
+                if works(&dial.address) {
+                    addresses.signed_on(&dial);
                 }
-                prop_assert!(addresses.current().iter().any(|address| works(address)));
             }
-            prop_assert!((0..20).any(|_| works(&addresses.dial().address)));
+            assert!(addresses.current().iter().any(|address| works(address)), "no address works");
+        }
+        assert!((0..20).any(|_| works(&addresses.dial().address)), "the terminal is stranded");
+    }
+
+    #[test]
+    fn no_terminal_is_stranded() {
+        let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+        let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+        let proposal = (prop::collection::vec(0u8..6, 1..4), 1u8..5, 0usize..6);
+        let strategy = (prop::collection::vec(proposal, 0..12), prop::collection::btree_set(1u8..6, 0..4));
+        let check = |(proposals, works): (Vec<Proposal>, BTreeSet<u8>)| {
+            check_proposals(&proposals, &works);
+            Ok(())
+        };
+        runner.run(&strategy, check).unwrap();
+    }
+
+    #[test]
+    fn the_test_notices_when_a_guard_is_gone() {
+        for guard in [Mutation::KeepUntriedAddresses, Mutation::EndlessTrial] {
+            assert!(guard.is_noticed_by(no_terminal_is_stranded), "nobody notices {guard:?}");
         }
     }
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::task::Command;
 use crate::{
     alive::Alive,
+    mutation::{Mutation, without},
     task::{Outcome, Repeat, Task, TaskResult},
 };
 
@@ -82,7 +83,7 @@ impl Journal {
         if let Some(entry) = self.entry_mut(operation, step) {
             return entry.admit_again();
         }
-        if self.entry(operation, WHOLE).is_some() {
+        if self.entry(operation, WHOLE).is_some() && !without(Mutation::ForgetCancellation) {
             return Admission::Answer(TaskResult::new(operation, step, Outcome::CANCELLED));
         }
         let entry = Entry {
@@ -155,7 +156,9 @@ impl Journal {
     /// Notes a result. A task that already has one keeps it.
     pub fn finish(&mut self, result: TaskResult) {
         match self.entry_mut(result.operation, result.step) {
-            Some(entry) if entry.result.is_none() => entry.result = Some(result),
+            Some(entry) if entry.result.is_none() || without(Mutation::OverwriteResult) => {
+                entry.result = Some(result);
+            }
             _ => {}
         }
     }
@@ -181,7 +184,7 @@ impl Journal {
     /// Keeps an entry, in the place of the oldest one that the host needs no more when there are many.
     fn push(&mut self, entry: Entry) -> bool {
         if self.entries.len() >= CAPACITY {
-            match self.entries.iter().position(|e| e.acknowledged) {
+            match self.entries.iter().position(Entry::may_be_forgotten) {
                 Some(oldest) => drop(self.entries.remove(oldest)),
                 None => return false,
             }
@@ -206,7 +209,7 @@ impl Entry {
         }
         match &self.result {
             Some(result) => Admission::Answer(result.clone()),
-            None if self.cancelled => Admission::Cancelled,
+            None if self.cancelled && !without(Mutation::ResumeCancelledTask) => Admission::Cancelled,
             None if self.alive.0 => Admission::Running,
             None => {
                 self.alive = Alive(true);
@@ -217,7 +220,12 @@ impl Entry {
 
     /// Whether a restart cut it short and it must not be done again.
     fn is_lost(&self) -> bool {
-        self.result.is_none() && !self.alive.0 && self.repeat == Repeat::Once
+        let once = self.repeat == Repeat::Once && !without(Mutation::RepeatLostTask);
+        self.result.is_none() && !self.alive.0 && once
+    }
+
+    fn may_be_forgotten(&self) -> bool {
+        self.acknowledged || without(Mutation::EvictUnacknowledged)
     }
 
     fn interrupt(&mut self) {
@@ -227,9 +235,12 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::{HashMap, HashSet};
 
-    use proptest::prelude::*;
+    use proptest::{
+        prelude::*,
+        test_runner::{RngAlgorithm, TestRng, TestRunner},
+    };
 
     use super::*;
     use crate::task::Command;
@@ -362,42 +373,67 @@ mod tests {
         assert!(matches!(journal.admit(&safe(2)), Admission::Answer(result) if result.outcome.is_done()));
     }
 
-    proptest! {
-        // Tasks of both kinds arrive any number of times in any order, and the journal is saved and loaded
-        // between any two of them: what has an effect of the world has it at most once, and every task that
-        // is not full up begins.
-        #[test]
-        fn every_task_executes_once(
-            arrivals in prop::collection::vec((0u128..20, any::<bool>(), any::<bool>(), 0u8..20), 1..200)
-        ) {
-            let mut journal = Journal::default();
-            let mut executed: HashMap<u128, u32> = HashMap::new();
-            let mut cancelled = std::collections::HashSet::new();
-            for (n, finish, restart, cancel) in arrivals {
-                let id = Uuid::from_u128(n);
-                let once = n % 2 == 0;
-                if cancel == 0 {
-                    journal.cancel(id);
-                    cancelled.insert(n);
-                }
-                let command = if once { Command::ClearBatch } else { Command::SelfTest };
-                match journal.admit(&task(n, command)) {
-                    Admission::Execute => {
-                        prop_assert!(!cancelled.contains(&n), "a cancelled operation began");
-                        *executed.entry(n).or_default() += 1;
-                    }
-                    Admission::Continue => prop_assert!(!once && !cancelled.contains(&n)),
-                    Admission::Full => prop_assert!(false, "twenty tasks have room"),
-                    Admission::Running | Admission::Cancelled | Admission::Answer(_) => {}
-                }
-                if finish {
-                    journal.finish(TaskResult::new(id, 1, Outcome::DONE));
-                }
-                if restart {
-                    journal = restarted(&journal);
-                }
+    type Arrival = (u128, bool, bool, u8);
+
+    // Tasks of both kinds arrive any number of times in any order, and the journal is saved and loaded
+    // between any two of them: what has an effect of the world has it at most once, and what was cancelled
+    // neither begins nor goes on.
+    fn check_arrivals(arrivals: Vec<Arrival>) {
+        let mut journal = Journal::default();
+        let mut executed: HashMap<u128, u32> = HashMap::new();
+        let mut cancelled = HashSet::new();
+        for (n, finish, restart, cancel) in arrivals {
+            let id = Uuid::from_u128(n);
+            let once = n % 2 == 0;
+            if cancel == 0 {
+                journal.cancel(id);
+                cancelled.insert(n);
             }
-            prop_assert!(executed.values().all(|count| *count == 1));
+            let command = if once { Command::ClearBatch } else { Command::SelfTest };
+            match journal.admit(&task(n, command)) {
+                Admission::Execute => {
+                    assert!(!cancelled.contains(&n), "a cancelled operation begins");
+                    *executed.entry(n).or_default() += 1;
+                }
+                Admission::Continue => {
+                    assert!(!once, "a task that must not be repeated goes on");
+                    assert!(!cancelled.contains(&n), "a cancelled task goes on");
+                }
+                Admission::Full => panic!("twenty tasks have room"),
+                Admission::Running | Admission::Cancelled | Admission::Answer(_) => {}
+            }
+            if finish {
+                journal.finish(TaskResult::new(id, 1, Outcome::DONE));
+            }
+            if restart {
+                journal = restarted(&journal);
+            }
+        }
+        assert!(executed.values().all(|count| *count == 1), "a task begins twice");
+    }
+
+    fn arrivals() -> impl Strategy<Value = Vec<Arrival>> {
+        prop::collection::vec((0u128..20, any::<bool>(), any::<bool>(), 0u8..20), 1..200)
+    }
+
+    #[test]
+    fn every_task_executes_once() {
+        let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+        let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+        runner.run(&arrivals(), |arrivals| Ok(check_arrivals(arrivals))).unwrap();
+    }
+
+    #[test]
+    fn the_tests_notice_when_any_guard_is_gone() {
+        let guards: [(Mutation, fn()); 5] = [
+            (Mutation::RepeatLostTask, every_task_executes_once),
+            (Mutation::ResumeCancelledTask, every_task_executes_once),
+            (Mutation::ForgetCancellation, every_task_executes_once),
+            (Mutation::EvictUnacknowledged, a_journal_full_of_unacknowledged_work_takes_no_more),
+            (Mutation::OverwriteResult, a_repeated_task_is_answered_with_its_first_result),
+        ];
+        for (guard, check) in guards {
+            assert!(guard.is_noticed_by(check), "nobody notices {guard:?}");
         }
     }
 }

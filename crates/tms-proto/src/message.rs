@@ -13,7 +13,7 @@ use crate::{
     profile::{MacRule, Profile, Rule},
 };
 
-/// Bytes that one LLL field holds.
+/// Most bytes that one LLL field holds.
 pub(crate) const FIELD_ROOM_BYTES: usize = 999;
 
 /// Who a terminal is on the wire.
@@ -156,10 +156,11 @@ pub(crate) fn put_spread(
     data: &[u8],
 ) -> Result<(), ProtocolError> {
     let fields = profile.data_fields();
-    if data.len() > fields.len().saturating_mul(FIELD_ROOM_BYTES) {
+    let room = profile.data_room();
+    if data.len() > fields.len().saturating_mul(room) {
         return Err(ProtocolError::body("data fields", format!("{} bytes do not fit", data.len())));
     }
-    for (n, chunk) in fields.iter().zip(data.chunks(FIELD_ROOM_BYTES)) {
+    for (n, chunk) in fields.iter().zip(data.chunks(room.max(1))) {
         builder.set_bytes(*n, chunk)?;
     }
     Ok(())
@@ -229,12 +230,6 @@ pub(crate) fn has_code(message: &Message<'_>, path: &str, code: &str) -> Option<
         (Some(wanted), Ok(found)) => wanted == found,
         _ => field.text() == code,
     })
-}
-
-/// The code of a message that `rule` classified.
-pub(crate) fn code<'r>(message: &Message<'_>, rule: &'r Rule) -> &'r str {
-    let codes = rule.codes.iter().map(String::as_str);
-    codes.into_iter().find(|code| has_code(message, &rule.select, code) == Some(true)).unwrap_or_default()
 }
 
 /// The first of `fields` that a message lacks.

@@ -7,6 +7,22 @@
 /// A guard, by what happens without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mutation {
+    // Journal.
+    /// A task that a restart cut short is done again although it must not be.
+    RepeatLostTask,
+    /// A cancelled task is resumed.
+    ResumeCancelledTask,
+    /// A cancellation that comes before its operation is forgotten.
+    ForgetCancellation,
+    /// A result that the host does not have makes room for others.
+    EvictUnacknowledged,
+    /// A second result takes the place of the first.
+    OverwriteResult,
+    // Address.
+    /// New addresses take the place of the old ones before they are proved.
+    KeepUntriedAddresses,
+    /// Connections that are tried are not counted.
+    EndlessTrial,
     // Plan.
     /// A plan older than the one in force takes its place.
     AnyPlanVersion,
@@ -36,6 +52,10 @@ pub(crate) enum Mutation {
     AnyContact,
     /// An action begins before the batch is settled.
     SkipReconciliation,
+    /// The restart that belongs to an action is left out.
+    SkipRestart,
+    /// An occasion counts only for the action that can begin at that moment.
+    ForgetMissedTriggers,
     /// Results that wait are dropped with their plan.
     DropResults,
     /// A cancelled action goes on after a restart.

@@ -106,7 +106,10 @@ impl HostSession {
             batch: exchange.batch,
             terminal: exchange.terminal.as_bytes(),
             merchant: exchange.merchant.as_bytes(),
-            response: Some(refusal.map_or(self.profile.approval(rule.function), |r| self.profile.code(r))),
+            response: Some(match refusal {
+                Some(refusal) => self.profile.code_of(rule.function, refusal),
+                None => self.profile.approval(rule.function),
+            }),
             transmitted: exchange.transmitted,
             pending: match (self.profile.pending_place(), self.pending_digit()) {
                 (PendingPlace::Field(field), Some(digit)) => Some((field, digit)),

@@ -10,6 +10,7 @@ use iso8583::{
 use tms_crypto::keyblock::WorkingKeys;
 
 use crate::{
+    alarm::Alarm,
     emv::{DownloadBody, DownloadRequest},
     file::BlockRequest,
     label::{Code, Name},
@@ -96,6 +97,13 @@ pub enum HostEvent {
         /// The piece.
         chunk: Chunk,
     },
+    /// Something is wrong with the terminal. Make it durable, then answer.
+    Alarm {
+        /// To answer with.
+        exchange: Exchange,
+        /// What is wrong.
+        alarm: Alarm,
+    },
     /// The terminal answered a command that the host pushed.
     CommandAnswered {
         /// The task.
@@ -145,7 +153,8 @@ impl HostEvent {
             | Self::FileRead { exchange, .. }
             | Self::TaskPoll { exchange }
             | Self::TaskResult { exchange, .. }
-            | Self::LogChunk { exchange, .. } => Some(exchange),
+            | Self::LogChunk { exchange, .. }
+            | Self::Alarm { exchange, .. } => Some(exchange),
             Self::Echo
             | Self::CommandAnswered { .. }
             | Self::PushAnswered { .. }

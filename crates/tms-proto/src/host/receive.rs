@@ -80,7 +80,7 @@ impl HostSession {
         if message.mti().is_repeat() {
             self.counts.repeats = self.counts.repeats.saturating_add(1);
         }
-        let Some(rule) = profile.classify(message) else {
+        let Some(found) = profile.identify(message) else {
             if let Some(missing) = profile.missing_selector(message) {
                 let reason = Reason::NoSelector { mti: message.mti(), field: missing };
                 return self.refuse_unknown(&exchange, message, Refusal::FormatError, reason);
@@ -88,8 +88,9 @@ impl HostSession {
             let reason = Reason::UnknownFunction(message.mti());
             return self.refuse_unknown(&exchange, message, Refusal::NotSupported, reason);
         };
+        let rule = found.rule;
         exchange.function = rule.function;
-        exchange.code = Code::new(message::code(message, rule).as_bytes());
+        exchange.code = Code::new(found.code().as_bytes());
         if rule.from == Direction::Host {
             // Its MAC may be right, and the host's own: it is no proof of a terminal.
             return self.refuse(exchange, Refusal::NotSupported, Reason::HostOnly(rule.function), now);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Exchange, HostEvent};
 use crate::{
+    alarm::Alarm,
     authentic::Admitted,
     emv::DownloadRequest,
     error::ProtocolError,
@@ -28,6 +29,7 @@ pub(super) enum Request {
     TaskPoll,
     TaskResult(TaskResult),
     LogChunk(Chunk),
+    Alarm(Alarm),
 }
 
 impl Request {
@@ -48,6 +50,7 @@ impl Request {
             Self::TaskPoll => HostEvent::TaskPoll { exchange },
             Self::TaskResult(result) => HostEvent::TaskResult { exchange, result },
             Self::LogChunk(chunk) => HostEvent::LogChunk { exchange, chunk },
+            Self::Alarm(alarm) => HostEvent::Alarm { exchange, alarm },
         }
     }
 }
@@ -71,6 +74,7 @@ pub(super) fn read_request(
         Function::TaskPoll => Request::TaskPoll,
         Function::TaskResult => Request::TaskResult(TaskResult::decode(body)?),
         Function::LogUpload => Request::LogChunk(Chunk::decode(body)?),
+        Function::Alarm => Request::Alarm(Alarm::decode(body)?),
         // An echo is answered by the session itself; the others are the host's own, or not served.
         _ => match DownloadRequest::decode(function, body) {
             Some(request) => Request::Download(request?),

@@ -398,7 +398,7 @@ impl PushRefusal {
         match self {
             Self::WrongBase | Self::NoSuchRecord => Refusal::NotFound,
             Self::Stale | Self::WrongPart | Self::TooMuch => Refusal::OutOfRange,
-            Self::RecordExists => Refusal::NotPermitted,
+            Self::RecordExists => Refusal::Duplicate,
             Self::Unusable | Self::Other => Refusal::FormatError,
         }
     }

@@ -10,6 +10,8 @@ mod status;
 mod wire;
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
 
 use jiff::Timestamp;

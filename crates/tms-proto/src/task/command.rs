@@ -142,6 +142,14 @@ pub enum Command {
     },
     /// A command that this version does not know.
     Unknown(u8),
+    /// A command whose content this version cannot use; it answers
+    /// [`Outcome::INVALID`](super::Outcome::INVALID), so that the host does not send it again and again.
+    Unusable {
+        /// The command's number.
+        code: u8,
+        /// What is wrong with its content.
+        reason: String,
+    },
 }
 
 /// What a terminal does with a command that began before it restarted and whose end it does not know.
@@ -192,6 +200,7 @@ impl Command {
             Self::InstallPlan(_) => "install-plan",
             Self::CancelOperation { .. } => "cancel-operation",
             Self::Unknown(_) => "unknown",
+            Self::Unusable { .. } => "unusable",
         }
     }
 
@@ -208,7 +217,8 @@ impl Command {
             | Self::ClearBatch
             | Self::PrintTestSlip { .. }
             | Self::SyncClock { .. }
-            | Self::Unknown(_) => Repeat::Once,
+            | Self::Unknown(_)
+            | Self::Unusable { .. } => Repeat::Once,
             Self::InstallFirmware { .. }
             | Self::CredentialPrepare { .. }
             | Self::CredentialCommit { .. }

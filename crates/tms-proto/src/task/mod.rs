@@ -71,6 +71,23 @@ impl Task {
         })
     }
 
+    /// Reads the body of an answer to a poll. Where only the command's content is wrong the task is one with
+    /// [`Command::Unusable`]: it has a name, and its operation can end with a result.
+    ///
+    /// # Errors
+    /// When not even the name of the task can be read.
+    pub fn decode_named(bytes: &[u8]) -> Result<Self, ProtocolError> {
+        const NAME: &str = "task";
+        Self::decode(bytes).or_else(|error| {
+            let body = Body::parse(bytes)?;
+            Ok(Self {
+                operation: Uuid::from_bytes(body.array(tag::OPERATION, NAME)?),
+                step: body.u8(tag::STEP, NAME)?,
+                command: Command::Unusable { code: body.u8(tag::COMMAND, NAME)?, reason: error.to_string() },
+            })
+        })
+    }
+
     /// Whether the task arrives as it is: for whoever takes commands from people.
     ///
     /// # Errors

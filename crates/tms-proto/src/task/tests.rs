@@ -203,6 +203,17 @@ fn what_no_terminal_could_do_is_refused_when_it_is_read() {
 }
 
 #[test]
+fn a_task_whose_content_is_no_good_still_has_a_name_to_answer_under() {
+    let bytes = task(Command::ChangeTmsAddress { addresses: vec!["nowhere".into()], attempts: 1 }).encode();
+    let read = Task::decode_named(&bytes).unwrap();
+    assert_eq!((read.operation, read.step), (Uuid::from_u128(7), 1));
+    let Command::Unusable { code: 21, reason } = read.command else { panic!() };
+    assert!(reason.contains("host:port"), "{reason}");
+    assert_eq!(Task::decode_named(&task(Command::Unlock).encode()).unwrap(), task(Command::Unlock));
+    assert!(Task::decode_named(&bytes[3..]).is_err());
+}
+
+#[test]
 fn the_largest_plan_that_a_command_carries_fits_into_one_message() {
     let text = "x".repeat(MAX_TEXT_BYTES);
     let mut plan = Plan { id: Uuid::from_u128(1), version: 1, actions: Vec::new() };

@@ -38,7 +38,7 @@ impl Command {
             Self::ChangeTmsAddress { .. } => 21,
             Self::InstallPlan(_) => 22,
             Self::CancelOperation { .. } => 23,
-            Self::Unknown(code) => *code,
+            Self::Unknown(code) | Self::Unusable { code, .. } => *code,
         }
     }
 
@@ -54,7 +54,8 @@ impl Command {
             | Self::ClearBatch
             | Self::SelfTest
             | Self::Diagnose
-            | Self::Unknown(_) => {}
+            | Self::Unknown(_)
+            | Self::Unusable { .. } => {}
             Self::InstallFirmware { file, size_bytes, sha256 } => {
                 put(out, tag::FILE, file.as_bytes());
                 put(out, tag::TOTAL, &size_bytes.to_be_bytes());

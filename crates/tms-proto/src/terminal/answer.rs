@@ -59,7 +59,10 @@ impl TerminalSession {
             batch: self.identity.batch,
             terminal: self.identity.terminal.as_bytes(),
             merchant: self.identity.merchant.as_bytes(),
-            response: Some(refusal.map_or(profile.approval(request.function), |r| profile.code(r))),
+            response: Some(match refusal {
+                Some(refusal) => profile.code_of(request.function, refusal),
+                None => profile.approval(request.function),
+            }),
             transmitted: request.transmitted,
             pending: None,
             now,

@@ -57,6 +57,11 @@ pub enum TerminalEvent {
         /// The next offset wanted.
         next: u64,
     },
+    /// The host has an alarm: the log of alarms may forget it.
+    AlarmTaken {
+        /// Its sequence.
+        sequence: u64,
+    },
     /// The host's answer to a question of a download: give it to [`crate::emv::Download::on_reply`].
     Download {
         /// The question.
@@ -66,6 +71,9 @@ pub enum TerminalEvent {
     },
     /// A reply announces that work waits; told once for each change.
     WorkPending(PendingWork),
+    /// A reply announces something under a digit that the profile gives no meaning; told once for each
+    /// change.
+    WorkUnknown(u8),
     /// The host gives a command. Answer with [`TerminalSession::answer`].
     Command {
         /// To answer with.
@@ -147,6 +155,8 @@ pub enum Asked {
         /// Offset of the piece.
         offset: u64,
     },
+    /// An alarm of this sequence.
+    Alarm(u64),
 }
 
 impl Asked {
@@ -159,6 +169,7 @@ impl Asked {
             Self::Download(request) => request.function(),
             Self::Result { .. } => Function::TaskResult,
             Self::Upload { .. } => Function::LogUpload,
+            Self::Alarm(_) => Function::Alarm,
         }
     }
 }

@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use tms_crypto::{keyblock::WorkingKeys, mac::MacKey};
 
 use crate::{
+    alarm::Alarm,
     authentic::{Gate, Outgoing},
     bounded::{Outbox, Queue},
     counts::Counts,
@@ -23,7 +24,7 @@ use crate::{
     label::Code,
     message::{self, Identity, Standard, next_stan, stan_before_the_first},
     parameters::{self, Values},
-    profile::{Direction, Function, PendingWork, Profile, TagPlace},
+    profile::{Direction, Function, Profile, TagPlace},
     reason::Reason,
     report::Report,
     task::TaskResult,
@@ -49,7 +50,8 @@ pub struct TerminalSession {
     gate: Gate,
     identity: Identity,
     stan: Option<u32>,
-    announced: Option<PendingWork>,
+    /// The digit that the last reply had, 0 for none.
+    announced: u8,
     useless_in_a_row: u32,
     counts: Counts,
     outstanding: Vec<Outstanding>,
@@ -92,7 +94,7 @@ impl TerminalSession {
             framing,
             identity,
             stan: None,
-            announced: None,
+            announced: 0,
             useless_in_a_row: 0,
             counts: Counts::default(),
             outstanding: Vec::new(),
@@ -236,6 +238,14 @@ impl TerminalSession {
     pub fn send_result(&mut self, result: &TaskResult, now: Timestamp) -> Result<(), ProtocolError> {
         let asked = Asked::Result { operation: result.operation, step: result.step };
         self.request(Function::TaskResult, asked, Some(&result.encode()), &[], now)
+    }
+
+    /// Tells the host that something is wrong: the next of the [log](crate::alarm::AlarmLog).
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn alarm(&mut self, alarm: &Alarm, now: Timestamp) -> Result<(), ProtocolError> {
+        self.request(Function::Alarm, Asked::Alarm(alarm.sequence), Some(&alarm.encode()), &[], now)
     }
 
     /// Sends a piece of a log.

@@ -161,7 +161,7 @@ impl TerminalSession {
             (Function::Status, _) => TerminalEvent::StatusTaken,
             (Function::Report, _) => TerminalEvent::ReportTaken,
             (Function::Parameters, _) => TerminalEvent::Parameters(self.read_parameters(message, body)?),
-            (Function::TaskPoll, _) => TerminalEvent::Task(body.map(Task::decode).transpose()?),
+            (Function::TaskPoll, _) => TerminalEvent::Task(body.map(Task::decode_named).transpose()?),
             (_, Asked::Block(request)) => {
                 let data = message::take_spread(&self.profile, message);
                 let block = Block::decode(body.unwrap_or_default(), data)?;
@@ -177,6 +177,7 @@ impl TerminalSession {
             (_, Asked::Result { operation, step }) => {
                 TerminalEvent::ResultTaken { operation: *operation, step: *step }
             }
+            (_, Asked::Alarm(sequence)) => TerminalEvent::AlarmTaken { sequence: *sequence },
             (_, Asked::Upload { operation, .. }) => TerminalEvent::Uploaded {
                 operation: *operation,
                 next: upload::decode_next(body.unwrap_or_default())?,
@@ -202,15 +203,17 @@ impl TerminalSession {
         now: Timestamp,
     ) -> Result<(), ProtocolError> {
         let profile = std::sync::Arc::clone(&self.profile);
-        let Some(rule) = profile.classify(message).filter(|rule| rule.from != Direction::Terminal) else {
+        let Some(found) = profile.identify(message).filter(|found| found.rule.from != Direction::Terminal)
+        else {
             return self.drop_message(Reason::NoRequestOfTheHost(message.mti()));
         };
+        let rule = found.rule;
         if message.mti().is_repeat() {
             self.counts.repeats = self.counts.repeats.saturating_add(1);
         }
         let mut request = HostRequest {
             function: rule.function,
-            code: Code::new(message::code(message, rule).as_bytes()),
+            code: Code::new(found.code().as_bytes()),
             file: record_file(rule.function, message),
             mti: message.mti(),
             stan: message::stan(message),
@@ -282,15 +285,18 @@ impl TerminalSession {
         let digit = match self.profile.pending_place() {
             PendingPlace::Header => header.map_or(0, Header::processing_requirement),
             PendingPlace::Field(field) => {
-                message.text(&field.to_string()).and_then(|t| t.parse().ok()).unwrap_or(0)
+                let number = message.field(field).and_then(|field| field.u64().ok());
+                number.and_then(|number| u8::try_from(number).ok()).unwrap_or(0)
             }
         };
-        let work = self.profile.pending_work(digit);
-        if work != self.announced {
-            self.announced = work;
-            if let Some(work) = work {
-                self.events.push_back(TerminalEvent::WorkPending(work));
-            }
+        if digit == self.announced {
+            return;
+        }
+        self.announced = digit;
+        match self.profile.pending_work(digit) {
+            Some(work) => self.events.push_back(TerminalEvent::WorkPending(work)),
+            None if digit != 0 => self.events.push_back(TerminalEvent::WorkUnknown(digit)),
+            None => {}
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use estate::Estate;
 use jiff::SignedDuration;
 use testkit::link::{Chances, End, Fault, Settings};
-use tms_proto::{Function, Profile};
+use tms_proto::Profile;
 
 const UNIONPAY: &str = include_str!("../../profiles/unionpay.toml");
 const ISO87: &str = include_str!("../../profiles/iso87.toml");
@@ -26,16 +26,8 @@ fn plain(text: &str) -> Arc<Profile> {
 
 /// With a MAC on every function that can carry one.
 fn with_macs(text: &str) -> Arc<Profile> {
-    let built_in = plain(text);
-    let mut required = String::from("protect = \"required\"\n");
-    if text == UNIONPAY {
-        required += "[mac.function]\n";
-        let functions = Function::ALL.iter();
-        for function in functions.filter(|f| built_in.rule(**f).is_some_and(|r| !r.request.always(11))) {
-            required += &format!("{} = \"optional\"\n", function.name());
-        }
-    }
-    plain(&text.replace("protect = \"optional\"\n", &required))
+    let required = if text == UNIONPAY { "protect = \"possible\"\n" } else { "protect = \"required\"\n" };
+    plain(&text.replace("protect = \"optional\"\n", required))
 }
 
 fn faulty(settings: Settings, per_million: u32) -> Settings {

@@ -21,8 +21,8 @@ use crate::app::App;
 use crate::service::{self, GivenCredential, NewTerminal, ServiceError};
 
 /// Terminals on a page, unless asked otherwise, and at most.
-const PAGE: u32 = 50;
-const MAX_PAGE: u32 = 500;
+pub(super) const PAGE: u32 = 50;
+pub(super) const MAX_PAGE: u32 = 500;
 
 /// What the sealed master key of a new terminal is for (HPKE `info`); the terminal id is the
 /// additional data.

@@ -14,7 +14,7 @@ use tracing::{debug, info};
 
 use super::{
     Ended, Session,
-    images::{ReadError, image_file},
+    images::{self, ReadError, image_file},
     seconds_between,
 };
 use crate::secret::unseal_tmk;
@@ -43,6 +43,8 @@ impl Session {
             HostEvent::TaskPoll { exchange } => self.task_poll(exchange).await,
             HostEvent::TaskResult { exchange, result } => self.task_result(terminal, exchange, result).await,
             HostEvent::LogChunk { exchange, chunk } => self.log_chunk(terminal, exchange, chunk).await,
+            HostEvent::Alarm { exchange, alarm } => self.alarm(terminal, exchange, alarm).await,
+            HostEvent::Download { exchange, request } => self.download(terminal, exchange, request).await,
             HostEvent::CommandAnswered { task, refusal } => self.command_answered(&task, refusal).await,
             HostEvent::PushAnswered { push, refusal, .. } => self.push_answered(&push, refusal).await,
             HostEvent::Echo | HostEvent::EchoAnswered => Ok(()),
@@ -225,7 +227,7 @@ impl Session {
     async fn task_poll(&mut self, exchange: Exchange) -> Result<(), Ended> {
         self.look_for_work().await?;
         let accepted = self.work.as_ref().is_some_and(|w| w.operation.state == OperationState::Accepted);
-        let task = self.work.as_ref().filter(|_| !accepted).and_then(super::work::Work::task);
+        let task = self.work.as_ref().filter(|_| !accepted).and_then(|work| work.task(self.app.now()));
         if task.is_some() {
             self.work_fetched().await;
         }
@@ -256,13 +258,13 @@ impl Session {
         request: BlockRequest,
     ) -> Result<(), Ended> {
         let firmware = self.work.as_ref().and_then(super::work::Work::firmware).cloned();
-        let read = self.app.images.read(
-            &self.app,
-            firmware.as_ref(),
-            &request,
-            self.protocol.profile().block_bytes(),
-        );
-        let (file, data) = match read.await {
+        let limit = self.protocol.profile().block_bytes();
+        let own = self.work.as_ref().and_then(|work| work.file(&request.file)).cloned();
+        let read = match own {
+            Some(file) => images::block(&file, &request, limit).map(|data| (file, data)),
+            None => self.app.images.read(&self.app, firmware.as_ref(), &request, limit).await,
+        };
+        let (file, data) = match read {
             Ok(read) => read,
             Err(error) => {
                 if matches!(error, ReadError::OutOfRange { .. }) {
@@ -323,7 +325,7 @@ impl Session {
         }
     }
 
-    fn approve(&mut self, exchange: Exchange) -> Result<(), Ended> {
+    pub(super) fn approve(&mut self, exchange: Exchange) -> Result<(), Ended> {
         let now = self.app.now();
         Ok(self.protocol.answer(exchange, Answer::Approved, now)?)
     }

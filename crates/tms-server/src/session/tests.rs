@@ -12,6 +12,8 @@ use crate::{
     testing::{Estate, estate},
 };
 
+mod commands;
+mod downloads;
 mod embedded;
 mod macs;
 mod rotation;

@@ -87,6 +87,10 @@ impl Connection {
                 let result = machine.credential(task, now);
                 Ok(machine.finish(result)?)
             }
+            Command::Unusable { reason, .. } => {
+                let result = TaskResult::new(key.operation, key.step, Outcome::INVALID);
+                Ok(self.machine().finish(result.because(reason))?)
+            }
             _ => {
                 let result = TaskResult::new(key.operation, key.step, Outcome::UNKNOWN_COMMAND);
                 Ok(self.machine().finish(result)?)

@@ -136,6 +136,14 @@ pub enum OperationCommand {
         #[command(flatten)]
         change: Change,
     },
+    /// Withdraw an operation; a terminal that has begun it is told to give it up
+    Cancel {
+        /// The operation's id
+        operation: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// List the operations of a terminal
     List {
         /// The terminal's number

@@ -36,6 +36,9 @@ pub struct PlanRunner {
     active: Option<Active>,
     /// Oldest first; at most [`MAX_WAITING_RESULTS`].
     results: VecDeque<TaskResult>,
+    /// Whether anything changed that was not made durable.
+    #[serde(skip)]
+    unsaved: Alive,
 }
 
 /// What besides time sets actions off.
@@ -186,11 +189,12 @@ impl PlanRunner {
         }
         self.results = results;
         self.plan = Some(plan);
+        self.unsaved = Alive(true);
         Offer::Accepted
     }
 
-    /// What to begin now. The runner may have noted that something ended without having begun: make it
-    /// durable in any case where [`unreported`](Self::unreported) has grown.
+    /// What to begin now. The runner may also have noted that an occasion has come or that something ended
+    /// without having begun: make it durable where [`take_unsaved`](Self::take_unsaved) says so.
     pub fn next(&mut self, now: Timestamp, situation: &Situation) -> Option<Start> {
         self.latch(now, situation);
         self.close_windows(now);
@@ -219,6 +223,7 @@ impl PlanRunner {
             }
             active.begun = true;
             active.alive = Alive(true);
+            self.unsaved = Alive(true);
             return Ok(());
         }
         let plan = self.plan.as_mut().filter(|plan| plan.id == start.operation);
@@ -226,6 +231,7 @@ impl PlanRunner {
         let progress = plan.step_mut(start.step).ok_or(not_due("not in the plan"))?;
         progress.begin().map_err(not_due)?;
         self.active = Some(Active::begin(start));
+        self.unsaved = Alive(true);
         Ok(())
     }
 
@@ -244,6 +250,7 @@ impl PlanRunner {
         };
         let mut active = self.active.take_if(runs).ok_or(PlanError::NotRunning { step, state })?;
         let known = self.plan.as_ref().is_some_and(|plan| plan.index(&active.action).is_some());
+        self.unsaved = Alive(true);
         match (active.stage, result.outcome.is_done()) {
             (Stage::Reconcile, true) if known && !active.cancelled => {
                 active.advance(Stage::Act);
@@ -254,7 +261,7 @@ impl PlanRunner {
                 self.end(&active.action, TaskResult::new(result.operation, step, outcome));
             }
             (Stage::Reconcile | Stage::Act, false) => self.failed(&active, result, now),
-            (Stage::Act, true) if active.action.follow_up == FollowUp::RestartAfter => {
+            (Stage::Act, true) if active.restarts_after() => {
                 active.done = Some(result);
                 active.advance(Stage::Restart);
                 self.active = Some(active);
@@ -274,11 +281,13 @@ impl PlanRunner {
         let mut ours = false;
         if let Some(plan) = self.plan.as_mut().filter(|plan| plan.id == operation) {
             dropped = Dropped::Ended;
+            self.unsaved = Alive(true);
             ours = self.active.as_ref().is_some_and(|active| plan.index(&active.action).is_some());
             self.results.extend(plan.end_from(0, Outcome::CANCELLED));
         }
         if let Some(active) = self.active.as_mut().filter(|active| ours || active.operation == operation) {
             active.cancelled = true;
+            self.unsaved = Alive(true);
             dropped = Dropped::Stop { operation: active.operation, step: active.step };
         }
         dropped
@@ -317,7 +326,13 @@ impl PlanRunner {
     pub fn acknowledge(&mut self, operation: Uuid, step: u8) {
         if let Some(index) = self.results.iter().position(|r| (r.operation, r.step) == (operation, step)) {
             self.results.remove(index);
+            self.unsaved = Alive(true);
         }
+    }
+
+    /// Whether anything changed since this was last asked: then make the runner durable.
+    pub fn take_unsaved(&mut self) -> bool {
+        std::mem::take(&mut self.unsaved).0
     }
 
     /// The version in force.
@@ -333,8 +348,9 @@ impl PlanRunner {
     }
 
     fn latch(&mut self, now: Timestamp, situation: &Situation) {
-        if let Some(plan) = &mut self.plan {
-            plan.latch(now, situation);
+        let busy = self.active.is_some() && without(Mutation::ForgetMissedTriggers);
+        if let Some(plan) = self.plan.as_mut().filter(|_| !busy) {
+            self.unsaved.0 |= plan.latch(now, situation);
         }
     }
 
@@ -381,6 +397,7 @@ impl PlanRunner {
     }
 
     fn failed(&mut self, active: &Active, result: TaskResult, now: Timestamp) {
+        self.unsaved = Alive(true);
         let entry = self.plan.as_mut().and_then(|plan| plan.entry_mut(&active.action));
         match entry {
             Some(progress) if !active.cancelled && progress.may_try_again(&active.action, &result) => {
@@ -394,6 +411,7 @@ impl PlanRunner {
     fn end(&mut self, action: &Action, result: TaskResult) {
         let done = result.outcome.is_done();
         let outcome = result.outcome;
+        self.unsaved = Alive(true);
         if done || action.on_error != OnError::Ignore {
             self.results.push_back(result);
         }
@@ -420,6 +438,10 @@ impl PlanRunner {
 }
 
 impl Active {
+    fn restarts_after(&self) -> bool {
+        self.action.follow_up == FollowUp::RestartAfter && !without(Mutation::SkipRestart)
+    }
+
     fn is_once(&self) -> bool {
         self.action.command.repeat() == Repeat::Once
     }

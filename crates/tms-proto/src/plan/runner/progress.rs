@@ -128,12 +128,14 @@ impl InForce {
         self.entries.iter().filter(|entry| !matches!(entry.progress.state, State::Ended(_))).count()
     }
 
-    pub(super) fn latch(&mut self, now: Timestamp, situation: &Situation) {
+    /// Notes which occasions have come. Gives whether anything changed.
+    pub(super) fn latch(&mut self, now: Timestamp, situation: &Situation) -> bool {
+        let mut changed = false;
         let contact = situation.contact.is_some()
             && (situation.contact != self.contact || without(Mutation::AnyContact));
         let settled = situation.settled_batch.is_some() && situation.settled_batch != self.settled_batch;
         for Entry { action, progress } in &mut self.entries {
-            progress.triggered |= without(Mutation::IgnoreTrigger)
+            let comes = without(Mutation::IgnoreTrigger)
                 || match action.trigger {
                     Trigger::AtOnce => true,
                     Trigger::At(time) => time <= now,
@@ -141,13 +143,17 @@ impl InForce {
                     Trigger::AfterSettlement => settled,
                     Trigger::ByHand => situation.by_hand == Some(action.id),
                 };
+            changed |= comes && !progress.triggered;
+            progress.triggered |= comes;
             if let State::Retrying { since, .. } = &mut progress.state
                 && !without(Mutation::TrustClockForRetries)
             {
                 // The clock went back; the wait begins anew and is no longer than it was.
+                changed |= *since > now;
                 *since = (*since).min(now);
             }
         }
+        changed
     }
 
     /// The first action that waits and whose window has closed.
@@ -200,7 +206,10 @@ impl InForce {
 
     /// When the first window closes on something that waits.
     pub(super) fn next_end(&self) -> Option<Timestamp> {
-        let waits = |entry: &&Entry| matches!(entry.progress.state, State::Waiting | State::Retrying { .. });
+        let waits = |entry: &&Entry| {
+            matches!(entry.progress.state, State::Waiting | State::Retrying { .. })
+                && !without(Mutation::IgnoreWindowEnd)
+        };
         self.entries.iter().filter(waits).filter_map(|entry| entry.action.window).map(|w| w.end).min()
     }
 
