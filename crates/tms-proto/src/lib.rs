@@ -56,6 +56,7 @@ pub mod plan;
 pub mod profile;
 pub mod report;
 pub mod rotation;
+pub mod settlement;
 pub mod task;
 pub mod tms_parameters;
 pub mod transfer;

@@ -98,7 +98,7 @@ impl Standard<'_> {
                 builder.set_bytes(n, &digits::<12>(since_year()))?
             }
             12 => builder.set_bytes(n, &digits::<6>(run(&time)))?,
-            13 => builder.set_bytes(n, &digits::<4>(run(&[local.month(), local.day()])))?,
+            13 | 15 => builder.set_bytes(n, &digits::<4>(run(&[local.month(), local.day()])))?,
             // yymmddhhmmss is unique enough for a reference that nobody clears against.
             37 => builder.set_bytes(n, &digits::<12>(since_year()))?,
             39 => match self.response {

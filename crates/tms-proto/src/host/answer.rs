@@ -94,6 +94,7 @@ impl HostSession {
                 self.offer = None;
                 self.gate.forget_working_key();
             }
+            (Function::Alarm, None) => self.last_alarm = exchange.alarm,
             _ => {}
         }
         offer.map_or(Ok(()), |offer| self.offer_sent(offer))

@@ -14,7 +14,7 @@ use crate::{
     emv::{DownloadBody, DownloadRequest},
     file::BlockRequest,
     label::{Code, Name},
-    parameters::{Push, TagValues, Values},
+    parameters::{Push, PushAnswer, TagValues, Values},
     profile::{Function, Refusal},
     reason::Reason,
     report::Report,
@@ -97,7 +97,8 @@ pub enum HostEvent {
         /// The piece.
         chunk: Chunk,
     },
-    /// Something is wrong with the terminal. Make it durable, then answer.
+    /// Something is wrong with the terminal. Make it durable, then answer. [`Exchange::repeats_an_alarm`]
+    /// says whether it was told before.
     Alarm {
         /// To answer with.
         exchange: Exchange,
@@ -111,12 +112,14 @@ pub enum HostEvent {
         /// Why it did not take it; `None` when it did.
         refusal: Option<Refusal>,
     },
-    /// The terminal answered a parameter push.
+    /// The terminal answered a push of records, all messages of it.
     PushAnswered {
         /// What was pushed.
         push: Push,
         /// Why it did not take it; `None` when it did.
         refusal: Option<Refusal>,
+        /// What it has now, and why it refused; `None` when it did not say. To an inquiry all that was asked for.
+        answer: Option<Box<PushAnswer>>,
     },
     /// The terminal answered the host's echo.
     EchoAnswered,
@@ -194,6 +197,9 @@ pub struct Exchange {
     pub(super) header: Option<Header>,
     /// Whether the request's MAC was checked and right.
     pub(super) authentic: bool,
+    /// Sequence of the alarm that the request brings.
+    pub(super) alarm: Option<u64>,
+    pub(super) repeated: bool,
 }
 
 impl Exchange {
@@ -220,6 +226,13 @@ impl Exchange {
     #[must_use]
     pub fn is_repeat(&self) -> bool {
         self.mti.is_repeat()
+    }
+
+    /// Whether this alarm was approved on this connection before: its answer was lost. Approve it again. One
+    /// that comes again on another connection is known by its sequence.
+    #[must_use]
+    pub fn repeats_an_alarm(&self) -> bool {
+        self.repeated
     }
 
     /// Whether the request had a MAC that was right.

@@ -4,6 +4,7 @@ mod answer;
 mod event;
 mod keys;
 mod push;
+mod pushing;
 mod receive;
 mod request;
 
@@ -53,6 +54,8 @@ pub struct HostSession {
     stan: Option<u32>,
     useless_in_a_row: u32,
     counts: Counts,
+    /// Sequence of the alarm that was approved last.
+    last_alarm: Option<u64>,
     outstanding: Vec<Outstanding>,
     offer: Option<Box<Offer>>,
     /// Keys that were offered so far.
@@ -100,6 +103,7 @@ impl HostSession {
             stan: None,
             useless_in_a_row: 0,
             counts: Counts::default(),
+            last_alarm: None,
             outstanding: Vec::new(),
             offer: None,
             offers: 0,

@@ -41,7 +41,7 @@ impl HostSession {
             }
         };
         if message.mti().response().is_none() {
-            return self.receive_reply(&message);
+            return self.receive_reply(&message, now);
         }
         self.useless_in_a_row = 0;
         self.receive_request(&message, frame.tpdu, frame.header, now)
@@ -76,6 +76,8 @@ impl HostSession {
             tpdu,
             header,
             authentic: false,
+            alarm: None,
+            repeated: false,
         };
         if message.mti().is_repeat() {
             self.counts.repeats = self.counts.repeats.saturating_add(1);
@@ -145,7 +147,7 @@ impl HostSession {
         let profile = std::sync::Arc::clone(&self.profile);
         match read_request(&profile, function, admitted) {
             Ok(request) => {
-                self.events.push_back(request.into_event(exchange));
+                self.events.push_back(request.into_event(exchange, self.last_alarm));
                 Ok(())
             }
             Err(ProtocolError::Unexpected(_)) => {

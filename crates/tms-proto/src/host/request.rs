@@ -34,7 +34,8 @@ pub(super) enum Request {
 }
 
 impl Request {
-    pub(super) fn into_event(self, exchange: Exchange) -> HostEvent {
+    /// `last_alarm` is the sequence of the alarm that was approved last.
+    pub(super) fn into_event(self, mut exchange: Exchange, last_alarm: Option<u64>) -> HostEvent {
         match self {
             Self::SignOn { serial } => HostEvent::SignOn {
                 terminal: exchange.terminal.as_str().trim_end().to_owned(),
@@ -52,7 +53,11 @@ impl Request {
             Self::TaskResult(result) => HostEvent::TaskResult { exchange, result },
             Self::LogChunk(chunk) => HostEvent::LogChunk { exchange, chunk },
             Self::Keys => HostEvent::KeysRequested { exchange },
-            Self::Alarm(alarm) => HostEvent::Alarm { exchange, alarm },
+            Self::Alarm(alarm) => {
+                exchange.alarm = Some(alarm.sequence);
+                exchange.repeated = last_alarm == exchange.alarm;
+                HostEvent::Alarm { exchange, alarm }
+            }
         }
     }
 }
