@@ -14,6 +14,7 @@ use crate::{
     profile::{Function, Profile, TagPlace},
     report::Report,
     task::TaskResult,
+    terminal::KeyBlock,
     upload::Chunk,
 };
 
@@ -30,6 +31,7 @@ pub(super) enum Request {
     TaskResult(TaskResult),
     LogChunk(Chunk),
     Keys,
+    MasterKey(KeyBlock),
     Alarm(Alarm),
 }
 
@@ -53,6 +55,7 @@ impl Request {
             Self::TaskResult(result) => HostEvent::TaskResult { exchange, result },
             Self::LogChunk(chunk) => HostEvent::LogChunk { exchange, chunk },
             Self::Keys => HostEvent::KeysRequested { exchange },
+            Self::MasterKey(content) => HostEvent::MasterKey { exchange, content },
             Self::Alarm(alarm) => {
                 exchange.alarm = Some(alarm.sequence);
                 exchange.repeated = last_alarm == exchange.alarm;
@@ -82,6 +85,9 @@ pub(super) fn read_request(
         Function::TaskResult => Request::TaskResult(TaskResult::decode(body)?),
         Function::LogUpload => Request::LogChunk(Chunk::decode(body)?),
         Function::KeyRequest => Request::Keys,
+        Function::TmkKey | Function::TmkRequest | Function::TmkActivate => {
+            Request::MasterKey(KeyBlock(body.to_vec()))
+        }
         Function::Alarm => Request::Alarm(Alarm::decode(body)?),
         // An echo is answered by the session itself; the others are the host's own, or not served.
         _ => match DownloadRequest::decode(function, body) {
