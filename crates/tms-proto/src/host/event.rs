@@ -14,7 +14,7 @@ use crate::{
     emv::{DownloadBody, DownloadRequest},
     file::BlockRequest,
     label::{Code, Name},
-    parameters::{Push, TagValues, Values},
+    parameters::{Push, PushAnswer, TagValues, Values},
     profile::{Function, Refusal},
     reason::Reason,
     report::Report,
@@ -112,15 +112,29 @@ pub enum HostEvent {
         /// Why it did not take it; `None` when it did.
         refusal: Option<Refusal>,
     },
-    /// The terminal answered a parameter push.
+    /// The terminal answered a push of records, all messages of it.
     PushAnswered {
         /// What was pushed.
         push: Push,
         /// Why it did not take it; `None` when it did.
         refusal: Option<Refusal>,
+        /// What it has now, and why it refused; `None` when it did not say. To an inquiry all that was asked for.
+        answer: Option<Box<PushAnswer>>,
     },
     /// The terminal answered the host's echo.
     EchoAnswered,
+    /// The terminal asks for new working keys. Answer with [`Answer::Keys`].
+    KeysRequested {
+        /// To answer with.
+        exchange: Exchange,
+    },
+    /// The terminal has the working keys that it was sent last; those before them are over.
+    KeysTaken,
+    /// The terminal refused new working keys: those before them stay in force.
+    KeysRefused {
+        /// Why.
+        refusal: Refusal,
+    },
     /// A request of the host was not answered in time.
     TimedOut(Function),
     /// The next event's message had a MAC that the profile asks for nowhere and that nothing here can
@@ -153,8 +167,11 @@ impl HostEvent {
             | Self::TaskPoll { exchange }
             | Self::TaskResult { exchange, .. }
             | Self::LogChunk { exchange, .. }
+            | Self::KeysRequested { exchange }
             | Self::Alarm { exchange, .. } => Some(exchange),
             Self::Echo
+            | Self::KeysTaken
+            | Self::KeysRefused { .. }
             | Self::CommandAnswered { .. }
             | Self::PushAnswered { .. }
             | Self::EchoAnswered
@@ -230,7 +247,9 @@ impl Exchange {
 pub enum Answer<'a> {
     /// Done, nothing to add.
     Approved,
-    /// Sign-on with working keys, whose MAC key the session uses from then on if the profile says so.
+    /// Sign-on, or an answer to [`HostEvent::KeysRequested`], with working keys, whose MAC key the session
+    /// uses from then on if the profile says so. Keys that were sent before and may not have arrived are
+    /// sent again in their place.
     Keys {
         /// UnionPay DE62 key block: `keys` as the terminal can open them.
         block: &'a [u8],

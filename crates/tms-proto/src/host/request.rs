@@ -29,6 +29,7 @@ pub(super) enum Request {
     TaskPoll,
     TaskResult(TaskResult),
     LogChunk(Chunk),
+    Keys,
     Alarm(Alarm),
 }
 
@@ -51,6 +52,7 @@ impl Request {
             Self::TaskPoll => HostEvent::TaskPoll { exchange },
             Self::TaskResult(result) => HostEvent::TaskResult { exchange, result },
             Self::LogChunk(chunk) => HostEvent::LogChunk { exchange, chunk },
+            Self::Keys => HostEvent::KeysRequested { exchange },
             Self::Alarm(alarm) => {
                 exchange.alarm = Some(alarm.sequence);
                 exchange.repeated = last_alarm == exchange.alarm;
@@ -79,6 +81,7 @@ pub(super) fn read_request(
         Function::TaskPoll => Request::TaskPoll,
         Function::TaskResult => Request::TaskResult(TaskResult::decode(body)?),
         Function::LogUpload => Request::LogChunk(Chunk::decode(body)?),
+        Function::KeyRequest => Request::Keys,
         Function::Alarm => Request::Alarm(Alarm::decode(body)?),
         // An echo is answered by the session itself; the others are the host's own, or not served.
         _ => match DownloadRequest::decode(function, body) {
