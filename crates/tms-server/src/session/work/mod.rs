@@ -167,7 +167,7 @@ impl Session {
     /// not hear the next rotation puts right.
     fn tell_of_abandonment(&mut self, ended: Option<Work>) {
         if let Some(Work { stage: Stage::Rotation(mut rotation), .. }) = ended
-            && let Some(task) = rotation.machine.abandon().filter(|_| self.protocol.can_push())
+            && let Some(task) = rotation.machine.abandon().ok().filter(|_| self.protocol.can_push())
         {
             let _ = self.protocol.push_command(task, self.app.now());
         }
