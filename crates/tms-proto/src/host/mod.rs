@@ -3,6 +3,7 @@
 mod answer;
 mod event;
 mod push;
+mod pushing;
 mod receive;
 mod request;
 

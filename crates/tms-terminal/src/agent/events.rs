@@ -27,13 +27,8 @@ impl Connection {
                 Ok(())
             }
             TerminalEvent::ParameterPush { request, push } => {
-                let taken = self.machine().set_parameters(push.values, Some(push.revision), now)?;
-                if taken {
-                    self.status.parameters_applied();
-                    self.report_due = now;
-                }
-                let refusal = (!taken).then_some(Refusal::FormatError);
-                Ok(self.session.answer(request, refusal, now)?)
+                let answer = self.take_push(&push, now)?;
+                Ok(self.session.answer_push(request, &answer, now)?)
             }
             TerminalEvent::Task(task) => {
                 self.polling = false;
