@@ -41,6 +41,10 @@ pub(super) enum Sent {
     Command(Task),
     Push(Box<Pushing>),
     Echo,
+    Keys {
+        /// Which offer.
+        offer: u32,
+    },
 }
 
 impl HostSession {
@@ -136,6 +140,7 @@ impl HostSession {
         match self.gate.reply(function, refusal, message) {
             Ok(admitted) => {
                 self.useless_in_a_row = 0;
+                self.note_keys();
                 self.take_reply(stan, refusal, &admitted, now);
                 Ok(())
             }
@@ -180,11 +185,12 @@ impl HostSession {
                 }
             }
             Sent::Echo => HostEvent::EchoAnswered,
+            Sent::Keys { offer } => return self.keys_answered(offer, refusal, admitted),
         };
         self.events.push_back(event);
     }
 
-    fn push(
+    pub(super) fn push(
         &mut self,
         (function, place): (Function, usize),
         request: Sent,

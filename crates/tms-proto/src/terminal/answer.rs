@@ -73,7 +73,8 @@ impl TerminalSession {
         }
         message::put_spread(&profile, &mut builder, data)?;
         let outgoing = Outgoing::Reply { to: Some(request.function), refusal, authentic: request.authentic };
-        self.send(builder, outgoing, request.tpdu.map(Tpdu::swapped), request.header)?;
+        let body_bytes = self.send(&builder, outgoing, request.tpdu.map(Tpdu::swapped), request.header)?;
+        self.outbox.keep(builder, body_bytes);
         if let Some(refusal) = refusal {
             self.counts.note_refusal(refusal);
         }

@@ -15,7 +15,12 @@ impl Connection {
 
     fn handle_event(&mut self, event: TerminalEvent, late: bool, now: Timestamp) -> Result<(), Exit> {
         match event {
-            TerminalEvent::SignedOn { keys } => self.on_signed_on(keys.as_deref(), now),
+            TerminalEvent::SignedOn { opened, batch, .. } => self.on_signed_on(opened.as_ref(), batch, now),
+            TerminalEvent::KeysReplaced { keys } => {
+                self.machine().note(now, 'I', "keys", &format!("working keys replaced, {keys:?}"));
+                Ok(())
+            }
+            TerminalEvent::KeysRefused { function, error } => self.on_keys_refused(function, &error, now),
             TerminalEvent::SignedOff => Err(Exit::Stopped),
             TerminalEvent::EchoAnswered | TerminalEvent::StatusTaken | TerminalEvent::ReportTaken => Ok(()),
             TerminalEvent::Parameters(values) => {
