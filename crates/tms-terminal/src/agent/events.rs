@@ -49,6 +49,9 @@ impl Connection {
             TerminalEvent::Download { request, body } => self.on_download(&request, &body, now),
             TerminalEvent::ResultTaken { .. } => self.on_result_taken(now),
             TerminalEvent::Uploaded { operation, next } => self.on_uploaded(operation, next, now),
+            TerminalEvent::TotalsAnswered { batch, totals } => self.on_totals(batch, &totals, now),
+            TerminalEvent::BatchTaken { batch, message } => self.on_batch_taken(batch, &message, now),
+            TerminalEvent::JournalUploaded { operation, next } => self.on_uploaded(operation, next, now),
             TerminalEvent::AlarmTaken { sequence } => self.on_alarm_taken(sequence, now),
             TerminalEvent::WorkPending(work) => self.on_work_pending(work, now),
             TerminalEvent::Refused { request, refusal, code } => {
