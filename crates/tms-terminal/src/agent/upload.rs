@@ -12,6 +12,7 @@ use crate::{machine::BUNDLE, state::TaskKey};
 #[derive(Debug)]
 pub(super) struct Sending {
     pub(super) task: TaskKey,
+    journal: bool,
     bytes: Vec<u8>,
     sha256: [u8; 32],
     /// The host has everything before.
@@ -56,6 +57,9 @@ impl Connection {
             sha256: sending.sha256,
             data: sending.bytes.get(sending.at..end).unwrap_or_default().to_vec(),
         };
+        if sending.journal && self.session.supports(Function::JournalUpload) {
+            return Ok(self.session.upload_journal(&chunk, now)?);
+        }
         Ok(self.session.upload(&chunk, now)?)
     }
 
