@@ -62,7 +62,7 @@ pub enum DeviceCommand {
     SelfTest(At),
     /// Ask for all there is to know, without checking anything
     Diagnose(At),
-    /// Have the journal of transactions sent; read it with `tmsctl logs list`
+    /// Have the journal of transactions sent; read it with `tmsctl logs show`
     CollectJournal {
         /// Which terminal.
         #[command(flatten)]
