@@ -38,6 +38,8 @@ impl Session {
         match event {
             HostEvent::SignOn { exchange, .. } => self.sign_on(terminal, exchange).await,
             HostEvent::SignOff { exchange } => self.approve(exchange),
+            HostEvent::KeysTaken => self.keys_taken().await,
+            HostEvent::KeysRefused { refusal } => self.keys_refused(refusal).await,
             HostEvent::KeysRequested { exchange } => self.new_keys(terminal, exchange).await,
             HostEvent::Status { exchange, values } => {
                 self.status(terminal, exchange, values.to_values()).await
@@ -93,7 +95,10 @@ impl Session {
             subscription.signed_on();
         }
         info!(terminal = terminal.as_str(), address = %self.peer.address, "signed on");
-        self.look_for_work().await
+        match keys {
+            Some(_) => self.keys_taken().await,
+            None => self.look_for_work().await,
+        }
     }
 
     /// The keys of a sign-on reply and the block that brings them: UnionPay terminals with a master
@@ -108,7 +113,18 @@ impl Session {
             (_, "unionpay") => KeyBlockForm::of_code(exchange.code()),
             _ => None,
         };
-        let Some(form) = form else { return Ok(None) };
+        match form {
+            Some(form) => self.keys(id, form).await,
+            None => Ok(None),
+        }
+    }
+
+    /// New working keys, and the block that brings them; `None` if the terminal has no master key.
+    pub(super) async fn keys(
+        &self,
+        id: &TerminalId,
+        form: KeyBlockForm,
+    ) -> Result<Option<(Vec<u8>, WorkingKeys)>, Refusal> {
         let terminal = self.stored_terminal(id).await.map_err(|e| self.store_refusal(&e))?;
         let sealed = terminal.map(|t| t.tmk_sealed).unwrap_or_default();
         if sealed.is_empty() {
