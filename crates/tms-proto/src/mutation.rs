@@ -111,6 +111,18 @@ pub(crate) enum Mutation {
     DefaultTaken,
     /// A default opens the terminal.
     DefaultOpens,
+
+    // Settlement.
+    /// Transactions go on in a batch whose totals are told.
+    TradeWhileClosing,
+    /// Any answer of the host is one to the message that waits.
+    AnyAnswer,
+    /// The terminal goes on before it is durable that the host has a message.
+    ForgetTaken,
+    /// The host takes what comes again for another transaction.
+    CountTwice,
+    /// The host forgets which batch ended last.
+    ForgetClosed,
 }
 
 /// Whether this guard is away.

@@ -39,7 +39,9 @@ impl Pair {
         pair.terminal.sign_on(b"", NOW).unwrap();
         let HostEvent::SignOn { exchange, terminal, .. } = pair.carry_to_host() else { panic!("no sign-on") };
         assert_eq!(terminal, "10000001");
-        let TerminalEvent::SignedOn { keys: None } = pair.reply(exchange, Answer::Approved) else { panic!() };
+        let TerminalEvent::SignedOn { keys: None, .. } = pair.reply(exchange, Answer::Approved) else {
+            panic!()
+        };
         pair
     }
 

@@ -37,6 +37,10 @@ pub(super) enum Sent {
     Command(Task),
     Push(Push),
     Echo,
+    Keys {
+        /// Which offer.
+        offer: u32,
+    },
 }
 
 impl HostSession {
@@ -109,6 +113,7 @@ impl HostSession {
         match self.gate.reply(function, refusal, message) {
             Ok(admitted) => {
                 self.useless_in_a_row = 0;
+                self.note_keys();
                 self.take_reply(stan, refusal, &admitted);
                 Ok(())
             }
@@ -135,10 +140,11 @@ impl HostSession {
             Sent::Command(task) => HostEvent::CommandAnswered { task, refusal },
             Sent::Push(push) => HostEvent::PushAnswered { push, refusal },
             Sent::Echo => HostEvent::EchoAnswered,
+            Sent::Keys { offer } => return self.keys_answered(offer, refusal, admitted),
         });
     }
 
-    fn push(
+    pub(super) fn push(
         &mut self,
         function: Function,
         request: Sent,

@@ -29,11 +29,13 @@ pub(super) enum Request {
     TaskPoll,
     TaskResult(TaskResult),
     LogChunk(Chunk),
+    Keys,
     Alarm(Alarm),
 }
 
 impl Request {
-    pub(super) fn into_event(self, exchange: Exchange) -> HostEvent {
+    /// `last_alarm` is the sequence of the alarm that was approved last.
+    pub(super) fn into_event(self, mut exchange: Exchange, last_alarm: Option<u64>) -> HostEvent {
         match self {
             Self::SignOn { serial } => HostEvent::SignOn {
                 terminal: exchange.terminal.as_str().trim_end().to_owned(),
@@ -50,7 +52,12 @@ impl Request {
             Self::TaskPoll => HostEvent::TaskPoll { exchange },
             Self::TaskResult(result) => HostEvent::TaskResult { exchange, result },
             Self::LogChunk(chunk) => HostEvent::LogChunk { exchange, chunk },
-            Self::Alarm(alarm) => HostEvent::Alarm { exchange, alarm },
+            Self::Keys => HostEvent::KeysRequested { exchange },
+            Self::Alarm(alarm) => {
+                exchange.alarm = Some(alarm.sequence);
+                exchange.repeated = last_alarm == exchange.alarm;
+                HostEvent::Alarm { exchange, alarm }
+            }
         }
     }
 }
@@ -74,6 +81,7 @@ pub(super) fn read_request(
         Function::TaskPoll => Request::TaskPoll,
         Function::TaskResult => Request::TaskResult(TaskResult::decode(body)?),
         Function::LogUpload => Request::LogChunk(Chunk::decode(body)?),
+        Function::KeyRequest => Request::Keys,
         Function::Alarm => Request::Alarm(Alarm::decode(body)?),
         // An echo is answered by the session itself; the others are the host's own, or not served.
         _ => match DownloadRequest::decode(function, body) {

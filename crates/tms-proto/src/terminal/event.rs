@@ -6,6 +6,7 @@ use iso8583::{
     Mti,
     framing::{Header, Tpdu},
 };
+use tms_crypto::keyblock::{KeyBlockError, WorkingKeys};
 use uuid::Uuid;
 
 #[cfg(doc)]
@@ -28,6 +29,24 @@ pub enum TerminalEvent {
     SignedOn {
         /// The key block, if the host sent one (UnionPay DE62).
         keys: Option<KeyBlock>,
+        /// The keys in it, which the session uses already, where it
+        /// [opens blocks](TerminalSession::set_key_opener) by itself.
+        opened: Option<WorkingKeys>,
+        /// A batch number that the host gave and that the session has taken over (DE60.2; unionpay.md §3).
+        batch: Option<u32>,
+    },
+    /// New working keys are in force in place of the last ones.
+    KeysReplaced {
+        /// The keys.
+        keys: WorkingKeys,
+    },
+    /// A key block was refused, all of it: of a sign-on, which then did not take place, or of later keys,
+    /// in whose place those before them stay in force.
+    KeysRefused {
+        /// What brought the block.
+        function: Function,
+        /// Why.
+        error: KeyBlockError,
     },
     /// The host took the sign-off.
     SignedOff,

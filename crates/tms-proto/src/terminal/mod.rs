@@ -1,6 +1,7 @@
 //! The terminal's end of one connection.
 
 mod event;
+mod keys;
 mod receive;
 
 use std::fmt;
@@ -32,6 +33,7 @@ use crate::{
 };
 
 pub use event::{Asked, HostRequest, KeyBlock, TerminalEvent};
+pub use keys::OpenKeys;
 
 /// Requests other than for file blocks that may wait for replies at once.
 const MAX_OUTSTANDING: usize = 64;
@@ -49,6 +51,10 @@ pub struct TerminalSession {
     gate: Gate,
     identity: Identity,
     stan: Option<u32>,
+    signed_on: bool,
+    opener: Option<Box<dyn OpenKeys>>,
+    /// The block of the keys in force, to know it again.
+    block: Option<KeyBlock>,
     /// The digit that the last reply had, 0 for none.
     announced: u8,
     useless_in_a_row: u32,
@@ -93,6 +99,9 @@ impl TerminalSession {
             framing,
             identity,
             stan: None,
+            signed_on: false,
+            opener: None,
+            block: None,
             announced: 0,
             useless_in_a_row: 0,
             counts: Counts::default(),
@@ -145,20 +154,49 @@ impl TerminalSession {
         self.profile.rule(function).is_some()
     }
 
+    /// The same session with the STAN of its next request, which otherwise follows from the time.
+    #[must_use]
+    pub fn with_next_stan(mut self, stan: u32) -> Self {
+        self.stan = Some(stan.saturating_sub(1));
+        self
+    }
+
+    /// Whether a sign-on was approved on this connection, and its keys, if any, opened.
+    #[must_use]
+    pub fn is_signed_on(&self) -> bool {
+        self.signed_on
+    }
+
+    /// The terminal as it is on the wire, with the batch number in force.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// Requests that wait for replies.
     #[must_use]
     pub fn outstanding(&self) -> usize {
         self.outstanding.len()
     }
 
-    /// Signs on; `serial` is the terminal's serial block (UnionPay DE62 用法十九), or empty.
+    /// Signs on with the profile's first code; `serial` is the terminal's serial block (UnionPay DE62
+    /// 用法十九), or empty.
     ///
     /// # Errors
     /// As for every request: when the profile has no such function, a value does not fit, or too
     /// much is outstanding.
     pub fn sign_on(&mut self, serial: &[u8], now: Timestamp) -> Result<(), ProtocolError> {
+        self.sign_on_as(0, serial, now)
+    }
+
+    /// Signs on with the code at a place of the profile's list: UnionPay terminals ask with it for keys of
+    /// one form or another.
+    ///
+    /// # Errors
+    /// As for every request, and when the list has no such place.
+    pub fn sign_on_as(&mut self, code: usize, serial: &[u8], now: Timestamp) -> Result<(), ProtocolError> {
         let body = (!serial.is_empty()).then_some(serial);
-        self.request(Function::SignOn, Asked::Function(Function::SignOn), body, &[], now)
+        self.request_as(Function::SignOn, code, Asked::Function(Function::SignOn), body, &[], now)
     }
 
     /// Signs off.
@@ -166,7 +204,7 @@ impl TerminalSession {
     /// # Errors
     /// As for every request.
     pub fn sign_off(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        self.request(Function::SignOff, Asked::Function(Function::SignOff), None, &[], now)
+        self.ask(Function::SignOff, now)
     }
 
     /// Asks whether the host is there.
@@ -174,7 +212,7 @@ impl TerminalSession {
     /// # Errors
     /// As for every request.
     pub fn echo(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        self.request(Function::Echo, Asked::Function(Function::Echo), None, &[], now)
+        self.ask(Function::Echo, now)
     }
 
     /// Sends the fixed status tags that the profile has.
@@ -200,7 +238,7 @@ impl TerminalSession {
     /// # Errors
     /// As for every request.
     pub fn request_parameters(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        self.request(Function::Parameters, Asked::Function(Function::Parameters), None, &[], now)
+        self.ask(Function::Parameters, now)
     }
 
     /// Asks for work.
@@ -208,7 +246,7 @@ impl TerminalSession {
     /// # Errors
     /// As for every request.
     pub fn poll_task(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        self.request(Function::TaskPoll, Asked::Function(Function::TaskPoll), None, &[], now)
+        self.ask(Function::TaskPoll, now)
     }
 
     /// Asks for a block of a file.
@@ -288,7 +326,8 @@ impl TerminalSession {
         }
         .fill(&mut builder, &rule.reply.mandatory)?;
         let outgoing = Outgoing::Reply { to: Some(request.function), refusal, authentic: request.authentic };
-        self.send(builder, outgoing, request.tpdu.map(Tpdu::swapped), request.header)?;
+        let body_bytes = self.send(&builder, outgoing, request.tpdu.map(Tpdu::swapped), request.header)?;
+        self.outbox.keep(builder, body_bytes);
         if let Some(refusal) = refusal {
             self.counts.note_refusal(refusal);
         }
@@ -334,9 +373,27 @@ impl TerminalSession {
         }
     }
 
+    /// A request that is nothing but its function.
+    fn ask(&mut self, function: Function, now: Timestamp) -> Result<(), ProtocolError> {
+        self.request(function, Asked::Function(function), None, &[], now)
+    }
+
     fn request(
         &mut self,
         function: Function,
+        asked: Asked,
+        body: Option<&[u8]>,
+        data: &[u8],
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
+        self.request_as(function, 0, asked, body, data, now)
+    }
+
+    /// A request with the code at a place of its rule's list.
+    fn request_as(
+        &mut self,
+        function: Function,
+        code: usize,
         asked: Asked,
         body: Option<&[u8]>,
         data: &[u8],
@@ -355,7 +412,7 @@ impl TerminalSession {
             .ok_or(ProtocolError::NotInProfile(function))?;
         let stan = next_stan(self.stan.unwrap_or_else(|| stan_before_the_first(now)));
         self.stan = Some(stan);
-        let code = rule.codes.first().map_or("", String::as_str);
+        let code = rule.codes.get(code).ok_or(ProtocolError::NotInProfile(function))?.as_str();
         let mut builder = self.outbox.builder(profile.dialect(), rule.mti);
         Standard {
             profile: &profile,
@@ -375,12 +432,9 @@ impl TerminalSession {
             builder.set_bytes(profile.body_field(), body)?;
         }
         message::put_spread(&profile, &mut builder, data)?;
-        self.send(
-            builder,
-            Outgoing::Request(function),
-            Some(self.identity.tpdu),
-            Some(self.identity.header),
-        )?;
+        let (tpdu, header) = (Some(self.identity.tpdu), Some(self.identity.header));
+        let body_bytes = self.send(&builder, Outgoing::Request(function), tpdu, header)?;
+        self.outbox.keep(builder, body_bytes);
         self.outstanding.push(Outstanding {
             function,
             reply_mti: rule.mti.response().ok_or(ProtocolError::NotInProfile(function))?,
@@ -395,17 +449,14 @@ impl TerminalSession {
 
     fn send(
         &mut self,
-        builder: Builder<'static>,
+        builder: &Builder<'_>,
         outgoing: Outgoing,
         tpdu: Option<Tpdu>,
         header: Option<Header>,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<usize, ProtocolError> {
         let tpdu = tpdu.filter(|_| self.framing.has_tpdu());
         let header = header.filter(|_| self.framing.has_header());
         let gate = &self.gate;
-        let body_bytes =
-            self.outbox.push(self.framing, tpdu, header, |body| gate.seal(&builder, outgoing, body))?;
-        self.outbox.keep(builder, body_bytes);
-        Ok(())
+        self.outbox.push(self.framing, tpdu, header, |body| gate.seal(builder, outgoing, body))
     }
 }

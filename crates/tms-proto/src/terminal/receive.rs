@@ -1,7 +1,7 @@
 //! What comes in: replies to what the terminal asked, and requests of the host.
 
 use iso8583::{
-    Message, Mti,
+    Message,
     framing::{Frame, Header, Tpdu},
 };
 use jiff::Timestamp;
@@ -23,7 +23,7 @@ use crate::{
 
 /// Messages that may be of no use in a row before the connection is given up: all replies of a window that
 /// was given up as unanswered may still come, one after the other.
-const MAX_USELESS_IN_A_ROW: u32 = 72;
+const MAX_USELESS_IN_A_ROW: u32 = 600;
 
 impl TerminalSession {
     /// Takes one whole frame.
@@ -93,16 +93,14 @@ impl TerminalSession {
     /// Answers bytes that are no message of the dialect, if at least their type asks for a reply.
     fn answer_unreadable(&mut self, frame: &Frame<'_>) -> Result<(), ProtocolError> {
         let profile = std::sync::Arc::clone(&self.profile);
-        let Some(mti) = Message::peek_mti(profile.dialect(), frame.body).and_then(Mti::response) else {
-            return Ok(());
-        };
+        let Some(mut builder) = message::echo_part(&profile, frame.body) else { return Ok(()) };
         let refusal = Refusal::FormatError;
-        let mut builder = self.outbox.builder(profile.dialect(), mti);
         builder.set_bytes(39, profile.code(refusal).as_bytes())?;
         builder.set_bytes(41, self.identity.terminal.as_bytes())?;
         self.counts.note_refusal(refusal);
         let outgoing = Outgoing::Reply { to: None, refusal: Some(refusal), authentic: false };
-        self.send(builder, outgoing, frame.tpdu.map(Tpdu::swapped), frame.header)
+        self.send(&builder, outgoing, frame.tpdu.map(Tpdu::swapped), frame.header)?;
+        Ok(())
     }
 
     fn take_reply(
@@ -120,18 +118,12 @@ impl TerminalSession {
         } else if let Some(refusal) = refusal {
             if refusal == Refusal::MacWrong {
                 // The host has no key, or another one: only a sign-on mends that.
-                self.gate.forget_working_key();
+                self.end_keys();
             }
             TerminalEvent::Refused { request: sent.asked, refusal, code }
         } else {
-            match self.read_reply(&sent, admitted) {
-                Ok(event) => {
-                    // A sign-on may bring new keys; those of an earlier one are over in any case.
-                    if matches!(sent.function, Function::SignOn | Function::SignOff) {
-                        self.gate.forget_working_key();
-                    }
-                    event
-                }
+            match self.take_approval(&sent, admitted) {
+                Ok(event) => event,
                 Err(error) => TerminalEvent::Unanswered { request: sent.asked, reason: error.into() },
             }
         };
@@ -145,6 +137,34 @@ impl TerminalSession {
         (!listed && !message.has(41)) || message::names_terminal(message, self.identity.terminal.as_bytes())
     }
 
+    fn take_approval(
+        &mut self,
+        sent: &Outstanding,
+        admitted: &Admitted<'_, '_>,
+    ) -> Result<TerminalEvent, ProtocolError> {
+        let message = admitted.message();
+        let body = message.bytes(self.profile.body_field());
+        match sent.function {
+            Function::SignOn => {
+                let batch = self.batch_of(message);
+                self.signed_on(body.map(|block| KeyBlock(block.to_vec())), batch)
+            }
+            Function::KeyRequest => self.keys_received(body.unwrap_or_default()),
+            Function::SignOff => {
+                self.end_keys();
+                Ok(TerminalEvent::SignedOff)
+            }
+            _ => self.read_reply(sent, admitted),
+        }
+    }
+
+    /// The batch number that a host gives with a sign-on, when it is another one (unionpay.md §3).
+    fn batch_of(&self, message: &Message<'_>) -> Option<u32> {
+        let (_, template) = self.profile.selector_template().filter(|(field, _)| *field == 60)?;
+        let given = template.contains("{batch}").then(|| message::batch(message))?;
+        (given != self.identity.batch && (1..999_999).contains(&given)).then_some(given)
+    }
+
     fn read_reply(
         &self,
         sent: &Outstanding,
@@ -153,10 +173,6 @@ impl TerminalSession {
         let message = admitted.message();
         let body = message.bytes(self.profile.body_field());
         Ok(match (sent.function, &sent.asked) {
-            (Function::SignOn, _) => {
-                TerminalEvent::SignedOn { keys: body.map(|block| KeyBlock(block.to_vec())) }
-            }
-            (Function::SignOff, _) => TerminalEvent::SignedOff,
             (Function::Echo, _) => TerminalEvent::EchoAnswered,
             (Function::Status, _) => TerminalEvent::StatusTaken,
             (Function::Report, _) => TerminalEvent::ReportTaken,
@@ -252,6 +268,13 @@ impl TerminalSession {
         }
         let event = match request.function {
             Function::Echo => return self.answer(request, None, now),
+            Function::KeyExchange => {
+                return self.keys_pushed(
+                    request,
+                    message.bytes(profile.body_field()).unwrap_or_default(),
+                    now,
+                );
+            }
             Function::Command => Task::decode(message.bytes(profile.body_field()).unwrap_or_default())
                 .map(HostMessage::Command),
             Function::ParameterPush => {
