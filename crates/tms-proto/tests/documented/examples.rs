@@ -28,9 +28,7 @@ const OPERATION: Uuid = Uuid::from_u128(0x0193_5123_4567_7ABC_8DEF_0123_4567_89A
 const KEY_BLOCK: &str = "950973182317F80B950973182317F80B00962B60F679786E2411E3DE0000000000000000ADC67D84";
 
 /// Functions that the profiles have and that no session of this version speaks.
-const UNSPOKEN: [Function; 8] = [
-    Function::KeyExchange,
-    Function::KeyRequest,
+const UNSPOKEN: [Function; 7] = [
     Function::JournalUpload,
     Function::Settlement,
     Function::BatchUpload,
@@ -38,6 +36,7 @@ const UNSPOKEN: [Function; 8] = [
     // One end of the download of master keys is a machine of the acquirer's own (unionpay.md §4.13).
     Function::TmkKey,
     Function::TmkRequest,
+    Function::TmkActivate,
 ];
 
 /// The two frames of an exchange.
@@ -58,6 +57,7 @@ pub(crate) fn of(profile: &Arc<Profile>) -> Vec<Shown> {
         host: HostSession::new(profile.clone(), Some(TERMINAL.into())),
         terminal: TerminalSession::new(profile.clone(), Identity::new(TERMINAL, MERCHANT)),
     };
+    pair.terminal.set_key_opener(Box::new(tmk()));
     let mut functions: Vec<_> = Function::ALL.iter().copied().collect();
     functions.sort_by_key(|function| match function {
         Function::SignOn => 0,
@@ -72,9 +72,12 @@ fn now() -> Timestamp {
     Timestamp::from_second(NOW).unwrap()
 }
 
+fn tmk() -> Tmk {
+    Tmk::from_hex("11111111111111111111111111111111").unwrap()
+}
+
 fn keys() -> WorkingKeys {
-    let tmk = Tmk::from_hex("11111111111111111111111111111111").unwrap();
-    unwrap_working_keys(&tmk, &hex::decode(KEY_BLOCK).unwrap()).unwrap()
+    unwrap_working_keys(&tmk(), &hex::decode(KEY_BLOCK).unwrap()).unwrap()
 }
 
 fn values(pairs: &[(&str, &str)]) -> Values {
@@ -128,7 +131,7 @@ fn offer() -> Offer {
 impl Pair {
     fn exchange(&mut self, profile: &Profile, function: Function) -> Option<Shown> {
         let rule = profile.rule(function).unwrap();
-        if UNSPOKEN.contains(&function) || function == Function::TmkActivate {
+        if UNSPOKEN.contains(&function) {
             return None;
         }
         let (request, reply) = match rule.from {
@@ -141,6 +144,10 @@ impl Pair {
     fn push(&mut self, function: Function) -> (Vec<u8>, Vec<u8>) {
         match function {
             Function::Command => self.host.push_command(task(Command::Reboot), now()).unwrap(),
+            Function::KeyExchange => {
+                let block = hex::decode(KEY_BLOCK).unwrap();
+                assert!(self.host.push_keys(&block, &keys(), now()).unwrap());
+            }
             Function::ParameterPush => super::push::send(&mut self.host, OPERATION, now()),
             other => panic!("the host never asks for {other}"),
         }
@@ -148,6 +155,8 @@ impl Pair {
         self.terminal.receive(&request, now()).unwrap();
         match self.terminal.poll_event().unwrap() {
             TerminalEvent::Command { request, .. } => self.terminal.answer(request, None, now()).unwrap(),
+            // It has been answered.
+            TerminalEvent::KeysReplaced { .. } => {}
             TerminalEvent::ParameterPush { request, push } => {
                 super::push::answer(&mut self.terminal, request, push, now());
             }
@@ -163,7 +172,11 @@ impl Pair {
         self.send(function);
         let request = self.terminal.poll_transmit().unwrap();
         self.host.receive(&request, now()).unwrap();
-        let event = self.host.poll_event().unwrap();
+        let mut event = self.host.poll_event().unwrap();
+        // Told with the next request after keys were given.
+        if matches!(event, HostEvent::KeysTaken) {
+            event = self.host.poll_event().unwrap();
+        }
         self.answer(profile, event);
         let reply = self.host.poll_transmit().unwrap();
         self.terminal.receive(&reply, now()).unwrap();
@@ -180,6 +193,7 @@ impl Pair {
             Function::SignOn => terminal.sign_on(SERIAL, now),
             Function::SignOff => terminal.sign_off(now),
             Function::Echo => terminal.echo(now),
+            Function::KeyRequest => terminal.request_keys(now),
             Function::Status => {
                 terminal.status(&values(&[("health.keyboard", "1"), ("health.printer", "0")]), now)
             }
@@ -233,6 +247,7 @@ impl Pair {
             HostEvent::SignOn { exchange, .. } if profile.name() == "unionpay" => {
                 (exchange, Answer::Keys { block: &block, keys: &keys })
             }
+            HostEvent::KeysRequested { exchange } => (exchange, Answer::Keys { block: &block, keys: &keys }),
             HostEvent::ParametersRequested { exchange } => (exchange, Answer::Parameters(&parameters)),
             HostEvent::Download { exchange, request } => {
                 offered = offer().answer(&request, profile.downloads()).unwrap();

@@ -47,9 +47,23 @@ fn head(cells: &[&str]) -> String {
     out
 }
 
+/// `11, 41, 42`, and `120–124` for three or more in a row.
+fn list(of: &[u8]) -> String {
+    let mut sorted = of.to_vec();
+    sorted.sort_unstable();
+    let runs = sorted.chunk_by(|one, next| one + 1 == *next);
+    let mut parts = Vec::new();
+    for run in runs {
+        match run {
+            [first, .., last] if run.len() > 2 => parts.push(format!("{first}–{last}")),
+            _ => parts.extend(run.iter().map(u8::to_string)),
+        }
+    }
+    parts.join(", ")
+}
+
 /// `11, 41, 42, 60; C 62; O 63`.
 fn fields(fields: &Fields) -> String {
-    let list = |of: &[u8]| of.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
     let mut parts = vec![list(&fields.mandatory)];
     for (letter, of) in [("C", &fields.conditional), ("O", &fields.optional)] {
         if !of.is_empty() {
