@@ -149,7 +149,7 @@ fn the_host_pushes_commands_and_parameters_where_the_profile_allows_it() {
     pair.terminal.answer(request, None, NOW).unwrap();
     assert!(matches!(pair.carry_to_host(), HostEvent::CommandAnswered { refusal: None, .. }));
 
-    let push = Push { operation: Uuid::from_u128(1), revision: 3, values: values() };
+    let push = Push::parameters(Uuid::from_u128(1), 3, values());
     pair.host.push_parameters(push.clone(), NOW).unwrap();
     let TerminalEvent::ParameterPush { request, push: got } = pair.carry_to_terminal() else { panic!() };
     assert_eq!(got, push);

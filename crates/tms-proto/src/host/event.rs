@@ -14,7 +14,7 @@ use crate::{
     emv::{DownloadBody, DownloadRequest},
     file::BlockRequest,
     label::{Code, Name},
-    parameters::{Push, TagValues, Values},
+    parameters::{Push, PushAnswer, TagValues, Values},
     profile::{Function, Refusal},
     reason::Reason,
     report::Report,
@@ -112,12 +112,14 @@ pub enum HostEvent {
         /// Why it did not take it; `None` when it did.
         refusal: Option<Refusal>,
     },
-    /// The terminal answered a parameter push.
+    /// The terminal answered a push of records, all messages of it.
     PushAnswered {
         /// What was pushed.
         push: Push,
         /// Why it did not take it; `None` when it did.
         refusal: Option<Refusal>,
+        /// What it has now, and why it refused; `None` when it did not say. To an inquiry all that was asked for.
+        answer: Option<Box<PushAnswer>>,
     },
     /// The terminal answered the host's echo.
     EchoAnswered,

@@ -47,7 +47,7 @@ impl HostSession {
         let offer = self.offered(block, keys);
         let pushed = self
             .push(
-                Function::KeyExchange,
+                (Function::KeyExchange, 0),
                 Sent::Keys { offer: offer.number },
                 |profile, builder| put_body(profile, builder, &offer.block),
                 now,

@@ -4,6 +4,7 @@ mod answer;
 mod event;
 mod keys;
 mod push;
+mod pushing;
 mod receive;
 mod request;
 

@@ -41,7 +41,7 @@ impl HostSession {
             }
         };
         if message.mti().response().is_none() {
-            return self.receive_reply(&message);
+            return self.receive_reply(&message, now);
         }
         self.useless_in_a_row = 0;
         self.receive_request(&message, frame.tpdu, frame.header, now)

@@ -15,7 +15,7 @@ use crate::{
     emv::{DownloadBody, DownloadRequest},
     file::{Block, BlockRequest},
     label::Code,
-    parameters::{Push, Values},
+    parameters::{Push, RecordFile, Values},
     profile::{Function, PendingWork, Refusal},
     reason::Reason,
     task::Task,
@@ -100,11 +100,13 @@ pub enum TerminalEvent {
         /// What to do.
         task: Task,
     },
-    /// The host gives parameters. Apply them durably, then answer.
+    /// The host changes records of a file, or asks for them. Give it to
+    /// [`Held::take`](crate::parameters::Held::take), make durable what changed, then answer with
+    /// [`TerminalSession::answer_push`].
     ParameterPush {
         /// To answer with.
         request: HostRequest,
-        /// The set.
+        /// What is done.
         push: Push,
     },
     /// The next event's message had a MAC that the profile asks for nowhere and that nothing here can
@@ -196,6 +198,8 @@ impl Asked {
 pub struct HostRequest {
     pub(super) function: Function,
     pub(super) code: Code,
+    /// The file of a push.
+    pub(super) file: Option<RecordFile>,
     pub(super) mti: Mti,
     pub(super) stan: Option<u32>,
     pub(super) transmitted: Option<u64>,

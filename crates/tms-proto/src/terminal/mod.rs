@@ -1,5 +1,6 @@
 //! The terminal's end of one connection.
 
+mod answer;
 mod event;
 mod keys;
 mod receive;
@@ -24,7 +25,7 @@ use crate::{
     label::Code,
     message::{self, Identity, Standard, next_stan, stan_before_the_first},
     parameters::{self, Values},
-    profile::{Direction, Function, Profile, Refusal, TagPlace},
+    profile::{Direction, Function, Profile, TagPlace},
     reason::Reason,
     report::Report,
     task::TaskResult,
@@ -292,46 +293,6 @@ impl TerminalSession {
     pub fn upload(&mut self, chunk: &Chunk, now: Timestamp) -> Result<(), ProtocolError> {
         let asked = Asked::Upload { operation: chunk.operation, offset: chunk.offset };
         self.request(Function::LogUpload, asked, Some(&chunk.encode()), &[], now)
-    }
-
-    /// Answers a request of the host: taken, or refused.
-    ///
-    /// # Errors
-    /// When the answer does not fit the dialect.
-    pub fn answer(
-        &mut self,
-        request: HostRequest,
-        refusal: Option<Refusal>,
-        now: Timestamp,
-    ) -> Result<(), ProtocolError> {
-        let profile = std::sync::Arc::clone(&self.profile);
-        let rule = profile.rule(request.function).ok_or(ProtocolError::NotInProfile(request.function))?;
-        let mti = request.mti.response().ok_or_else(|| ProtocolError::Unexpected(request.mti.to_string()))?;
-        let mut builder = self.outbox.builder(profile.dialect(), mti);
-        Standard {
-            profile: &profile,
-            rule,
-            code: request.code.as_str(),
-            stan: request.stan,
-            batch: self.identity.batch,
-            terminal: self.identity.terminal.as_bytes(),
-            merchant: self.identity.merchant.as_bytes(),
-            response: Some(match refusal {
-                Some(refusal) => profile.code_of(request.function, refusal),
-                None => profile.approval(request.function),
-            }),
-            transmitted: request.transmitted,
-            pending: None,
-            now,
-        }
-        .fill(&mut builder, &rule.reply.mandatory)?;
-        let outgoing = Outgoing::Reply { to: Some(request.function), refusal, authentic: request.authentic };
-        let body_bytes = self.send(&builder, outgoing, request.tpdu.map(Tpdu::swapped), request.header)?;
-        self.outbox.keep(builder, body_bytes);
-        if let Some(refusal) = refusal {
-            self.counts.note_refusal(refusal);
-        }
-        Ok(())
     }
 
     /// What this session has seen so far.

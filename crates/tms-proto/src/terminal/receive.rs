@@ -14,7 +14,7 @@ use crate::{
     file::Block,
     label::Code,
     message,
-    parameters::{self, Push, Values},
+    parameters::{self, Action, Push, RecordFile, Values},
     profile::{BodyLayout, Direction, Function, PendingPlace, Profile, Refusal, TagPlace},
     reason::Reason,
     task::Task,
@@ -230,6 +230,7 @@ impl TerminalSession {
         let mut request = HostRequest {
             function: rule.function,
             code: Code::new(found.code().as_bytes()),
+            file: record_file(rule.function, message),
             mti: message.mti(),
             stan: message::stan(message),
             transmitted: message::transmitted(message),
@@ -278,7 +279,13 @@ impl TerminalSession {
             Function::Command => Task::decode(message.bytes(profile.body_field()).unwrap_or_default())
                 .map(HostMessage::Command),
             Function::ParameterPush => {
-                Push::decode(&message::take_spread(&profile, message)).map(HostMessage::Push)
+                let codes = profile.rule(request.function).map_or(&[][..], |rule| &rule.codes);
+                let place = codes.iter().position(|code| *code == request.code.as_str());
+                let action = Action::ALL.into_iter().find(|action| Some(action.place()) == place);
+                let (Some(file), Some(action)) = (request.file, action) else {
+                    return self.answer(request, Some(Refusal::NotSupported), now);
+                };
+                Push::decode(file, action, &message::take_spread(&profile, message)).map(HostMessage::Push)
             }
             _ => return self.answer(request, Some(Refusal::NotSupported), now),
         };
@@ -315,6 +322,14 @@ impl TerminalSession {
             None => {}
         }
     }
+}
+
+/// DE101 of a push.
+fn record_file(function: Function, message: &Message<'_>) -> Option<RecordFile> {
+    if function != Function::ParameterPush {
+        return None;
+    }
+    RecordFile::named(&message.text("101")?)
 }
 
 enum HostMessage {

@@ -1,7 +1,7 @@
 //! What comes in: answers of the host, and what it asks.
 
 use jiff::Timestamp;
-use tms_proto::{Function, PendingWork, Refusal, TerminalEvent, emv::DownloadKind};
+use tms_proto::{Function, PendingWork, Refusal, TerminalEvent, emv::DownloadKind, parameters::RecordFile};
 
 use super::{Connection, Exit, InFlight};
 
@@ -26,14 +26,12 @@ impl Connection {
                 self.report_due = now;
                 Ok(())
             }
+            TerminalEvent::ParameterPush { request, push } if push.file != RecordFile::Parameters => {
+                Ok(self.session.answer(request, Some(Refusal::NotSupported), now)?)
+            }
             TerminalEvent::ParameterPush { request, push } => {
-                let taken = self.machine().set_parameters(push.values, Some(push.revision), now)?;
-                if taken {
-                    self.status.parameters_applied();
-                    self.report_due = now;
-                }
-                let refusal = (!taken).then_some(Refusal::FormatError);
-                Ok(self.session.answer(request, refusal, now)?)
+                let answer = self.take_push(&push, now)?;
+                Ok(self.session.answer_push(request, &answer, now)?)
             }
             TerminalEvent::Task(task) => {
                 self.polling = false;

@@ -13,6 +13,7 @@ use tms_proto::{
     ProtocolError, TerminalSession,
     address::Dial,
     emv::DownloadKind,
+    parameters::Held,
     task::{Outcome, TaskResult},
 };
 
@@ -31,6 +32,7 @@ mod fetch;
 mod install;
 mod plan_file;
 mod pump;
+mod pushes;
 mod refusals;
 mod sign_on;
 mod tasks;
@@ -137,6 +139,8 @@ pub struct Connection {
     sending: Option<Sending>,
     wanted_downloads: VecDeque<DownloadKind>,
     downloading: Option<Downloading>,
+    /// Pushed parameters, of which some messages may be missing yet.
+    pushed: Option<Held>,
 }
 
 impl Connection {
@@ -184,6 +188,7 @@ impl Connection {
             sending: None,
             wanted_downloads: VecDeque::new(),
             downloading: None,
+            pushed: None,
         }
     }
 

@@ -412,7 +412,7 @@ impl Host {
             return;
         }
         if let Some((revision, values)) = self.parameters.take() {
-            session.push_parameters(Push { operation: Uuid::from_u128(77), revision, values }, now).unwrap();
+            session.push_parameters(Push::parameters(Uuid::from_u128(77), revision, values), now).unwrap();
         }
         if let Some(task) = self.tasks.front() {
             session.push_command(task.clone(), now).unwrap();
