@@ -13,6 +13,7 @@ use crate::{
     parameters::TagValues,
     profile::{Function, Profile, TagPlace},
     report::Report,
+    settlement,
     task::TaskResult,
     upload::Chunk,
 };
@@ -30,6 +31,8 @@ pub(super) enum Request {
     TaskResult(TaskResult),
     LogChunk(Chunk),
     Alarm(Alarm),
+    Batch { batch: u32, message: settlement::Message },
+    JournalChunk(Chunk),
 }
 
 impl Request {
@@ -51,6 +54,11 @@ impl Request {
             Self::TaskResult(result) => HostEvent::TaskResult { exchange, result },
             Self::LogChunk(chunk) => HostEvent::LogChunk { exchange, chunk },
             Self::Alarm(alarm) => HostEvent::Alarm { exchange, alarm },
+            Self::Batch { batch, message } => match message {
+                settlement::Message::Totals(totals) => HostEvent::Totals { exchange, batch, totals },
+                settlement::Message::Batch(message) => HostEvent::Batch { exchange, batch, message },
+            },
+            Self::JournalChunk(chunk) => HostEvent::JournalChunk { exchange, chunk },
         }
     }
 }
@@ -75,6 +83,12 @@ pub(super) fn read_request(
         Function::TaskResult => Request::TaskResult(TaskResult::decode(body)?),
         Function::LogUpload => Request::LogChunk(Chunk::decode(body)?),
         Function::Alarm => Request::Alarm(Alarm::decode(body)?),
+        Function::JournalUpload => Request::JournalChunk(Chunk::decode(body)?),
+        Function::Settlement | Function::BatchUpload | Function::BatchEnd => {
+            let rule = profile.rule(function).ok_or(ProtocolError::NotInProfile(function))?;
+            let (batch, message) = settlement::Message::read(profile, rule, message)?;
+            Request::Batch { batch, message }
+        }
         // An echo is answered by the session itself; the others are the host's own, or not served.
         _ => match DownloadRequest::decode(function, body) {
             Some(request) => Request::Download(request?),
