@@ -40,6 +40,14 @@ pub(crate) mod tag {
     pub(crate) const MAX_BYTES: u32 = 0xDF5B;
     pub(crate) const CHUNK: u32 = 0xDF5C;
     pub(crate) const BASE: u32 = 0xDF5D;
+    /// Revision and hash of a set of records.
+    pub(crate) const STANDING: u32 = 0xDF60;
+    /// Number of a part and how many there are.
+    pub(crate) const PART: u32 = 0xDF61;
+    /// A record: length of its name, name, value.
+    pub(crate) const RECORD: u32 = 0xDF62;
+    /// How a push went.
+    pub(crate) const PUSH_OUTCOME: u32 = 0xDF63;
     pub(crate) const MESSAGE: u32 = 0xDF70;
     pub(crate) const TIME: u32 = 0xDF71;
     pub(crate) const UTC_OFFSET: u32 = 0xDF72;

@@ -420,7 +420,11 @@ mod tests {
     fn every_task_executes_once() {
         let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
         let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-        runner.run(&arrivals(), |arrivals| Ok(check_arrivals(arrivals))).unwrap();
+        let check = |arrivals| {
+            check_arrivals(arrivals);
+            Ok(())
+        };
+        runner.run(&arrivals(), check).unwrap();
     }
 
     #[test]

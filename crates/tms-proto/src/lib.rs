@@ -70,4 +70,4 @@ pub use label::{Code, Label, Name};
 pub use message::Identity;
 pub use profile::{Function, PendingWork, Profile, Refusal};
 pub use reason::{MacFault, Reason};
-pub use terminal::{Asked, HostRequest, KeyBlock, TerminalEvent, TerminalSession};
+pub use terminal::{Asked, HostRequest, KeyBlock, OpenKeys, TerminalEvent, TerminalSession};

@@ -2,7 +2,7 @@
 //! and bytes spread over the profile's private fields.
 
 use iso8583::{
-    Builder, Length, Message,
+    BuildError, Builder, Length, Message,
     framing::{Frame, Header, Tpdu},
 };
 use jiff::{Timestamp, civil::DateTime, tz::Offset};
@@ -195,6 +195,15 @@ pub(crate) fn stan(message: &Message<'_>) -> Option<u32> {
     u32::try_from(message.field(11)?.u64().ok()?).ok()
 }
 
+/// DE60.2, the batch number, which replies echo: digits 3 to 8 of the field.
+pub(crate) fn batch(message: &Message<'_>) -> u32 {
+    let digits = message.field(60).and_then(|field| {
+        let behind = u32::try_from(field.len().checked_sub(8)?).ok()?;
+        field.u64().ok()?.checked_div(10u64.checked_pow(behind)?)
+    });
+    digits.and_then(|digits| u32::try_from(digits % 1_000_000).ok()).unwrap_or(0)
+}
+
 /// DE7 that the reply to a request made now must echo, where the function's MACs are to prove which
 /// request a reply is for: a STAN alone comes back after 999,999 requests.
 pub(crate) fn echoed_time(profile: &Profile, rule: &Rule, now: Timestamp) -> Option<u64> {
@@ -230,6 +239,23 @@ pub(crate) fn has_code(message: &Message<'_>, path: &str, code: &str) -> Option<
         (Some(wanted), Ok(found)) => wanted == found,
         _ => field.text() == code,
     })
+}
+
+/// The reply to a request that is not understood: what of it tells the requester which one that was.
+pub(crate) fn echo<'d>(profile: &Profile, message: &Message<'d>) -> Result<Builder<'d>, BuildError> {
+    let selector = profile.selector_template().map_or(0, |(field, _)| field);
+    let mut fields = [3, 7, 11, 24, 41, 42, 70, selector];
+    fields.sort_unstable();
+    Builder::reply_to(message, &fields)
+}
+
+/// As [`echo`], of bytes that can be read in part or only as far as their type; `None` when that asks for
+/// no reply.
+pub(crate) fn echo_part<'d>(profile: &Profile, body: &'d [u8]) -> Option<Builder<'d>> {
+    let dialect = profile.dialect();
+    let part = Message::parse_partial(dialect, body).message;
+    let from_part = part.and_then(|message| echo(profile, &message).ok());
+    from_part.or_else(|| Some(Builder::new(dialect, Message::peek_mti(dialect, body)?.response()?)))
 }
 
 /// The first of `fields` that a message lacks.

@@ -158,7 +158,8 @@ fn a_malformed_question_is_answered_with_a_format_error() {
         panic!()
     };
     pair.terminal.receive(&pair.host.poll_transmit().unwrap(), NOW).unwrap();
-    assert!(matches!(pair.terminal.poll_event(), Some(TerminalEvent::Refused { .. })));
+    let event = pair.terminal.poll_event();
+    assert!(matches!(event, Some(TerminalEvent::Refused { .. })), "{event:?}");
 }
 
 #[test]

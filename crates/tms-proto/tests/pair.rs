@@ -39,7 +39,9 @@ impl Pair {
         pair.terminal.sign_on(b"", NOW).unwrap();
         let HostEvent::SignOn { exchange, terminal, .. } = pair.carry_to_host() else { panic!("no sign-on") };
         assert_eq!(terminal, "10000001");
-        let TerminalEvent::SignedOn { keys: None } = pair.reply(exchange, Answer::Approved) else { panic!() };
+        let TerminalEvent::SignedOn { keys: None, .. } = pair.reply(exchange, Answer::Approved) else {
+            panic!()
+        };
         pair
     }
 
@@ -147,7 +149,7 @@ fn the_host_pushes_commands_and_parameters_where_the_profile_allows_it() {
     pair.terminal.answer(request, None, NOW).unwrap();
     assert!(matches!(pair.carry_to_host(), HostEvent::CommandAnswered { refusal: None, .. }));
 
-    let push = Push { operation: Uuid::from_u128(1), revision: 3, values: values() };
+    let push = Push::parameters(Uuid::from_u128(1), 3, values());
     pair.host.push_parameters(push.clone(), NOW).unwrap();
     let TerminalEvent::ParameterPush { request, push: got } = pair.carry_to_terminal() else { panic!() };
     assert_eq!(got, push);

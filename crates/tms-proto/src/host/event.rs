@@ -14,7 +14,7 @@ use crate::{
     emv::{DownloadBody, DownloadRequest},
     file::BlockRequest,
     label::{Code, Name},
-    parameters::{Push, TagValues, Values},
+    parameters::{Push, PushAnswer, TagValues, Values},
     profile::{Function, Refusal},
     reason::Reason,
     report::Report,
@@ -98,7 +98,8 @@ pub enum HostEvent {
         /// The piece.
         chunk: Chunk,
     },
-    /// Something is wrong with the terminal. Make it durable, then answer.
+    /// Something is wrong with the terminal. Make it durable, then answer. [`Exchange::repeats_an_alarm`]
+    /// says whether it was told before.
     Alarm {
         /// To answer with.
         exchange: Exchange,
@@ -113,7 +114,7 @@ pub enum HostEvent {
         /// The batch.
         batch: u32,
         /// The terminal's totals.
-        totals: Totals,
+        totals: Box<Totals>,
     },
     /// Details of a batch, or their end. Make them durable, then answer with [`Answer::BatchTaken`].
     Batch {
@@ -139,15 +140,29 @@ pub enum HostEvent {
         /// Why it did not take it; `None` when it did.
         refusal: Option<Refusal>,
     },
-    /// The terminal answered a parameter push.
+    /// The terminal answered a push of records, all messages of it.
     PushAnswered {
         /// What was pushed.
         push: Push,
         /// Why it did not take it; `None` when it did.
         refusal: Option<Refusal>,
+        /// What it has now, and why it refused; `None` when it did not say. To an inquiry all that was asked for.
+        answer: Option<Box<PushAnswer>>,
     },
     /// The terminal answered the host's echo.
     EchoAnswered,
+    /// The terminal asks for new working keys. Answer with [`Answer::Keys`].
+    KeysRequested {
+        /// To answer with.
+        exchange: Exchange,
+    },
+    /// The terminal has the working keys that it was sent last; those before them are over.
+    KeysTaken,
+    /// The terminal refused new working keys: those before them stay in force.
+    KeysRefused {
+        /// Why.
+        refusal: Refusal,
+    },
     /// A request of the host was not answered in time.
     TimedOut(Function),
     /// The next event's message had a MAC that the profile asks for nowhere and that nothing here can
@@ -183,8 +198,11 @@ impl HostEvent {
             | Self::Totals { exchange, .. }
             | Self::Batch { exchange, .. }
             | Self::JournalChunk { exchange, .. }
+            | Self::KeysRequested { exchange }
             | Self::Alarm { exchange, .. } => Some(exchange),
             Self::Echo
+            | Self::KeysTaken
+            | Self::KeysRefused { .. }
             | Self::CommandAnswered { .. }
             | Self::PushAnswered { .. }
             | Self::EchoAnswered
@@ -210,6 +228,9 @@ pub struct Exchange {
     pub(super) header: Option<Header>,
     /// Whether the request's MAC was checked and right.
     pub(super) authentic: bool,
+    /// Sequence of the alarm that the request brings.
+    pub(super) alarm: Option<u64>,
+    pub(super) repeated: bool,
 }
 
 impl Exchange {
@@ -238,6 +259,13 @@ impl Exchange {
         self.mti.is_repeat()
     }
 
+    /// Whether this alarm was approved on this connection before: its answer was lost. Approve it again. One
+    /// that comes again on another connection is known by its sequence.
+    #[must_use]
+    pub fn repeats_an_alarm(&self) -> bool {
+        self.repeated
+    }
+
     /// Whether the request had a MAC that was right.
     #[must_use]
     pub fn is_authentic(&self) -> bool {
@@ -250,7 +278,9 @@ impl Exchange {
 pub enum Answer<'a> {
     /// Done, nothing to add.
     Approved,
-    /// Sign-on with working keys, whose MAC key the session uses from then on if the profile says so.
+    /// Sign-on, or an answer to [`HostEvent::KeysRequested`], with working keys, whose MAC key the session
+    /// uses from then on if the profile says so. Keys that were sent before and may not have arrived are
+    /// sent again in their place.
     Keys {
         /// UnionPay DE62 key block: `keys` as the terminal can open them.
         block: &'a [u8],

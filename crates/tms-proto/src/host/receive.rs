@@ -41,7 +41,7 @@ impl HostSession {
             }
         };
         if message.mti().response().is_none() {
-            return self.receive_reply(&message);
+            return self.receive_reply(&message, now);
         }
         self.useless_in_a_row = 0;
         self.receive_request(&message, frame.tpdu, frame.header, now)
@@ -70,12 +70,14 @@ impl HostSession {
             mti: message.mti(),
             stan: message::stan(message),
             transmitted: message::transmitted(message),
-            batch: batch(message),
+            batch: message::batch(message),
             terminal: message::label(message, 41),
             merchant: message::label(message, 42),
             tpdu,
             header,
             authentic: false,
+            alarm: None,
+            repeated: false,
         };
         if message.mti().is_repeat() {
             self.counts.repeats = self.counts.repeats.saturating_add(1);
@@ -104,6 +106,7 @@ impl HostSession {
             }
         };
         exchange.authentic = admitted.is_authentic();
+        self.note_keys();
         if let Some(field) = message::lacks(message, &rule.request.mandatory) {
             let reason = Reason::LacksField { function: rule.function, field };
             return self.refuse(exchange, Refusal::FormatError, reason, now);
@@ -144,7 +147,7 @@ impl HostSession {
         let profile = std::sync::Arc::clone(&self.profile);
         match read_request(&profile, function, admitted) {
             Ok(request) => {
-                self.events.push_back(request.into_event(exchange));
+                self.events.push_back(request.into_event(exchange, self.last_alarm));
                 Ok(())
             }
             Err(ProtocolError::Unexpected(_)) => {
@@ -153,13 +156,4 @@ impl HostSession {
             Err(error) => self.refuse(exchange, Refusal::FormatError, error.into(), now),
         }
     }
-}
-
-/// DE60.2, the batch number, which replies echo: digits 3 to 8 of the field.
-fn batch(message: &Message<'_>) -> u32 {
-    let digits = message.field(60).and_then(|field| {
-        let behind = u32::try_from(field.len().checked_sub(8)?).ok()?;
-        field.u64().ok()?.checked_div(10u64.checked_pow(behind)?)
-    });
-    digits.and_then(|digits| u32::try_from(digits % 1_000_000).ok()).unwrap_or(0)
 }

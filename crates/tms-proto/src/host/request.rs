@@ -30,13 +30,15 @@ pub(super) enum Request {
     TaskPoll,
     TaskResult(TaskResult),
     LogChunk(Chunk),
+    Keys,
     Alarm(Alarm),
     Batch { batch: u32, message: settlement::Message },
     JournalChunk(Chunk),
 }
 
 impl Request {
-    pub(super) fn into_event(self, exchange: Exchange) -> HostEvent {
+    /// `last_alarm` is the sequence of the alarm that was approved last.
+    pub(super) fn into_event(self, mut exchange: Exchange, last_alarm: Option<u64>) -> HostEvent {
         match self {
             Self::SignOn { serial } => HostEvent::SignOn {
                 terminal: exchange.terminal.as_str().trim_end().to_owned(),
@@ -53,12 +55,19 @@ impl Request {
             Self::TaskPoll => HostEvent::TaskPoll { exchange },
             Self::TaskResult(result) => HostEvent::TaskResult { exchange, result },
             Self::LogChunk(chunk) => HostEvent::LogChunk { exchange, chunk },
-            Self::Alarm(alarm) => HostEvent::Alarm { exchange, alarm },
             Self::Batch { batch, message } => match message {
-                settlement::Message::Totals(totals) => HostEvent::Totals { exchange, batch, totals },
+                settlement::Message::Totals(totals) => {
+                    HostEvent::Totals { exchange, batch, totals: Box::new(totals) }
+                }
                 settlement::Message::Batch(message) => HostEvent::Batch { exchange, batch, message },
             },
             Self::JournalChunk(chunk) => HostEvent::JournalChunk { exchange, chunk },
+            Self::Keys => HostEvent::KeysRequested { exchange },
+            Self::Alarm(alarm) => {
+                exchange.alarm = Some(alarm.sequence);
+                exchange.repeated = last_alarm == exchange.alarm;
+                HostEvent::Alarm { exchange, alarm }
+            }
         }
     }
 }
@@ -82,6 +91,7 @@ pub(super) fn read_request(
         Function::TaskPoll => Request::TaskPoll,
         Function::TaskResult => Request::TaskResult(TaskResult::decode(body)?),
         Function::LogUpload => Request::LogChunk(Chunk::decode(body)?),
+        Function::KeyRequest => Request::Keys,
         Function::Alarm => Request::Alarm(Alarm::decode(body)?),
         Function::JournalUpload => Request::JournalChunk(Chunk::decode(body)?),
         Function::Settlement | Function::BatchUpload | Function::BatchEnd => {

@@ -9,7 +9,7 @@ use super::{
     BodyLayout, Direction, Fields, Function, MacRules, PendingWork, Rule, TagRule, load::invalid,
     response::ResponseTable,
 };
-use crate::error::ProfileError;
+use crate::{error::ProfileError, parameters::Action};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -95,6 +95,10 @@ impl RuleTable {
                     return Err(invalid(&place, format!("{name} lists DE{n} twice")));
                 }
             }
+        }
+        if function == Function::ParameterPush && self.codes.len() != Action::ALL.len() {
+            let reason = "needs five codes: add, change, delete, replace all, inquire";
+            return Err(invalid(&place, reason.into()));
         }
         if self.request.lists(39) {
             return Err(invalid(&place, "a request has no DE39".into()));

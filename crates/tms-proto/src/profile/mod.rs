@@ -182,6 +182,12 @@ impl Profile {
         self.file.block_bytes
     }
 
+    /// Most bytes that the data fields of one message hold.
+    #[must_use]
+    pub fn data_bytes(&self) -> usize {
+        self.file.data_fields.len().saturating_mul(self.data_room)
+    }
+
     /// How the bodies of EMV and TMS parameter downloads are written.
     #[must_use]
     pub fn downloads(&self) -> &Forms {

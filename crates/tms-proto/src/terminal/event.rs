@@ -6,6 +6,7 @@ use iso8583::{
     Mti,
     framing::{Header, Tpdu},
 };
+use tms_crypto::keyblock::{KeyBlockError, WorkingKeys};
 use uuid::Uuid;
 
 #[cfg(doc)]
@@ -14,7 +15,7 @@ use crate::{
     emv::{DownloadBody, DownloadRequest},
     file::{Block, BlockRequest},
     label::Code,
-    parameters::{Push, Values},
+    parameters::{Push, RecordFile, Values},
     profile::{Function, PendingWork, Refusal},
     reason::Reason,
     settlement::{BatchMessage, Message, Totals},
@@ -29,6 +30,24 @@ pub enum TerminalEvent {
     SignedOn {
         /// The key block, if the host sent one (UnionPay DE62).
         keys: Option<KeyBlock>,
+        /// The keys in it, which the session uses already, where it
+        /// [opens blocks](TerminalSession::set_key_opener) by itself.
+        opened: Option<WorkingKeys>,
+        /// A batch number that the host gave and that the session has taken over (DE60.2; unionpay.md §3).
+        batch: Option<u32>,
+    },
+    /// New working keys are in force in place of the last ones.
+    KeysReplaced {
+        /// The keys.
+        keys: WorkingKeys,
+    },
+    /// A key block was refused, all of it: of a sign-on, which then did not take place, or of later keys,
+    /// in whose place those before them stay in force.
+    KeysRefused {
+        /// What brought the block.
+        function: Function,
+        /// Why.
+        error: KeyBlockError,
     },
     /// The host took the sign-off.
     SignedOff,
@@ -103,11 +122,13 @@ pub enum TerminalEvent {
         /// What to do.
         task: Task,
     },
-    /// The host gives parameters. Apply them durably, then answer.
+    /// The host changes records of a file, or asks for them. Give it to
+    /// [`Held::take`](crate::parameters::Held::take), make durable what changed, then answer with
+    /// [`TerminalSession::answer_push`].
     ParameterPush {
         /// To answer with.
         request: HostRequest,
-        /// The set.
+        /// What is done.
         push: Push,
     },
     /// The next event's message had a MAC that the profile asks for nowhere and that nothing here can
@@ -215,6 +236,8 @@ impl Asked {
 pub struct HostRequest {
     pub(super) function: Function,
     pub(super) code: Code,
+    /// The file of a push.
+    pub(super) file: Option<RecordFile>,
     pub(super) mti: Mti,
     pub(super) stan: Option<u32>,
     pub(super) transmitted: Option<u64>,

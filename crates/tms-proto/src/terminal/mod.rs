@@ -1,6 +1,8 @@
 //! The terminal's end of one connection.
 
+mod answer;
 mod event;
+mod keys;
 mod receive;
 mod settling;
 
@@ -24,7 +26,7 @@ use crate::{
     label::Code,
     message::{self, Identity, Standard, next_stan, stan_before_the_first},
     parameters::{self, Values},
-    profile::{Direction, Function, Profile, Refusal, TagPlace},
+    profile::{Direction, Function, Profile, TagPlace},
     reason::Reason,
     report::Report,
     task::TaskResult,
@@ -33,6 +35,7 @@ use crate::{
 };
 
 pub use event::{Asked, HostRequest, KeyBlock, TerminalEvent};
+pub use keys::OpenKeys;
 
 /// Requests other than for file blocks that may wait for replies at once.
 const MAX_OUTSTANDING: usize = 64;
@@ -50,6 +53,10 @@ pub struct TerminalSession {
     gate: Gate,
     identity: Identity,
     stan: Option<u32>,
+    signed_on: bool,
+    opener: Option<Box<dyn OpenKeys>>,
+    /// The block of the keys in force, to know it again.
+    block: Option<KeyBlock>,
     /// The digit that the last reply had, 0 for none.
     announced: u8,
     useless_in_a_row: u32,
@@ -108,6 +115,9 @@ impl TerminalSession {
             framing,
             identity,
             stan: None,
+            signed_on: false,
+            opener: None,
+            block: None,
             announced: 0,
             useless_in_a_row: 0,
             counts: Counts::default(),
@@ -160,20 +170,49 @@ impl TerminalSession {
         self.profile.rule(function).is_some()
     }
 
+    /// The same session with the STAN of its next request, which otherwise follows from the time.
+    #[must_use]
+    pub fn with_next_stan(mut self, stan: u32) -> Self {
+        self.stan = Some(stan.saturating_sub(1));
+        self
+    }
+
+    /// Whether a sign-on was approved on this connection, and its keys, if any, opened.
+    #[must_use]
+    pub fn is_signed_on(&self) -> bool {
+        self.signed_on
+    }
+
+    /// The terminal as it is on the wire, with the batch number in force.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// Requests that wait for replies.
     #[must_use]
     pub fn outstanding(&self) -> usize {
         self.outstanding.len()
     }
 
-    /// Signs on; `serial` is the terminal's serial block (UnionPay DE62 用法十九), or empty.
+    /// Signs on with the profile's first code; `serial` is the terminal's serial block (UnionPay DE62
+    /// 用法十九), or empty.
     ///
     /// # Errors
     /// As for every request: when the profile has no such function, a value does not fit, or too
     /// much is outstanding.
     pub fn sign_on(&mut self, serial: &[u8], now: Timestamp) -> Result<(), ProtocolError> {
+        self.sign_on_as(0, serial, now)
+    }
+
+    /// Signs on with the code at a place of the profile's list: UnionPay terminals ask with it for keys of
+    /// one form or another.
+    ///
+    /// # Errors
+    /// As for every request, and when the list has no such place.
+    pub fn sign_on_as(&mut self, code: usize, serial: &[u8], now: Timestamp) -> Result<(), ProtocolError> {
         let body = (!serial.is_empty()).then_some(serial);
-        self.request(Function::SignOn, Asked::Function(Function::SignOn), body, &[], now)
+        self.request_as(Function::SignOn, code, Asked::Function(Function::SignOn), body, &[], now)
     }
 
     /// Signs off.
@@ -181,7 +220,7 @@ impl TerminalSession {
     /// # Errors
     /// As for every request.
     pub fn sign_off(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        self.request(Function::SignOff, Asked::Function(Function::SignOff), None, &[], now)
+        self.ask(Function::SignOff, now)
     }
 
     /// Asks whether the host is there.
@@ -189,7 +228,7 @@ impl TerminalSession {
     /// # Errors
     /// As for every request.
     pub fn echo(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        self.request(Function::Echo, Asked::Function(Function::Echo), None, &[], now)
+        self.ask(Function::Echo, now)
     }
 
     /// Sends the fixed status tags that the profile has.
@@ -215,7 +254,7 @@ impl TerminalSession {
     /// # Errors
     /// As for every request.
     pub fn request_parameters(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        self.request(Function::Parameters, Asked::Function(Function::Parameters), None, &[], now)
+        self.ask(Function::Parameters, now)
     }
 
     /// Asks for work.
@@ -223,7 +262,7 @@ impl TerminalSession {
     /// # Errors
     /// As for every request.
     pub fn poll_task(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        self.request(Function::TaskPoll, Asked::Function(Function::TaskPoll), None, &[], now)
+        self.ask(Function::TaskPoll, now)
     }
 
     /// Asks for a block of a file.
@@ -271,45 +310,6 @@ impl TerminalSession {
         self.request(Function::LogUpload, asked, Some(&chunk.encode()), &[], now)
     }
 
-    /// Answers a request of the host: taken, or refused.
-    ///
-    /// # Errors
-    /// When the answer does not fit the dialect.
-    pub fn answer(
-        &mut self,
-        request: HostRequest,
-        refusal: Option<Refusal>,
-        now: Timestamp,
-    ) -> Result<(), ProtocolError> {
-        let profile = std::sync::Arc::clone(&self.profile);
-        let rule = profile.rule(request.function).ok_or(ProtocolError::NotInProfile(request.function))?;
-        let mti = request.mti.response().ok_or_else(|| ProtocolError::Unexpected(request.mti.to_string()))?;
-        let mut builder = self.outbox.builder(profile.dialect(), mti);
-        Standard {
-            profile: &profile,
-            rule,
-            code: request.code.as_str(),
-            stan: request.stan,
-            batch: self.identity.batch,
-            terminal: self.identity.terminal.as_bytes(),
-            merchant: self.identity.merchant.as_bytes(),
-            response: Some(match refusal {
-                Some(refusal) => profile.code_of(request.function, refusal),
-                None => profile.approval(request.function),
-            }),
-            transmitted: request.transmitted,
-            pending: None,
-            now,
-        }
-        .fill(&mut builder, &rule.reply.mandatory)?;
-        let outgoing = Outgoing::Reply { to: Some(request.function), refusal, authentic: request.authentic };
-        self.send(builder, outgoing, request.tpdu.map(Tpdu::swapped), request.header)?;
-        if let Some(refusal) = refusal {
-            self.counts.note_refusal(refusal);
-        }
-        Ok(())
-    }
-
     /// What this session has seen so far.
     #[must_use]
     pub fn counts(&self) -> &Counts {
@@ -349,6 +349,11 @@ impl TerminalSession {
         }
     }
 
+    /// A request that is nothing but its function.
+    fn ask(&mut self, function: Function, now: Timestamp) -> Result<(), ProtocolError> {
+        self.request(function, Asked::Function(function), None, &[], now)
+    }
+
     fn request(
         &mut self,
         function: Function,
@@ -357,10 +362,23 @@ impl TerminalSession {
         data: &[u8],
         now: Timestamp,
     ) -> Result<(), ProtocolError> {
-        self.ask(function, asked, &Content { body, data, ..Content::default() }, now)
+        self.request_as(function, 0, asked, body, data, now)
     }
 
-    fn ask(
+    /// A request with the code at a place of its rule's list.
+    fn request_as(
+        &mut self,
+        function: Function,
+        code: usize,
+        asked: Asked,
+        body: Option<&[u8]>,
+        data: &[u8],
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
+        self.ask_with(function, asked, &Content { code, body, data, ..Content::default() }, now)
+    }
+
+    fn ask_with(
         &mut self,
         function: Function,
         asked: Asked,
@@ -385,7 +403,7 @@ impl TerminalSession {
                 *self.stan.insert(next)
             }
         };
-        let code = rule.codes.get(content.code).map_or("", String::as_str);
+        let code = rule.codes.get(content.code).ok_or(ProtocolError::NotInProfile(function))?.as_str();
         let mut builder = self.outbox.builder(profile.dialect(), rule.mti);
         Standard {
             profile: &profile,
@@ -408,12 +426,9 @@ impl TerminalSession {
             builder.set_bytes(profile.body_field(), body)?;
         }
         message::put_spread(&profile, &mut builder, content.data)?;
-        self.send(
-            builder,
-            Outgoing::Request(function),
-            Some(self.identity.tpdu),
-            Some(self.identity.header),
-        )?;
+        let (tpdu, header) = (Some(self.identity.tpdu), Some(self.identity.header));
+        let body_bytes = self.send(&builder, Outgoing::Request(function), tpdu, header)?;
+        self.outbox.keep(builder, body_bytes);
         self.outstanding.push(Outstanding {
             function,
             reply_mti: rule.mti.response().ok_or(ProtocolError::NotInProfile(function))?,
@@ -428,17 +443,14 @@ impl TerminalSession {
 
     fn send(
         &mut self,
-        builder: Builder<'static>,
+        builder: &Builder<'_>,
         outgoing: Outgoing,
         tpdu: Option<Tpdu>,
         header: Option<Header>,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<usize, ProtocolError> {
         let tpdu = tpdu.filter(|_| self.framing.has_tpdu());
         let header = header.filter(|_| self.framing.has_header());
         let gate = &self.gate;
-        let body_bytes =
-            self.outbox.push(self.framing, tpdu, header, |body| gate.seal(&builder, outgoing, body))?;
-        self.outbox.keep(builder, body_bytes);
-        Ok(())
+        self.outbox.push(self.framing, tpdu, header, |body| gate.seal(builder, outgoing, body))
     }
 }

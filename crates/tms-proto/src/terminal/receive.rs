@@ -1,7 +1,7 @@
 //! What comes in: replies to what the terminal asked, and requests of the host.
 
 use iso8583::{
-    Message, Mti,
+    Message,
     framing::{Frame, Header, Tpdu},
 };
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use crate::{
     file::Block,
     label::Code,
     message,
-    parameters::{self, Push, Values},
+    parameters::{self, Action, Push, RecordFile, Values},
     profile::{BodyLayout, Direction, Function, PendingPlace, Profile, Refusal, TagPlace},
     reason::Reason,
     settlement,
@@ -24,7 +24,7 @@ use crate::{
 
 /// Messages that may be of no use in a row before the connection is given up: all replies of a window that
 /// was given up as unanswered may still come, one after the other.
-const MAX_USELESS_IN_A_ROW: u32 = 72;
+const MAX_USELESS_IN_A_ROW: u32 = 600;
 
 impl TerminalSession {
     /// Takes one whole frame.
@@ -94,16 +94,14 @@ impl TerminalSession {
     /// Answers bytes that are no message of the dialect, if at least their type asks for a reply.
     fn answer_unreadable(&mut self, frame: &Frame<'_>) -> Result<(), ProtocolError> {
         let profile = std::sync::Arc::clone(&self.profile);
-        let Some(mti) = Message::peek_mti(profile.dialect(), frame.body).and_then(Mti::response) else {
-            return Ok(());
-        };
+        let Some(mut builder) = message::echo_part(&profile, frame.body) else { return Ok(()) };
         let refusal = Refusal::FormatError;
-        let mut builder = self.outbox.builder(profile.dialect(), mti);
         builder.set_bytes(39, profile.code(refusal).as_bytes())?;
         builder.set_bytes(41, self.identity.terminal.as_bytes())?;
         self.counts.note_refusal(refusal);
         let outgoing = Outgoing::Reply { to: None, refusal: Some(refusal), authentic: false };
-        self.send(builder, outgoing, frame.tpdu.map(Tpdu::swapped), frame.header)
+        self.send(&builder, outgoing, frame.tpdu.map(Tpdu::swapped), frame.header)?;
+        Ok(())
     }
 
     fn take_reply(
@@ -121,18 +119,12 @@ impl TerminalSession {
         } else if let Some(refusal) = refusal {
             if refusal == Refusal::MacWrong {
                 // The host has no key, or another one: only a sign-on mends that.
-                self.gate.forget_working_key();
+                self.end_keys();
             }
             TerminalEvent::Refused { request: sent.asked, refusal, code }
         } else {
-            match self.read_reply(&sent, admitted) {
-                Ok(event) => {
-                    // A sign-on may bring new keys; those of an earlier one are over in any case.
-                    if matches!(sent.function, Function::SignOn | Function::SignOff) {
-                        self.gate.forget_working_key();
-                    }
-                    event
-                }
+            match self.take_approval(&sent, admitted) {
+                Ok(event) => event,
                 Err(error) => TerminalEvent::Unanswered { request: sent.asked, reason: error.into() },
             }
         };
@@ -146,6 +138,34 @@ impl TerminalSession {
         (!listed && !message.has(41)) || message::names_terminal(message, self.identity.terminal.as_bytes())
     }
 
+    fn take_approval(
+        &mut self,
+        sent: &Outstanding,
+        admitted: &Admitted<'_, '_>,
+    ) -> Result<TerminalEvent, ProtocolError> {
+        let message = admitted.message();
+        let body = message.bytes(self.profile.body_field());
+        match sent.function {
+            Function::SignOn => {
+                let batch = self.batch_of(message);
+                self.signed_on(body.map(|block| KeyBlock(block.to_vec())), batch)
+            }
+            Function::KeyRequest => self.keys_received(body.unwrap_or_default()),
+            Function::SignOff => {
+                self.end_keys();
+                Ok(TerminalEvent::SignedOff)
+            }
+            _ => self.read_reply(sent, admitted),
+        }
+    }
+
+    /// The batch number that a host gives with a sign-on, when it is another one (unionpay.md §3).
+    fn batch_of(&self, message: &Message<'_>) -> Option<u32> {
+        let (_, template) = self.profile.selector_template().filter(|(field, _)| *field == 60)?;
+        let given = template.contains("{batch}").then(|| message::batch(message))?;
+        (given != self.identity.batch && (1..999_999).contains(&given)).then_some(given)
+    }
+
     fn read_reply(
         &self,
         sent: &Outstanding,
@@ -154,10 +174,6 @@ impl TerminalSession {
         let message = admitted.message();
         let body = message.bytes(self.profile.body_field());
         Ok(match (sent.function, &sent.asked) {
-            (Function::SignOn, _) => {
-                TerminalEvent::SignedOn { keys: body.map(|block| KeyBlock(block.to_vec())) }
-            }
-            (Function::SignOff, _) => TerminalEvent::SignedOff,
             (Function::Echo, _) => TerminalEvent::EchoAnswered,
             (Function::Status, _) => TerminalEvent::StatusTaken,
             (Function::Report, _) => TerminalEvent::ReportTaken,
@@ -229,6 +245,7 @@ impl TerminalSession {
         let mut request = HostRequest {
             function: rule.function,
             code: Code::new(found.code().as_bytes()),
+            file: record_file(rule.function, message),
             mti: message.mti(),
             stan: message::stan(message),
             transmitted: message::transmitted(message),
@@ -267,10 +284,23 @@ impl TerminalSession {
         }
         let event = match request.function {
             Function::Echo => return self.answer(request, None, now),
+            Function::KeyExchange => {
+                return self.keys_pushed(
+                    request,
+                    message.bytes(profile.body_field()).unwrap_or_default(),
+                    now,
+                );
+            }
             Function::Command => Task::decode(message.bytes(profile.body_field()).unwrap_or_default())
                 .map(HostMessage::Command),
             Function::ParameterPush => {
-                Push::decode(&message::take_spread(&profile, message)).map(HostMessage::Push)
+                let codes = profile.rule(request.function).map_or(&[][..], |rule| &rule.codes);
+                let place = codes.iter().position(|code| *code == request.code.as_str());
+                let action = Action::ALL.into_iter().find(|action| Some(action.place()) == place);
+                let (Some(file), Some(action)) = (request.file, action) else {
+                    return self.answer(request, Some(Refusal::NotSupported), now);
+                };
+                Push::decode(file, action, &message::take_spread(&profile, message)).map(HostMessage::Push)
             }
             _ => return self.answer(request, Some(Refusal::NotSupported), now),
         };
@@ -307,6 +337,14 @@ impl TerminalSession {
             None => {}
         }
     }
+}
+
+/// DE101 of a push.
+fn record_file(function: Function, message: &Message<'_>) -> Option<RecordFile> {
+    if function != Function::ParameterPush {
+        return None;
+    }
+    RecordFile::named(&message.text("101")?)
 }
 
 enum HostMessage {

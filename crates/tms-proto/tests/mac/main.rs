@@ -69,14 +69,14 @@ impl Pair {
         let HostEvent::SignOn { exchange, .. } = self.carry_to_host() else { panic!() };
         if self.profile.name() != "unionpay" {
             let event = self.reply(exchange, Answer::Approved);
-            assert!(matches!(event, TerminalEvent::SignedOn { keys: None }), "{event:?}");
+            assert!(matches!(event, TerminalEvent::SignedOn { keys: None, .. }), "{event:?}");
             return;
         }
         let tmk = Tmk::new([0x11; 16]);
         let keys = WorkingKeys::generate(false);
         let block = wrap_working_keys(&tmk, &keys);
         let event = self.reply(exchange, Answer::Keys { block: &block, keys: &keys });
-        let TerminalEvent::SignedOn { keys: Some(block) } = event else { panic!("{event:?}") };
+        let TerminalEvent::SignedOn { keys: Some(block), .. } = event else { panic!("{event:?}") };
         let keys = unwrap_working_keys(&tmk, &block).unwrap();
         self.terminal.set_working_keys(&keys).unwrap();
         self.key = keys.mac_key(self.profile.mac().unwrap().algorithm()).unwrap();

@@ -5,9 +5,9 @@ use tms_core::{
     DeviceState, Health, NewOperation, OperationId, OperationKind, OperationState, Reported, TerminalId,
     reconcile,
 };
-use tms_crypto::keyblock::{WorkingKeys, wrap_working_keys};
+use tms_crypto::keyblock::{KeyBlockForm, WorkingKeys};
 use tms_proto::{
-    Answer, Exchange, HostEvent, Refusal, file::BlockRequest, parameters::Values, report::Report,
+    Answer, Exchange, Function, HostEvent, Refusal, file::BlockRequest, parameters::Values, report::Report,
     task::TaskResult, upload::Chunk,
 };
 use tracing::{debug, info};
@@ -34,6 +34,7 @@ impl Session {
         match event {
             HostEvent::SignOn { exchange, .. } => self.sign_on(terminal, exchange).await,
             HostEvent::SignOff { exchange } => self.approve(exchange),
+            HostEvent::KeysRequested { exchange } => self.new_keys(terminal, exchange).await,
             HostEvent::Status { exchange, values } => {
                 self.status(terminal, exchange, values.to_values()).await
             }
@@ -46,7 +47,7 @@ impl Session {
             HostEvent::Alarm { exchange, alarm } => self.alarm(terminal, exchange, alarm).await,
             HostEvent::Download { exchange, request } => self.download(terminal, exchange, request).await,
             HostEvent::CommandAnswered { task, refusal } => self.command_answered(&task, refusal).await,
-            HostEvent::PushAnswered { push, refusal } => self.push_answered(&push, refusal).await,
+            HostEvent::PushAnswered { push, refusal, .. } => self.push_answered(&push, refusal).await,
             HostEvent::Echo | HostEvent::EchoAnswered => Ok(()),
             HostEvent::MacUnchecked(function) => {
                 debug!(terminal = terminal.as_str(), %function, "a MAC was let through unchecked");
@@ -89,11 +90,12 @@ impl Session {
         id: &TerminalId,
         exchange: &Exchange,
     ) -> Result<Option<(Vec<u8>, WorkingKeys)>, Refusal> {
-        let with_track_key = match (self.protocol.profile().dialect().name(), exchange.code()) {
-            ("unionpay", "003") => false,
-            ("unionpay", "004") => true,
-            _ => return Ok(None),
+        let form = match (exchange.function(), self.protocol.profile().dialect().name()) {
+            (Function::KeyRequest, _) => Some(KeyBlockForm::Double),
+            (_, "unionpay") => KeyBlockForm::of_code(exchange.code()),
+            _ => None,
         };
+        let Some(form) = form else { return Ok(None) };
         let terminal = self.stored_terminal(id).await.map_err(|e| self.store_refusal(&e))?;
         let sealed = terminal.map(|t| t.tmk_sealed).unwrap_or_default();
         if sealed.is_empty() {
@@ -103,8 +105,20 @@ impl Session {
             tracing::warn!(terminal = id.as_str(), %error, "terminal master key cannot be opened");
             Refusal::SystemError
         })?;
-        let keys = WorkingKeys::generate(with_track_key);
-        Ok(Some((wrap_working_keys(&tmk, &keys), keys)))
+        let keys = form.generate();
+        Ok(Some((form.wrap(&tmk, &keys), keys)))
+    }
+
+    /// New working keys for a terminal that asks for them.
+    async fn new_keys(&mut self, terminal: &TerminalId, exchange: Exchange) -> Result<(), Ended> {
+        match self.working_keys(terminal, &exchange).await {
+            Ok(Some((block, keys))) => {
+                let now = self.app.now();
+                Ok(self.protocol.answer(exchange, Answer::Keys { block: &block, keys: &keys }, now)?)
+            }
+            Ok(None) => self.refuse(exchange, Refusal::NotFound),
+            Err(refusal) => self.refuse(exchange, refusal),
+        }
     }
 
     async fn status(&mut self, id: &TerminalId, exchange: Exchange, mut values: Values) -> Result<(), Ended> {

@@ -38,6 +38,12 @@ impl Connection {
                 Ok(())
             }
             Asked::Block(request) => self.on_block_refused(request, refusal, now),
+            Asked::Download(request) => self.on_download_refused(request, refusal, now),
+            Asked::Alarm(_) if refusal.may_retry() => {
+                self.on_alarm_missing(now);
+                Ok(())
+            }
+            Asked::Alarm(sequence) => self.on_alarm_taken(*sequence, now),
             Asked::Result { .. } if refusal.may_retry() => {
                 self.retry_result(now);
                 Ok(())
@@ -78,6 +84,14 @@ impl Connection {
                 Ok(())
             }
             Asked::Block(request) => self.on_block_useless(request.offset, now),
+            Asked::Download(_) => {
+                self.on_download_missing(now);
+                Ok(())
+            }
+            Asked::Alarm(_) => {
+                self.on_alarm_missing(now);
+                Ok(())
+            }
             Asked::Result { .. } => {
                 self.retry_result(now);
                 Ok(())

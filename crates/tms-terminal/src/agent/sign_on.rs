@@ -13,6 +13,9 @@ impl Connection {
     /// # Errors
     /// Why the connection must end.
     pub fn start(&mut self, now: Timestamp) -> Result<(), Exit> {
+        if let Some(error) = self.broken.take() {
+            return self.notice(Err(Exit::Storage(error)));
+        }
         self.sign_on(now)
     }
 
@@ -47,23 +50,19 @@ impl Connection {
         } else {
             self.after(behaviour.log_interval_ms, now)
         };
-        self.machine().note(now, 'I', "comm", "signed on");
-        if self.machine().settle_trial(now)? {
-            self.reboot = true;
-            return Ok(());
+        let mut machine = self.machine();
+        machine.note(now, 'I', "comm", "signed on");
+        machine.signed_on(&self.dial, now)?;
+        machine.settle_trial(now)?;
+        if machine.watch(now) {
+            machine.save()?;
+        }
+        let unfinished: Vec<_> = machine.downloads.running.keys().copied().collect();
+        drop(machine);
+        for kind in unfinished {
+            self.want_download(kind);
         }
         self.report_due = now;
-        self.resume(now)
-    }
-
-    /// Takes up what an earlier connection left, unless it is already going on.
-    pub(super) fn resume(&mut self, now: Timestamp) -> Result<(), Exit> {
-        if self.fetch.is_none() {
-            self.resume_install(now)?;
-        }
-        if self.sending.is_none() {
-            self.resume_upload(now)?;
-        }
         Ok(())
     }
 

@@ -288,7 +288,7 @@ impl Session {
                 let stored = self.app.store.terminal(&terminal).await;
                 let Some(desired) = self.or_log(stored).flatten().map(|t| t.desired) else { return Ok(()) };
                 let (revision, values) = (desired.parameters_revision, desired.parameters);
-                let push = Push { operation: id, revision, values };
+                let push = Push::parameters(id, revision, values);
                 self.protocol.push_parameters(push, now)?;
             }
         }
