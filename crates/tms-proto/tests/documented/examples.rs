@@ -58,7 +58,7 @@ pub(crate) fn of(profile: &Arc<Profile>) -> Vec<Shown> {
         terminal: TerminalSession::new(profile.clone(), Identity::new(TERMINAL, MERCHANT)),
     };
     pair.terminal.set_key_opener(Box::new(tmk()));
-    let mut functions: Vec<_> = Function::ALL.iter().copied().collect();
+    let mut functions: Vec<_> = Function::ALL.to_vec();
     functions.sort_by_key(|function| match function {
         Function::SignOn => 0,
         Function::SignOff => 2,
