@@ -13,6 +13,7 @@ use crate::{
     parameters::TagValues,
     profile::{Function, Profile, TagPlace},
     report::Report,
+    settlement,
     task::TaskResult,
     upload::Chunk,
 };
@@ -31,6 +32,8 @@ pub(super) enum Request {
     LogChunk(Chunk),
     Keys,
     Alarm(Alarm),
+    Batch { batch: u32, message: settlement::Message },
+    JournalChunk(Chunk),
 }
 
 impl Request {
@@ -58,6 +61,11 @@ impl Request {
                 exchange.repeated = last_alarm == exchange.alarm;
                 HostEvent::Alarm { exchange, alarm }
             }
+            Self::Batch { batch, message } => match message {
+                settlement::Message::Totals(totals) => HostEvent::Totals { exchange, batch, totals },
+                settlement::Message::Batch(message) => HostEvent::Batch { exchange, batch, message },
+            },
+            Self::JournalChunk(chunk) => HostEvent::JournalChunk { exchange, chunk },
         }
     }
 }
@@ -83,6 +91,12 @@ pub(super) fn read_request(
         Function::LogUpload => Request::LogChunk(Chunk::decode(body)?),
         Function::KeyRequest => Request::Keys,
         Function::Alarm => Request::Alarm(Alarm::decode(body)?),
+        Function::JournalUpload => Request::JournalChunk(Chunk::decode(body)?),
+        Function::Settlement | Function::BatchUpload | Function::BatchEnd => {
+            let rule = profile.rule(function).ok_or(ProtocolError::NotInProfile(function))?;
+            let (batch, message) = settlement::Message::read(profile, rule, message)?;
+            Request::Batch { batch, message }
+        }
         // An echo is answered by the session itself; the others are the host's own, or not served.
         _ => match DownloadRequest::decode(function, body) {
             Some(request) => Request::Download(request?),

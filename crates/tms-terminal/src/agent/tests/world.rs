@@ -19,6 +19,7 @@ use tms_proto::{
     emv,
     parameters::{Push, Values},
     report::Report,
+    settlement::{BatchLedger, BatchMessage, Totals},
     task::{Command, Outcome, Task, TaskResult},
 };
 use uuid::Uuid;
@@ -79,6 +80,12 @@ pub(super) struct Host {
     /// Refusals of reads behind the beginning of a file, one each.
     pub(super) read_refusals: Vec<Refusal>,
     pub(super) alarms: Vec<Alarm>,
+    pub(super) ledger: BatchLedger,
+    /// Totals of its own, where it sees transactions.
+    pub(super) own_totals: Option<Totals>,
+    pub(super) totals_refusal: Option<Refusal>,
+    pub(super) batch: Option<u32>,
+    pub(super) journal: Vec<u8>,
     pub(super) pushes: VecDeque<Push>,
     /// What there is to download, and what of it is announced.
     pub(super) offer: emv::Offer,
@@ -384,6 +391,29 @@ impl Host {
                     self.log.extend(&chunk.data);
                 }
                 session.answer(exchange, Answer::Uploaded(self.log.len() as u64), now).unwrap();
+            }
+            HostEvent::Totals { exchange, batch, totals } => {
+                let answered = self.ledger.on_totals(batch, &totals, self.own_totals.as_ref());
+                let answer = match self.totals_refusal {
+                    Some(refusal) => Answer::Refused(refusal),
+                    None => Answer::Settled { batch, totals: &answered },
+                };
+                session.answer(exchange, answer, now).unwrap();
+            }
+            HostEvent::Batch { exchange, batch, message } => {
+                match &message {
+                    BatchMessage::End { count, balanced } => {
+                        self.ledger.on_end(batch, *count, *balanced);
+                    }
+                    details => drop(self.ledger.on_details(batch, details).unwrap()),
+                }
+                session.answer(exchange, Answer::BatchTaken { batch, message: &message }, now).unwrap();
+            }
+            HostEvent::JournalChunk { exchange, chunk } => {
+                if chunk.offset == self.journal.len() as u64 {
+                    self.journal.extend(&chunk.data);
+                }
+                session.answer(exchange, Answer::Uploaded(self.journal.len() as u64), now).unwrap();
             }
             HostEvent::Alarm { exchange, alarm } => {
                 self.alarms.push(alarm);
