@@ -63,7 +63,7 @@ impl Pair {
     fn answer(&mut self, event: HostEvent) {
         match event {
             HostEvent::Totals { exchange, batch, totals } => {
-                let totals = self.ledger.on_totals(batch, &totals, self.agrees.then_some(&totals));
+                let totals = self.ledger.on_totals(batch, &totals, self.agrees.then_some(&*totals));
                 let answer = Answer::Settled { batch, totals: &totals };
                 self.host.answer(exchange, answer, NOW).unwrap();
             }
@@ -90,7 +90,7 @@ impl Pair {
             let event = self.at_host();
             match &event {
                 HostEvent::Totals { batch, totals, .. } => {
-                    assert_eq!((*batch, &Message::Totals(*totals)), (BATCH, &message));
+                    assert_eq!((*batch, &Message::Totals(**totals)), (BATCH, &message));
                 }
                 HostEvent::Batch { batch, message: read, .. } => {
                     assert_eq!(

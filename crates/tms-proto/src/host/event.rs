@@ -114,7 +114,7 @@ pub enum HostEvent {
         /// The batch.
         batch: u32,
         /// The terminal's totals.
-        totals: Totals,
+        totals: Box<Totals>,
     },
     /// Details of a batch, or their end. Make them durable, then answer with [`Answer::BatchTaken`].
     Batch {
@@ -195,10 +195,10 @@ impl HostEvent {
             | Self::TaskPoll { exchange }
             | Self::TaskResult { exchange, .. }
             | Self::LogChunk { exchange, .. }
-            | Self::KeysRequested { exchange }
             | Self::Totals { exchange, .. }
             | Self::Batch { exchange, .. }
             | Self::JournalChunk { exchange, .. }
+            | Self::KeysRequested { exchange }
             | Self::Alarm { exchange, .. } => Some(exchange),
             Self::Echo
             | Self::KeysTaken

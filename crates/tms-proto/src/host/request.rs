@@ -55,17 +55,19 @@ impl Request {
             Self::TaskPoll => HostEvent::TaskPoll { exchange },
             Self::TaskResult(result) => HostEvent::TaskResult { exchange, result },
             Self::LogChunk(chunk) => HostEvent::LogChunk { exchange, chunk },
+            Self::Batch { batch, message } => match message {
+                settlement::Message::Totals(totals) => {
+                    HostEvent::Totals { exchange, batch, totals: Box::new(totals) }
+                }
+                settlement::Message::Batch(message) => HostEvent::Batch { exchange, batch, message },
+            },
+            Self::JournalChunk(chunk) => HostEvent::JournalChunk { exchange, chunk },
             Self::Keys => HostEvent::KeysRequested { exchange },
             Self::Alarm(alarm) => {
                 exchange.alarm = Some(alarm.sequence);
                 exchange.repeated = last_alarm == exchange.alarm;
                 HostEvent::Alarm { exchange, alarm }
             }
-            Self::Batch { batch, message } => match message {
-                settlement::Message::Totals(totals) => HostEvent::Totals { exchange, batch, totals },
-                settlement::Message::Batch(message) => HostEvent::Batch { exchange, batch, message },
-            },
-            Self::JournalChunk(chunk) => HostEvent::JournalChunk { exchange, chunk },
         }
     }
 }

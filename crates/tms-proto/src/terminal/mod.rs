@@ -362,7 +362,7 @@ impl TerminalSession {
         data: &[u8],
         now: Timestamp,
     ) -> Result<(), ProtocolError> {
-        self.converse(function, asked, &Content { body, data, ..Content::default() }, now)
+        self.request_as(function, 0, asked, body, data, now)
     }
 
     /// A request with the code at a place of its rule's list.
@@ -375,10 +375,10 @@ impl TerminalSession {
         data: &[u8],
         now: Timestamp,
     ) -> Result<(), ProtocolError> {
-        self.converse(function, asked, &Content { code, body, data, ..Content::default() }, now)
+        self.ask_with(function, asked, &Content { code, body, data, ..Content::default() }, now)
     }
 
-    fn converse(
+    fn ask_with(
         &mut self,
         function: Function,
         asked: Asked,

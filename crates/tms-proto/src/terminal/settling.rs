@@ -24,7 +24,7 @@ impl TerminalSession {
             trace: parts.trace,
             batch: Some(batch),
         };
-        self.converse(function, asked, &content, now)
+        self.ask_with(function, asked, &content, now)
     }
 
     /// Sends a piece of the transaction journal ([`crate::transactions`]).
