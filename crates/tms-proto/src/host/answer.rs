@@ -53,6 +53,7 @@ impl HostSession {
                 put_body(&profile, &mut builder, block)?;
                 new_keys = Some(keys);
             }
+            Answer::MasterKey(content) => put_body(&profile, &mut builder, content)?,
             Answer::Parameters(values) => match rule.body {
                 BodyLayout::Tags => {
                     let tags = parameters::encode_tags(&profile, TagPlace::Parameters, values)?;

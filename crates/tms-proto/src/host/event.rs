@@ -20,6 +20,7 @@ use crate::{
     report::Report,
     settlement::{BatchMessage, Totals},
     task::{Task, TaskResult},
+    terminal::KeyBlock,
     upload::Chunk,
 };
 
@@ -156,6 +157,14 @@ pub enum HostEvent {
         /// To answer with.
         exchange: Exchange,
     },
+    /// A step of the remote download of a terminal master key (UnionPay 352, 350, 351; unionpay.md §4.13):
+    /// [`Exchange::function`] says which. Answer it, the first two with [`Answer::MasterKey`].
+    MasterKey {
+        /// To answer with.
+        exchange: Exchange,
+        /// The data objects of the request.
+        content: KeyBlock,
+    },
     /// The terminal has the working keys that it was sent last; those before them are over.
     KeysTaken,
     /// The terminal refused new working keys: those before them stay in force.
@@ -199,6 +208,7 @@ impl HostEvent {
             | Self::Batch { exchange, .. }
             | Self::JournalChunk { exchange, .. }
             | Self::KeysRequested { exchange }
+            | Self::MasterKey { exchange, .. }
             | Self::Alarm { exchange, .. } => Some(exchange),
             Self::Echo
             | Self::KeysTaken
@@ -287,6 +297,8 @@ pub enum Answer<'a> {
         /// The keys in it.
         keys: &'a WorkingKeys,
     },
+    /// The data objects of an answer to [`HostEvent::MasterKey`].
+    MasterKey(&'a [u8]),
     /// The terminal's parameters.
     Parameters(&'a Values),
     /// An answer to a question of a download; [`crate::emv::Offer::answer`] makes it.
@@ -327,6 +339,7 @@ impl fmt::Debug for Answer<'_> {
         match self {
             Self::Approved => f.write_str("Approved"),
             Self::Keys { block, .. } => write!(f, "Keys({} bytes)", block.len()),
+            Self::MasterKey(content) => write!(f, "MasterKey({} bytes)", content.len()),
             Self::Parameters(values) => f.debug_tuple("Parameters").field(values).finish(),
             Self::Download(body) => f.debug_tuple("Download").field(body).finish(),
             Self::Task(task) => f.debug_tuple("Task").field(task).finish(),

@@ -15,6 +15,7 @@ use crate::{
     report::Report,
     settlement,
     task::TaskResult,
+    terminal::KeyBlock,
     upload::Chunk,
 };
 
@@ -31,6 +32,7 @@ pub(super) enum Request {
     TaskResult(TaskResult),
     LogChunk(Chunk),
     Keys,
+    MasterKey(KeyBlock),
     Alarm(Alarm),
     Batch { batch: u32, message: settlement::Message },
     JournalChunk(Chunk),
@@ -63,6 +65,7 @@ impl Request {
             },
             Self::JournalChunk(chunk) => HostEvent::JournalChunk { exchange, chunk },
             Self::Keys => HostEvent::KeysRequested { exchange },
+            Self::MasterKey(content) => HostEvent::MasterKey { exchange, content },
             Self::Alarm(alarm) => {
                 exchange.alarm = Some(alarm.sequence);
                 exchange.repeated = last_alarm == exchange.alarm;
@@ -92,6 +95,9 @@ pub(super) fn read_request(
         Function::TaskResult => Request::TaskResult(TaskResult::decode(body)?),
         Function::LogUpload => Request::LogChunk(Chunk::decode(body)?),
         Function::KeyRequest => Request::Keys,
+        Function::TmkKey | Function::TmkRequest | Function::TmkActivate => {
+            Request::MasterKey(KeyBlock(body.to_vec()))
+        }
         Function::Alarm => Request::Alarm(Alarm::decode(body)?),
         Function::JournalUpload => Request::JournalChunk(Chunk::decode(body)?),
         Function::Settlement | Function::BatchUpload | Function::BatchEnd => {

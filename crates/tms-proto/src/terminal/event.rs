@@ -41,6 +41,13 @@ pub enum TerminalEvent {
         /// The keys.
         keys: WorkingKeys,
     },
+    /// A step of the download of a master key was answered.
+    MasterKey {
+        /// Which step.
+        function: Function,
+        /// The data objects of the reply.
+        content: KeyBlock,
+    },
     /// A key block was refused, all of it: of a sign-on, which then did not take place, or of later keys,
     /// in whose place those before them stay in force.
     KeysRefused {

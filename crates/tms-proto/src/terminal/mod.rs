@@ -425,6 +425,12 @@ impl TerminalSession {
         if let Some(body) = content.body {
             builder.set_bytes(profile.body_field(), body)?;
         }
+        if let Some(operator) = &self.identity.operator
+            && function == Function::SignOn
+            && rule.request.lists(63)
+        {
+            builder.set(63, operator)?;
+        }
         message::put_spread(&profile, &mut builder, content.data)?;
         let (tpdu, header) = (Some(self.identity.tpdu), Some(self.identity.header));
         let body_bytes = self.send(&builder, Outgoing::Request(function), tpdu, header)?;

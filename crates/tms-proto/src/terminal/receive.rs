@@ -175,6 +175,10 @@ impl TerminalSession {
         let body = message.bytes(self.profile.body_field());
         Ok(match (sent.function, &sent.asked) {
             (Function::Echo, _) => TerminalEvent::EchoAnswered,
+            (function @ (Function::TmkKey | Function::TmkRequest | Function::TmkActivate), _) => {
+                let content = KeyBlock(body.unwrap_or_default().to_vec());
+                TerminalEvent::MasterKey { function, content }
+            }
             (Function::Status, _) => TerminalEvent::StatusTaken,
             (Function::Report, _) => TerminalEvent::ReportTaken,
             (Function::Parameters, _) => TerminalEvent::Parameters(self.read_parameters(message, body)?),

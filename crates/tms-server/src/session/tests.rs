@@ -16,6 +16,7 @@ mod commands;
 mod downloads;
 mod embedded;
 mod macs;
+mod settlement;
 mod rotation;
 
 const TID: &str = "10000001";
