@@ -9,7 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 use tms_crypto::{
-    keyblock::{Tmk, WorkingKeys, wrap_working_keys},
+    keyblock::{KeyBlockForm, Tmk, WorkingKeys, wrap_working_keys},
     seal,
 };
 use tms_firmware::{Draft, PackageReader, SigningKey, TrustRoot, build_package};
@@ -84,7 +84,9 @@ pub(super) struct Host {
     /// Totals of its own, where it sees transactions.
     pub(super) own_totals: Option<Totals>,
     pub(super) totals_refusal: Option<Refusal>,
-    pub(super) batch: Option<u32>,
+    pub(super) sign_on_codes: Vec<String>,
+    /// New working keys to send at the next opportunity.
+    pub(super) later_keys: Option<WorkingKeys>,
     pub(super) journal: Vec<u8>,
     pub(super) pushes: VecDeque<Push>,
     /// What there is to download, and what of it is announced.
@@ -101,6 +103,11 @@ impl World {
 
     /// A world whose terminal has these further lines in its `terminal.toml`.
     pub(super) fn with(profile: &str, extra: &str) -> Self {
+        Self::of(profile, "", extra)
+    }
+
+    /// The same with further lines about its host.
+    pub(super) fn of(profile: &str, host: &str, extra: &str) -> Self {
         let text = format!(
             r#"
 [identity]
@@ -113,6 +120,7 @@ hardware_revision = "A1"
 address = "127.0.0.1:1"
 server_name = "tms.test"
 profile = "{profile}"
+{host}
 [tls]
 ca = "ca.pem"
 certificate = "terminal.pem"
@@ -331,8 +339,10 @@ impl Host {
     fn answer(&mut self, session: &mut HostSession, profile: &Profile, event: HostEvent, now: Timestamp) {
         match event {
             HostEvent::SignOn { exchange, .. } => {
-                let keys = WorkingKeys::generate(false);
-                let block = self.keys.as_ref().map(|tmk| wrap_working_keys(tmk, &keys));
+                let form = KeyBlockForm::of_code(exchange.code()).unwrap_or(KeyBlockForm::Double);
+                self.sign_on_codes.push(exchange.code().to_owned());
+                let keys = form.generate();
+                let block = self.keys.as_ref().map(|tmk| form.wrap(tmk, &keys));
                 let answer = match (&self.sign_on_refusal, &block) {
                     (Some(refusal), _) => Answer::Refused(*refusal),
                     (None, Some(block)) => Answer::Keys { block, keys: &keys },
@@ -444,6 +454,9 @@ impl Host {
         }
         if let Some((revision, values)) = self.parameters.take() {
             session.push_parameters(Push::parameters(Uuid::from_u128(77), revision, values), now).unwrap();
+        }
+        if let (Some(keys), Some(tmk)) = (self.later_keys.take(), &self.keys) {
+            session.push_keys(&wrap_working_keys(tmk, &keys), &keys, now).unwrap();
         }
         if let Some(push) = self.pushes.pop_front() {
             session.push_parameters(push, now).unwrap();
