@@ -252,8 +252,10 @@ security_counter = 1
         let mut agent = self.agent();
         let mut host = HostSession::new(Arc::clone(&self.profile), Some(TID.to_owned()));
         let end = self.exchange(&mut agent, &mut host, frames);
-        agent.close().unwrap();
-        end
+        match agent.close() {
+            Ok(()) => end,
+            Err(error) => End::Exit(Exit::Storage(error)),
+        }
     }
 
     /// Connects as often as it takes, restarting when the terminal does.
