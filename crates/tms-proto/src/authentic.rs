@@ -337,7 +337,7 @@ fn find<'a>(rules: &MacRules, message: &Message<'a>) -> Result<(&'a [u8], Cow<'a
     let field = message.field(wanted).ok_or(MacFault::Missing(wanted))?;
     // Strict reading leaves nothing after the last field, and the MAC is the last: a dialect with a
     // third bitmap could have one behind DE128.
-    let last = message.fields().last().is_some_and(|field| field.number() == wanted);
+    let last = message.contents().last().is_some_and(|(n, _)| n == wanted);
     let covered = message.body().strip_suffix(field.bytes()).filter(|_| last);
     let covered = covered.ok_or(MacFault::Misplaced(wanted))?;
     Ok((covered, field.value()))

@@ -75,7 +75,14 @@ impl TagValues {
     pub fn read(profile: &Arc<Profile>, place: TagPlace, bytes: &[u8]) -> Result<Self, ProtocolError> {
         for tag in Tags::new(profile, place, bytes) {
             let (rule, value, offset) = tag?;
-            tag_value(rule, value, offset)?;
+            let plain = match rule.pad {
+                TagPad::Zeros => value.iter().all(u8::is_ascii_digit),
+                TagPad::Spaces => value.is_ascii(),
+                TagPad::Gbk | TagPad::Hex => false,
+            };
+            if !plain {
+                tag_value(rule, value, offset)?;
+            }
         }
         Ok(Self { profile: Arc::clone(profile), place, bytes: bytes.into() })
     }
@@ -117,14 +124,13 @@ impl<'a> Tags<'a> {
 
     fn find(&mut self, tag: &[u8]) -> Option<&'a TagRule> {
         let (before, after) = self.rules.split_at_checked(self.next).unwrap_or((self.rules, &[]));
-        let found = after
-            .iter()
-            .chain(before)
-            .zip(self.next..)
-            .find(|(rule, _)| rule.tag.as_bytes() == tag && rule.place.contains(&self.place));
-        let (rule, at) = found?;
-        self.next = at.checked_rem(self.rules.len()).unwrap_or(0).saturating_add(1);
-        Some(rule)
+        let is_it = |rule: &TagRule| rule.tag.as_bytes() == tag && rule.place.contains(&self.place);
+        let at = match after.iter().position(is_it) {
+            Some(ahead) => self.next.saturating_add(ahead),
+            None => before.iter().position(is_it)?,
+        };
+        self.next = at.saturating_add(1);
+        self.rules.get(at)
     }
 }
 

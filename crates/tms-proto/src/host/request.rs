@@ -13,7 +13,9 @@ use crate::{
     parameters::TagValues,
     profile::{Function, Profile, TagPlace},
     report::Report,
+    settlement,
     task::TaskResult,
+    terminal::KeyBlock,
     upload::Chunk,
 };
 
@@ -30,7 +32,10 @@ pub(super) enum Request {
     TaskResult(TaskResult),
     LogChunk(Chunk),
     Keys,
+    MasterKey(KeyBlock),
     Alarm(Alarm),
+    Batch { batch: u32, message: settlement::Message },
+    JournalChunk(Chunk),
 }
 
 impl Request {
@@ -52,7 +57,15 @@ impl Request {
             Self::TaskPoll => HostEvent::TaskPoll { exchange },
             Self::TaskResult(result) => HostEvent::TaskResult { exchange, result },
             Self::LogChunk(chunk) => HostEvent::LogChunk { exchange, chunk },
+            Self::Batch { batch, message } => match message {
+                settlement::Message::Totals(totals) => {
+                    HostEvent::Totals { exchange, batch, totals: Box::new(totals) }
+                }
+                settlement::Message::Batch(message) => HostEvent::Batch { exchange, batch, message },
+            },
+            Self::JournalChunk(chunk) => HostEvent::JournalChunk { exchange, chunk },
             Self::Keys => HostEvent::KeysRequested { exchange },
+            Self::MasterKey(content) => HostEvent::MasterKey { exchange, content },
             Self::Alarm(alarm) => {
                 exchange.alarm = Some(alarm.sequence);
                 exchange.repeated = last_alarm == exchange.alarm;
@@ -82,7 +95,16 @@ pub(super) fn read_request(
         Function::TaskResult => Request::TaskResult(TaskResult::decode(body)?),
         Function::LogUpload => Request::LogChunk(Chunk::decode(body)?),
         Function::KeyRequest => Request::Keys,
+        Function::TmkKey | Function::TmkRequest | Function::TmkActivate => {
+            Request::MasterKey(KeyBlock(body.to_vec()))
+        }
         Function::Alarm => Request::Alarm(Alarm::decode(body)?),
+        Function::JournalUpload => Request::JournalChunk(Chunk::decode(body)?),
+        Function::Settlement | Function::BatchUpload | Function::BatchEnd => {
+            let rule = profile.rule(function).ok_or(ProtocolError::NotInProfile(function))?;
+            let (batch, message) = settlement::Message::read(profile, rule, message)?;
+            Request::Batch { batch, message }
+        }
         // An echo is answered by the session itself; the others are the host's own, or not served.
         _ => match DownloadRequest::decode(function, body) {
             Some(request) => Request::Download(request?),

@@ -122,7 +122,7 @@ impl MacRules {
     /// The field of a message's MAC: the last one that its bitmap has room for, so that the MAC
     /// covers everything. A profile may say that the bitmap always has both halves.
     pub(crate) fn place(&self, message: &Message<'_>) -> u8 {
-        if self.field == 128 || message.fields().any(|field| field.number() > 64) { 128 } else { 64 }
+        if self.field == 128 || message.contents().any(|(n, _)| n > 64) { 128 } else { 64 }
     }
 
     /// The place of a MAC in a message without fields above it.

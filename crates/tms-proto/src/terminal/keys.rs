@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use tms_crypto::keyblock::{KeyBlockError, Tmk, WorkingKeys, unwrap_working_keys};
 
-use super::{HostRequest, KeyBlock, TerminalEvent, TerminalSession};
+use super::{Asked, HostRequest, KeyBlock, TerminalEvent, TerminalSession};
 use crate::{
     error::ProtocolError,
     profile::{Function, Refusal},
@@ -50,6 +50,24 @@ impl TerminalSession {
     /// As for every request.
     pub fn request_keys(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
         self.ask(Function::KeyRequest, now)
+    }
+
+    /// Takes a step of the download of a master key: [`Function::TmkKey`], [`Function::TmkRequest`] with the
+    /// data objects of `content`, [`Function::TmkActivate`]. The answer is [`TerminalEvent::MasterKey`].
+    ///
+    /// # Errors
+    /// As for every request, and when `step` is none of the three.
+    pub fn master_key(
+        &mut self,
+        step: Function,
+        content: &[u8],
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
+        if !matches!(step, Function::TmkKey | Function::TmkRequest | Function::TmkActivate) {
+            return Err(ProtocolError::NotInProfile(step));
+        }
+        let body = (!content.is_empty()).then_some(content);
+        self.request(step, Asked::Function(step), body, &[], now)
     }
 
     /// What a sign-on brought. Keys of an earlier one are over, whether or not there are new ones.
