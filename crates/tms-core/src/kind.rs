@@ -107,6 +107,8 @@ pub enum OperationKind {
         /// The plan, in the JSON form of `tms_proto::plan::Plan`. Whoever queues it has checked it.
         plan: serde_json::Value,
     },
+    /// Take new working keys under the terminal's master key.
+    ExchangeKeys,
     /// Give up another operation that the terminal may have begun. It goes before all others.
     CancelOperation {
         /// The operation.
@@ -169,6 +171,7 @@ impl OperationKind {
             Self::ShowMessage { .. } => "show_message",
             Self::ChangeTmsAddress { .. } => "change_tms_address",
             Self::InstallPlan { .. } => "install_plan",
+            Self::ExchangeKeys => "exchange_keys",
             Self::CancelOperation { .. } => Self::CANCEL,
         }
     }
@@ -177,12 +180,15 @@ impl OperationKind {
     pub const CANCEL: &'static str = "cancel_operation";
 
     /// Whether the terminal is told to give it up when somebody cancels it: it has such an operation in
-    /// its journal. Parameters are only values, a rotation has an end of its own, and what cancels is
-    /// carried out at once.
+    /// its journal. Parameters are only values, rotations and keys have an end of their own, and what
+    /// cancels is carried out at once.
     pub fn is_cancelled_at_the_terminal(&self) -> bool {
         !matches!(
             self,
-            Self::SetParameters { .. } | Self::RotateCredential { .. } | Self::CancelOperation { .. }
+            Self::SetParameters { .. }
+                | Self::RotateCredential { .. }
+                | Self::ExchangeKeys
+                | Self::CancelOperation { .. }
         )
     }
 
@@ -270,6 +276,7 @@ mod tests {
             OperationKind::PrintTestSlip { text: None },
             OperationKind::SelfTest,
             OperationKind::Diagnose,
+            OperationKind::ExchangeKeys,
             OperationKind::CollectJournal { from_batch: Some(3), max_bytes: 9 },
             OperationKind::SyncClock { utc_offset_s: 28_800, force: false },
             OperationKind::ShowMessage { text: message, until: Some(Timestamp::UNIX_EPOCH), seconds: 5 },

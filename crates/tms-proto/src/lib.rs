@@ -29,8 +29,9 @@
 //! Reading order: [`profile`] (which message carries what), [`HostSession`] and
 //! [`TerminalSession`] (the two ends of a connection), [`task`] (what a terminal is told to do),
 //! then the machines that outlive a connection: [`transfer`] (a file pulled in blocks),
-//! [`rotation`] (an administrator credential changed without locking anyone out) and
-//! [`journal`] (every operation takes effect once).
+//! [`rotation`] (an administrator credential changed without locking anyone out),
+//! [`journal`] (every operation takes effect once), [`plan`] (what a terminal does when),
+//! [`alarm`] (what it tells unasked) and [`address`] (where it finds its host).
 
 mod alive;
 mod authentic;
@@ -59,6 +60,7 @@ pub mod rotation;
 pub mod settlement;
 pub mod task;
 pub mod tms_parameters;
+pub mod transactions;
 pub mod transfer;
 pub mod upload;
 

@@ -197,11 +197,19 @@ impl Device {
     #[must_use]
     pub fn connect(&self, now: Timestamp) -> Connection {
         self.life().sign_ons = self.status.sign_ons();
-        let mut session = TerminalSession::new(Arc::clone(&self.profile), self.identity());
+        let (mac_key, tmk, batch) = {
+            let machine = self.machine();
+            let materials = &machine.materials;
+            (materials.mac_key.clone(), materials.tmk.clone(), machine.state.trade.open.number)
+        };
+        let identity = Identity { batch, ..self.identity() };
+        let mut session = TerminalSession::new(Arc::clone(&self.profile), identity);
+        if let Some(tmk) = tmk {
+            session.set_key_opener(Box::new(tmk));
+        }
         if let Some(framing) = self.scenario.host.framing {
             session = session.with_framing(framing);
         }
-        let mac_key = self.machine().materials.mac_key.clone();
         if let Some(Err(error)) = mac_key.map(|key| session.set_mac_key(key)) {
             // Checked at the start; without it nothing that needs a MAC would be sent.
             tracing::warn!(%error, "the MAC key is not used");

@@ -7,6 +7,10 @@ use std::{collections::VecDeque, io};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tms_proto::{
+    settlement::MaskedPan,
+    transactions::{self, Entry},
+};
 
 use crate::{state::TaskKey, storage::Storage};
 
@@ -166,7 +170,8 @@ impl Trade {
 
     /// Takes the host's batch number, where nothing is booked under the terminal's own.
     pub fn adopt(&mut self, number: u32) -> bool {
-        let takes = (1..=999_999).contains(&number) && self.open.count() == 0 && number != self.open.number;
+        let free = self.open.count() == 0 && self.settle.is_none();
+        let takes = (1..=999_999).contains(&number) && free && number != self.open.number;
         if takes {
             self.forget_file_of(number);
             self.open = Batch { number, ..Batch::default() };
@@ -204,22 +209,54 @@ impl Trade {
         bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(read_line).collect()
     }
 
-    /// The journal from a batch on, whole lines, at most `max_bytes` of the newest.
+    /// The journal from a batch on, at most `max_bytes` of the newest transactions.
     ///
     /// # Errors
-    /// When the storage fails.
+    /// When the storage fails or a line is damaged.
     pub(crate) fn journal(
         &self,
         storage: &dyn Storage,
         from_batch: Option<u32>,
+        currency: u16,
         max_bytes: u64,
     ) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+        let mut entries = Vec::new();
         let wanted = |batch: &&Batch| from_batch.is_none_or(|from| batch.number >= from);
         for batch in self.ended.iter().chain([&self.open]).filter(wanted) {
-            bytes.extend(lines_of(storage, batch)?);
+            let booked = self.transactions_of(storage, batch)?;
+            entries.extend(booked.iter().map(|transaction| transaction.entry(currency)));
         }
-        Ok(crate::log::newest_lines(bytes, max_bytes))
+        let max = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+        let mut first = entries.len();
+        let mut bytes = 0_usize;
+        for (index, entry) in entries.iter().enumerate().rev() {
+            bytes = bytes.saturating_add(transactions::encode(std::slice::from_ref(entry)).len());
+            if bytes > max {
+                break;
+            }
+            first = index;
+        }
+        Ok(transactions::encode(entries.get(first..).unwrap_or_default()))
+    }
+}
+
+impl Transaction {
+    fn entry(&self, currency: u16) -> Entry {
+        let kind = match self.kind {
+            Kind::Sale => "sale",
+            Kind::Refund => "refund",
+        };
+        Entry {
+            trace: self.trace,
+            batch: self.batch,
+            at_s: self.time.as_second(),
+            kind: kind.to_owned(),
+            amount: self.amount,
+            currency,
+            card: MaskedPan::parse(&self.card).ok(),
+            response: "00".to_owned(),
+            reversed: false,
+        }
     }
 }
 
@@ -293,13 +330,15 @@ mod tests {
             book(&mut trade, &storage, 1000 + amount);
             trade.settled();
         }
-        let journal = trade.journal(&storage, None, u64::MAX).unwrap();
-        let lines = String::from_utf8(journal.clone()).unwrap().lines().count();
-        assert_eq!(lines, BATCHES - 1);
-        let from = trade.journal(&storage, Some(20), u64::MAX).unwrap();
-        assert!(journal.ends_with(&from) && from.iter().filter(|b| **b == b'\n').count() == 1);
-        let tail = trade.journal(&storage, None, journal.len() as u64 - 1).unwrap();
-        assert_eq!(String::from_utf8(tail).unwrap().lines().count(), lines - 1);
+        let journal = |from, max_bytes| {
+            let bytes = trade.journal(&storage, from, 156, max_bytes).unwrap();
+            (bytes.len() as u64, transactions::decode(&bytes).unwrap())
+        };
+        let (bytes, all) = journal(None, u64::MAX);
+        assert_eq!(all.len(), BATCHES - 1);
+        assert_eq!(all[0].card.as_ref().unwrap().as_str(), "622848******1234");
+        assert_eq!(journal(Some(20), u64::MAX).1, all[all.len() - 1..]);
+        assert_eq!(journal(None, bytes - 1).1, all[1..]);
     }
 
     #[test]

@@ -107,6 +107,7 @@ fn kind(command: &DeviceCommand) -> (&At, Value) {
         DeviceCommand::PrintTestSlip { at, text } => (at, json!({"type": "print_test_slip", "text": text})),
         DeviceCommand::SelfTest(at) => (at, plain("self_test")),
         DeviceCommand::Diagnose(at) => (at, plain("diagnose")),
+        DeviceCommand::ExchangeKeys(at) => (at, plain("exchange_keys")),
         DeviceCommand::CollectJournal { at, from_batch, max_bytes } => {
             (at, json!({"type": "collect_journal", "from_batch": from_batch, "max_bytes": max_bytes}))
         }

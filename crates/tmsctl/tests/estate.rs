@@ -425,3 +425,23 @@ fn a_set_is_put_from_a_file_and_printed_as_it_was_put() {
         (json!(["9F06"]), "/api/v1/sets/tms_parameters")
     );
 }
+
+#[test]
+fn a_settled_batch_says_whether_everything_adds_up() {
+    let server = Server::start(|_, _| {
+        let closed = json!({"batch": 12, "announced": 3, "received": 2, "complete": false});
+        (200, json!({"batch": null, "details": 0, "closed": closed}).to_string())
+    });
+    let done = at(&server, &["terminal", "batch", "10000001"]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.out.contains("last settled batch") && done.out.contains("no"), "{}", done.out);
+    assert_eq!(server.requests()[0].path, "/api/v1/terminals/10000001/batch");
+}
+
+#[test]
+fn a_log_that_was_sent_is_printed_as_it_is() {
+    let server = Server::start(|_, _| (200, "line one\nline two\n".to_owned()));
+    let done = at(&server, &["logs", "show", ID]);
+    assert_eq!((done.code, done.out.as_str()), (0, "line one\nline two\n"), "{}", done.err);
+    assert_eq!(server.requests()[0].path, format!("/api/v1/logs/{ID}"));
+}

@@ -9,6 +9,7 @@ use super::{
     EmvError, MAX_ENTRIES,
     element::{Elements, array, pack, packed, tag},
 };
+use crate::parameters::content_hash;
 
 /// Most bytes of one application's parameters; recorded ones have 111.
 const MAX_BYTES: usize = 500;
@@ -333,6 +334,13 @@ impl AidSet {
     /// All applications, by AID.
     pub fn iter(&self) -> impl Iterator<Item = &AidParameters> {
         self.0.values()
+    }
+
+    /// [`content_hash`](crate::parameters::content_hash) of the applications as records of a push, by which host and terminal
+    /// agree that they have the same.
+    #[must_use]
+    pub fn content_hash(&self) -> [u8; 32] {
+        content_hash(&self.into())
     }
 
     /// How many there are.

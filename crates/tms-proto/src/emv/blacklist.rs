@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{BlacklistForm, EmvError, Forms};
+use crate::parameters::content_hash;
 
 /// Digits that one entry can have, and that every entry of the fixed form takes.
 const MAX_DIGITS: usize = 14;
@@ -86,6 +87,13 @@ impl Blacklist {
     /// All cards.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &BlockedCard> {
         self.0.iter()
+    }
+
+    /// [`content_hash`](crate::parameters::content_hash) of the cards as records of a push, by which host and terminal
+    /// agree that they have the same.
+    #[must_use]
+    pub fn content_hash(&self) -> [u8; 32] {
+        content_hash(&self.into())
     }
 
     /// How many cards there are.

@@ -11,6 +11,7 @@ use super::{
     EmvError, ExpiryForm, MAX_ENTRIES,
     element::{Elements, array, tag},
 };
+use crate::parameters::content_hash;
 
 /// DF06 and DF07: SHA-1 and RSA, the only ones whose check value can be verified.
 const SHA1: u8 = 0x01;
@@ -344,6 +345,13 @@ impl CapkSet {
     /// All keys, by card organisation and index.
     pub fn iter(&self) -> impl Iterator<Item = &Capk> {
         self.0.values()
+    }
+
+    /// [`content_hash`](crate::parameters::content_hash) of the keys as records of a push, by which host and terminal
+    /// agree that they have the same.
+    #[must_use]
+    pub fn content_hash(&self) -> [u8; 32] {
+        content_hash(&self.into())
     }
 
     /// How many keys there are.

@@ -68,17 +68,13 @@ impl HostSession {
     /// When the profile has no push or no such file, too much is outstanding, or the set does not fit.
     pub fn push_parameters(&mut self, push: Push, now: Timestamp) -> Result<(), ProtocolError> {
         let pushing = Pushing::new(push, self.profile.data_bytes())?;
-        self.push_message(Box::new(pushing), now).map_err(|(_, error)| error)
+        self.push_message(Box::new(pushing), now)
     }
 
-    fn push_message(&mut self, pushing: Box<Pushing>, now: Timestamp) -> Result<(), (Push, ProtocolError)> {
+    fn push_message(&mut self, pushing: Box<Pushing>, now: Timestamp) -> Result<(), ProtocolError> {
         let message = pushing.message();
         let (file, place) = (message.file.name(), message.action.place());
-        let data = match message.encode() {
-            Ok(data) => data,
-            Err(error) => return Err((pushing.into_push(), error)),
-        };
-        let push = pushing.push.clone();
+        let data = message.encode()?;
         self.push(
             (Function::ParameterPush, place),
             Sent::Push(pushing),
@@ -92,7 +88,6 @@ impl HostSession {
             },
             now,
         )
-        .map_err(|error| (push, error))
     }
 
     /// Asks whether the terminal is there.
@@ -174,13 +169,11 @@ impl HostSession {
             Sent::Push(pushing) => {
                 let data = message::take_spread(&self.profile, admitted.message());
                 match pushing.answered(refusal, &data) {
-                    Turn::Over(event) => event,
+                    Turn::Over(event) => *event,
                     Turn::Next(pushing) => match self.push_message(pushing, now) {
                         Ok(()) => return,
-                        Err((push, _)) => {
-                            let refusal = Some(Refusal::SystemError);
-                            HostEvent::PushAnswered { push, refusal, answer: None }
-                        }
+                        // The caller offers again what was not answered.
+                        Err(_) => HostEvent::TimedOut(sent.function),
                     },
                 }
             }

@@ -15,7 +15,7 @@ const MAX_SHOWN: usize = 1000;
 #[derive(Debug)]
 pub(super) struct Pushing {
     /// As the caller gave it.
-    pub(super) push: Push,
+    push: Push,
     /// The messages that were not sent yet, the next one first.
     messages: VecDeque<Push>,
     /// What an inquiry was answered so far.
@@ -25,7 +25,7 @@ pub(super) struct Pushing {
 /// What an answer means for a push.
 pub(super) enum Turn {
     /// It is over.
-    Over(HostEvent),
+    Over(Box<HostEvent>),
     /// There is another message to send.
     Next(Box<Pushing>),
 }
@@ -43,10 +43,6 @@ impl Pushing {
     /// The message to send now.
     pub(super) fn message(&self) -> Push {
         self.messages.front().unwrap_or(&self.push).clone()
-    }
-
-    pub(super) fn into_push(self) -> Push {
-        self.push
     }
 
     pub(super) fn answered(mut self: Box<Self>, refusal: Option<Refusal>, data: &[u8]) -> Turn {
@@ -100,6 +96,7 @@ impl Pushing {
     }
 
     fn over(self: Box<Self>, refusal: Option<Refusal>, answer: Option<PushAnswer>) -> Turn {
-        Turn::Over(HostEvent::PushAnswered { push: self.push, refusal, answer: answer.map(Box::new) })
+        let answer = answer.map(Box::new);
+        Turn::Over(Box::new(HostEvent::PushAnswered { push: self.push, refusal, answer }))
     }
 }

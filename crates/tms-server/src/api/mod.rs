@@ -39,6 +39,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/terminals/{tid}", get(terminals::show))
         .route("/terminals/{tid}/parameters", patch(terminals::set_parameters))
         .route("/terminals/{tid}/firmware", post(terminals::assign_firmware))
+        .route("/terminals/{tid}/batch", get(terminals::batch))
         .route("/terminals/{tid}/reset", post(terminals::reset))
         .route("/terminals/{tid}/credentials/{role}/rotate", post(terminals::rotate_credential))
         .route("/terminals/{tid}/operations", get(operations::list).post(operations::command))

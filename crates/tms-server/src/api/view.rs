@@ -9,6 +9,8 @@ use tms_core::{
     OperationKind, OperationState, Profile, Progress, Reported, SetName, Terminal, TerminalId, reconcile,
 };
 
+use tms_proto::settlement::{BatchLedger, Closed};
+
 use crate::app::App;
 
 /// One page of a list.
@@ -194,5 +196,31 @@ impl SetView {
     pub(super) fn new(set: EstateSet, with_content: bool) -> Self {
         let content = with_content.then(|| serde_json::from_str(&set.content).unwrap_or_default());
         Self { name: set.name, revision: set.revision, updated_at: set.updated_at, content }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct BatchView {
+    /// The batch in hand; `null` if the terminal has said nothing since the last one ended.
+    batch: Option<u32>,
+    /// Its details so far.
+    details: usize,
+    /// How the one before ended.
+    closed: Option<ClosedView>,
+}
+
+#[derive(Serialize)]
+struct ClosedView {
+    #[serde(flatten)]
+    closed: Closed,
+    /// Whether nothing is missing and everything adds up.
+    complete: bool,
+}
+
+impl BatchView {
+    pub(super) fn new(ledger: &BatchLedger) -> Self {
+        let closed = ledger.closed().cloned();
+        let closed = closed.map(|closed| ClosedView { complete: closed.is_complete(), closed });
+        Self { batch: ledger.batch(), details: ledger.received(), closed }
     }
 }

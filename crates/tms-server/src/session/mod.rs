@@ -5,8 +5,8 @@
 //! in memory every one of its futures is ready at once. [`serve`] is its driver on a TLS connection.
 //!
 //! Modules: [`driver`] is the loop around a socket, [`stream`] reads and writes, `work` is the
-//! operation being carried out, `answers` turns requests into store calls and replies (`alarms` and
-//! `downloads` those of their kind), `images` and `logs` serve and take files.
+//! operation being carried out, `answers` turns requests into store calls and replies (`alarms`,
+//! `downloads` and `settlement` those of their kind), `images` and `logs` serve and take files.
 
 mod alarms;
 mod answers;
@@ -14,6 +14,7 @@ mod downloads;
 pub mod driver;
 mod images;
 mod logs;
+pub(crate) mod settlement;
 pub mod stream;
 mod work;
 

@@ -17,6 +17,7 @@ mod downloads;
 mod embedded;
 mod macs;
 mod rotation;
+mod settlement;
 
 const TID: &str = "10000001";
 

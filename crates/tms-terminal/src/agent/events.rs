@@ -1,7 +1,7 @@
 //! What comes in: answers of the host, and what it asks.
 
 use jiff::Timestamp;
-use tms_proto::{Function, PendingWork, Refusal, TerminalEvent, emv::DownloadKind, parameters::RecordFile};
+use tms_proto::{Function, PendingWork, Refusal, TerminalEvent, emv::DownloadKind};
 
 use super::{Connection, Exit, InFlight};
 
@@ -15,7 +15,12 @@ impl Connection {
 
     fn handle_event(&mut self, event: TerminalEvent, late: bool, now: Timestamp) -> Result<(), Exit> {
         match event {
-            TerminalEvent::SignedOn { keys, .. } => self.on_signed_on(keys.as_deref(), now),
+            TerminalEvent::SignedOn { opened, batch, .. } => self.on_signed_on(opened.as_ref(), batch, now),
+            TerminalEvent::KeysReplaced { keys } => {
+                self.machine().note(now, 'I', "keys", &format!("working keys replaced, {keys:?}"));
+                Ok(())
+            }
+            TerminalEvent::KeysRefused { function, error } => self.on_keys_refused(function, &error, now),
             TerminalEvent::SignedOff => Err(Exit::Stopped),
             TerminalEvent::EchoAnswered | TerminalEvent::StatusTaken | TerminalEvent::ReportTaken => Ok(()),
             TerminalEvent::Parameters(values) => {
@@ -25,9 +30,6 @@ impl Connection {
                 // Also when nothing changed: the report is what tells the host that it agrees.
                 self.report_due = now;
                 Ok(())
-            }
-            TerminalEvent::ParameterPush { request, push } if push.file != RecordFile::Parameters => {
-                Ok(self.session.answer(request, Some(Refusal::NotSupported), now)?)
             }
             TerminalEvent::ParameterPush { request, push } => {
                 let answer = self.take_push(&push, now)?;
@@ -47,6 +49,9 @@ impl Connection {
             TerminalEvent::Download { request, body } => self.on_download(&request, &body, now),
             TerminalEvent::ResultTaken { .. } => self.on_result_taken(now),
             TerminalEvent::Uploaded { operation, next } => self.on_uploaded(operation, next, now),
+            TerminalEvent::TotalsAnswered { batch, totals } => self.on_totals(batch, &totals, now),
+            TerminalEvent::BatchTaken { batch, message } => self.on_batch_taken(batch, &message, now),
+            TerminalEvent::JournalUploaded { operation, next } => self.on_uploaded(operation, next, now),
             TerminalEvent::AlarmTaken { sequence } => self.on_alarm_taken(sequence, now),
             TerminalEvent::WorkPending(work) => self.on_work_pending(work, now),
             TerminalEvent::Refused { request, refusal, code } => {

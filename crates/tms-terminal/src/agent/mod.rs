@@ -4,7 +4,7 @@
 //! lives as long as its line; everything that must survive is in the [`Machine`].
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -13,7 +13,7 @@ use tms_proto::{
     ProtocolError, TerminalSession,
     address::Dial,
     emv::DownloadKind,
-    parameters::Held,
+    parameters::{Held, RecordFile},
     task::{Outcome, TaskResult},
 };
 
@@ -34,6 +34,7 @@ mod plan_file;
 mod pump;
 mod pushes;
 mod refusals;
+mod settling;
 mod sign_on;
 mod tasks;
 mod upload;
@@ -121,6 +122,7 @@ pub struct Connection {
     /// Answers that need not survive: acceptance, and results that the host has already had.
     notices: VecDeque<TaskResult>,
     alarm_due: Timestamp,
+    settle_due: Timestamp,
     in_flight: Option<InFlight>,
     result_due: Timestamp,
     /// File blocks in flight.
@@ -140,7 +142,7 @@ pub struct Connection {
     wanted_downloads: VecDeque<DownloadKind>,
     downloading: Option<Downloading>,
     /// Pushed parameters, of which some messages may be missing yet.
-    pushed: Option<Held>,
+    pushed: BTreeMap<RecordFile, Held>,
 }
 
 impl Connection {
@@ -173,6 +175,7 @@ impl Connection {
             parameters_due: Timestamp::MAX,
             notices: VecDeque::new(),
             alarm_due: now,
+            settle_due: now,
             in_flight: None,
             result_due: now,
             window,
@@ -188,7 +191,7 @@ impl Connection {
             sending: None,
             wanted_downloads: VecDeque::new(),
             downloading: None,
-            pushed: None,
+            pushed: BTreeMap::new(),
         }
     }
 
@@ -238,7 +241,8 @@ impl Connection {
             if let Some(downloading) = &self.downloading {
                 due = due.min(downloading.due());
             }
-            due = due.min(self.next_alarm_due()).min(self.machine().plan_due(now));
+            due = due.min(self.next_alarm_due()).min(self.next_settlement_due());
+            due = due.min(self.machine().plan_due(now));
         }
         due
     }

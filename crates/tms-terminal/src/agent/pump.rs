@@ -123,15 +123,6 @@ impl Connection {
         Ok(())
     }
 
-    /// Settles the batch when someone wants that.
-    fn pump_settlement(&mut self, now: Timestamp) -> Result<(), Exit> {
-        let mut machine = self.machine();
-        if machine.state.trade.settle.is_some() {
-            machine.settled(now)?;
-        }
-        Ok(())
-    }
-
     pub(super) fn poll_at_interval(&mut self, now: Timestamp) {
         let interval_ms = self.machine().scenario.behaviour.poll_interval_ms;
         self.poll_after(interval_ms, now);

@@ -50,7 +50,8 @@ impl Connection {
             }
             // A final no: the host does not want this result, and will not later.
             Asked::Result { .. } => self.on_result_taken(now),
-            Asked::Upload { .. } => self.on_upload_refused(refusal, now),
+            Asked::Upload { .. } | Asked::Journal { .. } => self.on_upload_refused(refusal, now),
+            Asked::Batch { .. } => self.on_settlement_refused(refusal, now),
             _ => Ok(()),
         }
     }
@@ -96,8 +97,12 @@ impl Connection {
                 self.retry_result(now);
                 Ok(())
             }
-            Asked::Upload { .. } => {
+            Asked::Upload { .. } | Asked::Journal { .. } => {
                 self.on_chunk_missing(now);
+                Ok(())
+            }
+            Asked::Batch { .. } => {
+                self.on_settlement_missing(now);
                 Ok(())
             }
             _ => Ok(()),

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use tms_crypto::sha256;
-use tms_proto::{Refusal, task::Outcome, upload::Chunk};
+use tms_proto::{Function, Refusal, task::Outcome, upload::Chunk};
 use uuid::Uuid;
 
 use super::{Connection, Exit, RETRY_AFTER_MS};
@@ -12,6 +12,7 @@ use crate::{machine::BUNDLE, state::TaskKey};
 #[derive(Debug)]
 pub(super) struct Sending {
     pub(super) task: TaskKey,
+    journal: bool,
     bytes: Vec<u8>,
     sha256: [u8; 32],
     /// The host has everything before.
@@ -38,8 +39,15 @@ impl Connection {
         if hex::encode(hash) != upload.sha256 {
             return self.finish_upload(Outcome::INTERNAL, "the bundle was lost on the terminal", now);
         }
-        self.sending =
-            Some(Sending { task: upload.task, bytes, sha256: hash, at: 0, waiting: false, due: now });
+        self.sending = Some(Sending {
+            task: upload.task,
+            journal: upload.journal,
+            bytes,
+            sha256: hash,
+            at: 0,
+            waiting: false,
+            due: now,
+        });
         Ok(())
     }
 
@@ -56,6 +64,9 @@ impl Connection {
             sha256: sending.sha256,
             data: sending.bytes.get(sending.at..end).unwrap_or_default().to_vec(),
         };
+        if sending.journal && self.session.supports(Function::JournalUpload) {
+            return Ok(self.session.upload_journal(&chunk, now)?);
+        }
         Ok(self.session.upload(&chunk, now)?)
     }
 

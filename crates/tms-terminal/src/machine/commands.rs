@@ -177,13 +177,16 @@ impl Machine {
 
     fn clear_batch(&mut self, key: TaskKey, now: Timestamp) -> Result<Begun, StateError> {
         let waiting = self.state.trade.settle.and_then(|settle| settle.task);
-        self.in_memory(key, "clear-batch", now, |state| {
+        let begun = self.in_memory(key, "clear-batch", now, |state| {
             state.trade.clear();
             if let Some(task) = waiting {
                 let result = task.result(Outcome::WRONG_STATE).because("the batch was cleared");
                 state.finish(result, now);
             }
-        })
+        });
+        // After the books, so that a start finds a settlement of another batch and forgets it.
+        self.drop_settling()?;
+        begun
     }
 
     fn print_slip(&mut self, key: TaskKey, now: Timestamp) -> Result<Begun, StateError> {

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tms_crypto::sha256;
 use tms_proto::{
     emv::{AidSet, Blacklist, CapkSet, Download, DownloadKind},
+    parameters::{RecordFile, Values, content_hash},
     tms_parameters::TmsParameters,
 };
 
@@ -29,6 +29,9 @@ pub struct Downloads {
     pub tms_parameters: Option<TmsParameters>,
     /// Downloads that are not finished.
     pub running: BTreeMap<DownloadKind, Download>,
+    /// Revisions of the sets that the host pushed.
+    #[serde(default)]
+    pub revisions: BTreeMap<RecordFile, u64>,
 }
 
 impl Downloads {
@@ -59,17 +62,10 @@ impl Downloads {
         }
     }
 
-    /// SHA-256 of a set as its JSON, for a report; none while it is empty.
+    /// What the report says of each set; none while it is empty.
     pub(super) fn hashes(&self) -> [Option<[u8; 32]>; 3] {
-        fn hash<T: Serialize>(empty: bool, set: &T) -> Option<[u8; 32]> {
-            let json = if empty { None } else { serde_json::to_vec(set).ok() };
-            json.map(|json| sha256(&json))
-        }
-        [
-            hash(self.capk.is_empty(), &self.capk),
-            hash(self.aid.is_empty(), &self.aid),
-            hash(self.blacklist.is_empty(), &self.blacklist),
-        ]
+        [Values::from(&self.capk), Values::from(&self.aid), Values::from(&self.blacklist)]
+            .map(|records| (!records.is_empty()).then(|| content_hash(&records)))
     }
 }
 
@@ -82,6 +78,50 @@ impl Machine {
             reason: error.to_string(),
         })?;
         self.keep(FILE, &json)
+    }
+
+    /// Revision and records of a file that the host may push.
+    pub(crate) fn records(&self, file: RecordFile) -> (u64, Values) {
+        let downloads = &self.downloads;
+        let revision = downloads.revisions.get(&file).copied().unwrap_or(0);
+        match file {
+            RecordFile::Parameters => {
+                (self.state.parameters_revision.unwrap_or(0), self.state.parameters.clone())
+            }
+            RecordFile::Capk => (revision, Values::from(&downloads.capk)),
+            RecordFile::Aid => (revision, Values::from(&downloads.aid)),
+            RecordFile::Blacklist => (revision, Values::from(&downloads.blacklist)),
+        }
+    }
+
+    /// Puts pushed records for chip cards into force. Gives whether they were acceptable.
+    pub(crate) fn set_records(
+        &mut self,
+        file: RecordFile,
+        records: &Values,
+        revision: u64,
+    ) -> Result<bool, StateError> {
+        let downloads = &mut self.downloads;
+        let (taken, kind) = match file {
+            RecordFile::Parameters => return Ok(false),
+            RecordFile::Capk => {
+                (CapkSet::try_from(records).map(|set| downloads.capk = set).is_ok(), DownloadKind::Capk)
+            }
+            RecordFile::Aid => {
+                (AidSet::try_from(records).map(|set| downloads.aid = set).is_ok(), DownloadKind::Aid)
+            }
+            RecordFile::Blacklist => (
+                Blacklist::try_from(records).map(|set| downloads.blacklist = set).is_ok(),
+                DownloadKind::Blacklist,
+            ),
+        };
+        if taken {
+            // A download of an older set must not go on over this one.
+            downloads.running.remove(&kind);
+            downloads.revisions.insert(file, revision);
+            self.save_downloads()?;
+        }
+        Ok(taken)
     }
 
     pub(super) fn forget_downloads(&mut self) -> Result<(), StateError> {

@@ -33,13 +33,19 @@ impl Machine {
         Ok(dial)
     }
 
-    /// The host took the sign-on on a connection to `dial`.
-    pub(crate) fn signed_on(&mut self, dial: &Dial, now: Timestamp) -> Result<(), StateError> {
+    /// The host took the sign-on on a connection to `dial`, and may have given a number for the batch.
+    pub(crate) fn signed_on(
+        &mut self,
+        dial: &Dial,
+        batch: Option<u32>,
+        now: Timestamp,
+    ) -> Result<(), StateError> {
         self.state.sign_ons = self.state.sign_ons.saturating_add(1);
         self.contact = Some(self.state.sign_ons);
         let confirmed = self.state.addresses.as_mut().and_then(|addresses| addresses.signed_on(dial));
         // A plan counts contacts; nothing else needs the number to survive.
-        let counts = self.state.plan.version().is_some();
+        let counts =
+            self.state.plan.version().is_some() | batch.is_some_and(|number| self.state.trade.adopt(number));
         if let Some(result) = confirmed {
             self.finish(result, now)
         } else if counts {

@@ -30,6 +30,7 @@ impl Machine {
         self.state.journal.restarted();
         self.state.journal.settle();
         self.watch(now);
+        self.close_books(now)?;
         self.happens(&Effect::Booted { boot_count: self.state.boot_count });
         self.save()?;
         let text = match &outcome {

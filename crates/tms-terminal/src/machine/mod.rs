@@ -14,6 +14,7 @@ use tms_firmware::{
 use tms_proto::{
     report::Health,
     rotation::{CredentialSlots, SEAL_INFO},
+    settlement::Settle,
     task::{Task, TaskResult},
 };
 use zeroize::Zeroizing;
@@ -37,6 +38,7 @@ mod install;
 mod planning;
 mod report;
 mod sales;
+mod settling;
 mod uploads;
 
 pub(crate) use commands::Begun;
@@ -60,6 +62,8 @@ pub(crate) struct Machine {
     pub(crate) health: Health,
     pub(crate) downloads: Downloads,
     download_hashes: [Option<[u8; 32]>; 3],
+    /// The settlement that goes on.
+    settling: Option<Settle>,
     /// A session with the host stands; its number.
     pub(crate) contact: Option<u64>,
     /// The plan's action that someone at the terminal has just asked for.
@@ -95,6 +99,7 @@ impl Machine {
             flash: Flash::new(Arc::clone(&storage), scenario.hardware.flash_bytes),
             health: scenario.hardware.health(),
             download_hashes: downloads.hashes(),
+            settling: settling::load(storage.as_ref())?,
             downloads,
             contact: None,
             by_hand: None,
@@ -118,6 +123,7 @@ impl Machine {
         };
         self.downloads = Downloads::load(self.storage.as_ref())?;
         self.download_hashes = self.downloads.hashes();
+        self.settling = settling::load(self.storage.as_ref())?;
         Ok(())
     }
 

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use tms_proto::report::{Details, Lock, Report};
+use tms_proto::{
+    parameters::content_hash,
+    report::{Details, Lock, Report},
+};
 
 use super::Machine;
 
@@ -50,7 +53,7 @@ impl Machine {
             blacklist_sha256,
             batch: Some(state.trade.open.number),
             parameters_revision: state.parameters_revision,
-            parameters_sha256: None,
+            parameters_sha256: Some(content_hash(&state.parameters)),
             last_alarm: Some(state.alarms.last()).filter(|last| *last > 0),
             applications: BTreeMap::new(),
         }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use tms_crypto::sha256;
 use tms_proto::task::Outcome;
 
-use super::{BUNDLE, Begun, Machine};
+use super::{BUNDLE, Begun, Machine, settling::CURRENCY};
 use crate::state::{StateError, TaskKey, Upload};
 
 /// What of it.
@@ -29,7 +29,7 @@ impl Machine {
         let (cut, journal) = match bundle {
             Bundle::Log => (self.log.tail(max_bytes), false),
             Bundle::Journal { from_batch } => {
-                (self.state.trade.journal(self.storage.as_ref(), from_batch, max_bytes), true)
+                (self.state.trade.journal(self.storage.as_ref(), from_batch, CURRENCY, max_bytes), true)
             }
         };
         let bytes = cut.map_err(|error| StateError::io(&self.storage.location(BUNDLE), error))?;

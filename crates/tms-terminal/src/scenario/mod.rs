@@ -101,6 +101,9 @@ pub struct Host {
     pub profile: String,
     /// File of a profile that is not built in.
     pub profile_file: Option<PathBuf>,
+    /// Code of the sign-on, if not the profile's first: UnionPay terminals ask with it for working keys of
+    /// one form or another (`001`, `003`, `004`).
+    pub sign_on_code: Option<String>,
     /// Framing, if not the profile's own.
     pub framing: Option<Framing>,
     /// TPDU of requests.

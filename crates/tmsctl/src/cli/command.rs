@@ -62,7 +62,7 @@ pub enum DeviceCommand {
     SelfTest(At),
     /// Ask for all there is to know, without checking anything
     Diagnose(At),
-    /// Have the journal of transactions sent; read it with `tmsctl logs list`
+    /// Have the journal of transactions sent; read it with `tmsctl logs show`
     CollectJournal {
         /// Which terminal.
         #[command(flatten)]
@@ -74,6 +74,8 @@ pub enum DeviceCommand {
         #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024)]
         max_bytes: u64,
     },
+    /// Give the terminal new working keys; where it must ask, with its next sign-on
+    ExchangeKeys(At),
     /// Set the clock to the server's time
     SyncClock {
         /// Which terminal.

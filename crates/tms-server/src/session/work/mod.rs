@@ -3,6 +3,7 @@
 
 mod command;
 mod ending;
+mod keys;
 mod results;
 mod rotation;
 
@@ -49,6 +50,8 @@ enum Stage {
     Task(Box<Told>),
     /// A rotation, step by step.
     Rotation(Box<Rotation>),
+    /// New working keys.
+    Keys,
 }
 
 /// Parameters that the terminal fetched.
@@ -78,7 +81,7 @@ impl Work {
 
     pub(super) fn task(&self, now: Timestamp) -> Option<Task> {
         match &self.stage {
-            Stage::Parameters { .. } => None,
+            Stage::Parameters { .. } | Stage::Keys => None,
             Stage::Task(told) => Some(command::brought_up_to(told.task.clone(), now)),
             Stage::Rotation(r) => r.machine.task(&r.sealed, r.challenge),
         }
@@ -96,7 +99,7 @@ impl Work {
     pub(super) fn file(&self, name: &str) -> Option<&Bytes> {
         match &self.stage {
             Stage::Task(told) => told.file.as_ref().filter(|(file, _)| file == name).map(|(_, bytes)| bytes),
-            Stage::Parameters { .. } | Stage::Rotation(_) => None,
+            Stage::Parameters { .. } | Stage::Rotation(_) | Stage::Keys => None,
         }
     }
 
@@ -109,6 +112,8 @@ impl Work {
             Stage::Parameters { delivered: Some(_) } => None,
             Stage::Parameters { delivered: None } => Some(PendingWork::Parameters),
             Stage::Task(_) | Stage::Rotation(_) => Some(PendingWork::Task),
+            // A terminal that signs on again is given new ones.
+            Stage::Keys => Some(PendingWork::SignOn),
         }
     }
 }
@@ -264,6 +269,7 @@ impl Session {
             OperationKind::RotateCredential { role, generation } => {
                 Stage::Rotation(Box::new(self.rotation(terminal, operation, role, *generation).await?))
             }
+            OperationKind::ExchangeKeys => Stage::Keys,
             _ => Stage::Task(Box::new(command::told(&self.app, operation).await?)),
         })
     }
@@ -283,6 +289,7 @@ impl Session {
         }
         match work.task(now) {
             Some(task) => self.protocol.push_command(task, now)?,
+            None if matches!(work.stage, Stage::Keys) => self.push_keys(now).await?,
             None => {
                 let (id, terminal) = (*work.operation.id.as_uuid(), work.operation.terminal.clone());
                 let stored = self.app.store.terminal(&terminal).await;

@@ -3,6 +3,7 @@
 use tms_proto::{
     PendingWork,
     emv::{Aid, AidParameters, BlockedCard, Capk, CapkId, Expiry, Offer},
+    parameters::{Values, content_hash},
 };
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     world::{End, World},
 };
 
-fn offer() -> Offer {
+pub(super) fn offer() -> Offer {
     let mut offer = Offer::default();
     for index in 1..=5 {
         let id = CapkId { rid: *b"\xA0\x00\x00\x03\x33", index };
@@ -46,8 +47,8 @@ fn each_announced_download_is_fetched_kept_and_reported() {
     drop(machine);
     world.settle();
     let details = &world.host.reports.last().unwrap().details;
-    let json = serde_json::to_vec(&world.host.offer.capks).unwrap();
-    assert_eq!(details.capk_sha256, Some(tms_crypto::sha256(&json)));
+    let records = Values::from(&world.host.offer.capks);
+    assert_eq!(details.capk_sha256, Some(content_hash(&records)));
     assert!(details.aid_sha256.is_some() && details.blacklist_sha256.is_some());
 }
 

@@ -8,6 +8,7 @@ mod frail;
 mod install;
 mod macs;
 mod plans;
+mod pushes;
 mod rotation;
 mod tasks;
 mod world;

@@ -79,6 +79,7 @@ pub(super) struct Host {
     /// Refusals of reads behind the beginning of a file, one each.
     pub(super) read_refusals: Vec<Refusal>,
     pub(super) alarms: Vec<Alarm>,
+    pub(super) pushes: VecDeque<Push>,
     /// What there is to download, and what of it is announced.
     pub(super) offer: emv::Offer,
     pub(super) announced: Option<PendingWork>,
@@ -413,6 +414,9 @@ impl Host {
         }
         if let Some((revision, values)) = self.parameters.take() {
             session.push_parameters(Push::parameters(Uuid::from_u128(77), revision, values), now).unwrap();
+        }
+        if let Some(push) = self.pushes.pop_front() {
+            session.push_parameters(push, now).unwrap();
         }
         if let Some(task) = self.tasks.front() {
             session.push_command(task.clone(), now).unwrap();
