@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use tms_crypto::random_bytes;
-
-use crate::{agent::Exit, failure::FailureKind};
+use crate::{agent::Exit, failure::FailureKind, materials::Entropy};
 
 /// Exponential backoff with full jitter: a wait is uniform between the shortest and a ceiling that
 /// doubles with each failure up to the longest.
@@ -13,13 +11,14 @@ pub struct Backoff {
     shortest: Duration,
     longest: Duration,
     failures: u32,
+    entropy: Entropy,
 }
 
 impl Backoff {
     /// Waits between `shortest` and `longest`.
     #[must_use]
-    pub fn new(shortest: Duration, longest: Duration) -> Self {
-        Self { shortest, longest: longest.max(shortest), failures: 0 }
+    pub fn new(shortest: Duration, longest: Duration, entropy: Entropy) -> Self {
+        Self { shortest, longest: longest.max(shortest), failures: 0, entropy }
     }
 
     /// The wait after one more failure.
@@ -55,7 +54,7 @@ impl Backoff {
 
     fn between(&self, ceiling: Duration) -> Duration {
         let span = ceiling.saturating_sub(self.shortest);
-        let share = f64::from(u32::from_be_bytes(random_bytes())) / f64::from(u32::MAX);
+        let share = f64::from(u32::from_be_bytes(self.entropy.bytes())) / f64::from(u32::MAX);
         self.shortest.saturating_add(span.mul_f64(share))
     }
 }
@@ -68,7 +67,7 @@ mod tests {
 
     #[test]
     fn waits_stay_between_their_bounds_and_grow_with_failures() {
-        let mut backoff = Backoff::new(100 * MS, 3_000 * MS);
+        let mut backoff = Backoff::new(100 * MS, 3_000 * MS, Entropy::default());
         for failure in 1..40_u32 {
             let wait = backoff.next_wait();
             let ceiling = (100 * 2_u32.saturating_pow(failure).min(30)) * MS;
@@ -82,12 +81,12 @@ mod tests {
     #[test]
     fn two_terminals_do_not_wait_alike() {
         let waits: std::collections::BTreeSet<Duration> =
-            (0..50).map(|_| Backoff::new(MS, 10_000 * MS).long_wait()).collect();
+            (0..50).map(|_| Backoff::new(MS, 10_000 * MS, Entropy::default()).long_wait()).collect();
         assert!(waits.len() > 40);
     }
 
     #[test]
     fn equal_bounds_give_that_wait() {
-        assert_eq!(Backoff::new(5 * MS, 5 * MS).next_wait(), 5 * MS);
+        assert_eq!(Backoff::new(5 * MS, 5 * MS, Entropy::default()).next_wait(), 5 * MS);
     }
 }

@@ -1,18 +1,19 @@
 //! Flash with two slots, each a file that is written in order and block by block.
 
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
-    path::{Path, PathBuf},
-};
+use std::{io, path::PathBuf, sync::Arc};
 
 use tms_crypto::Sha256;
 use tms_firmware::Slot;
 
+use crate::storage::Storage;
+
+/// How much is read at a time to measure a slot.
+const MEASURE_BYTES: usize = 64 * 1024;
+
 /// Both slots.
 #[derive(Clone, Debug)]
 pub struct Flash {
-    folder: PathBuf,
+    storage: Arc<dyn Storage>,
     slot_bytes: u64,
 }
 
@@ -40,10 +41,10 @@ pub enum FlashError {
 }
 
 impl Flash {
-    /// The flash of the terminal whose state is in `folder`.
+    /// The flash of a terminal, `flash_bytes` large, half for each slot.
     #[must_use]
-    pub fn new(folder: &Path, flash_bytes: u64) -> Self {
-        Self { folder: folder.to_owned(), slot_bytes: flash_bytes / 2 }
+    pub fn new(storage: Arc<dyn Storage>, flash_bytes: u64) -> Self {
+        Self { storage, slot_bytes: flash_bytes / 2 }
     }
 
     /// Size of one slot.
@@ -57,13 +58,17 @@ impl Flash {
     /// # Errors
     /// [`FlashError::Io`], also when less lies in the slot than was said to be durable.
     pub fn writer(&self, slot: Slot, durable_bytes: u64) -> Result<SlotWriter, FlashError> {
-        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(self.path(slot))?;
-        if file.metadata()?.len() < durable_bytes {
+        let name = name(slot);
+        if self.storage.len(name)?.unwrap_or(0) < durable_bytes {
             return Err(FlashError::Io(io::Error::other(format!("slot {slot} holds less than it should"))));
         }
-        file.set_len(durable_bytes)?;
-        file.seek(SeekFrom::Start(durable_bytes))?;
-        Ok(SlotWriter { file, at: durable_bytes, slot_bytes: self.slot_bytes })
+        self.storage.truncate(name, durable_bytes)?;
+        Ok(SlotWriter {
+            storage: Arc::clone(&self.storage),
+            name,
+            at: durable_bytes,
+            slot_bytes: self.slot_bytes,
+        })
     }
 
     /// Size and SHA-256 of what lies in a slot.
@@ -71,15 +76,18 @@ impl Flash {
     /// # Errors
     /// When the slot cannot be read.
     pub fn measure(&self, slot: Slot) -> io::Result<(u64, [u8; 32])> {
-        let mut file = File::open(self.path(slot))?;
-        let (mut hash, mut size, mut buffer) = (Sha256::new(), 0_u64, vec![0; 64 * 1024]);
+        let name = name(slot);
+        if self.storage.len(name)?.is_none() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, format!("slot {slot} is empty")));
+        }
+        let (mut hash, mut size) = (Sha256::new(), 0_u64);
         loop {
-            let length = file.read(&mut buffer)?;
-            let Some(piece) = buffer.get(..length).filter(|piece| !piece.is_empty()) else {
+            let piece = self.storage.read_at(name, size, MEASURE_BYTES)?;
+            if piece.is_empty() {
                 return Ok((size, hash.finish()));
-            };
-            hash.update(piece);
-            size = size.saturating_add(length as u64);
+            }
+            hash.update(&piece);
+            size = size.saturating_add(piece.len() as u64);
         }
     }
 
@@ -88,26 +96,28 @@ impl Flash {
     /// # Errors
     /// When the file cannot be removed.
     pub fn erase(&self, slot: Slot) -> io::Result<()> {
-        match fs::remove_file(self.path(slot)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        self.storage.remove(name(slot))
     }
 
-    /// The file of a slot.
+    /// Where a slot lies.
     #[must_use]
     pub fn path(&self, slot: Slot) -> PathBuf {
-        self.folder.join(match slot {
-            Slot::A => "slot-a.img",
-            Slot::B => "slot-b.img",
-        })
+        self.storage.location(name(slot))
+    }
+}
+
+fn name(slot: Slot) -> &'static str {
+    match slot {
+        Slot::A => "slot-a.img",
+        Slot::B => "slot-b.img",
     }
 }
 
 /// A slot being written.
 #[derive(Debug)]
 pub struct SlotWriter {
-    file: File,
+    storage: Arc<dyn Storage>,
+    name: &'static str,
     at: u64,
     slot_bytes: u64,
 }
@@ -128,7 +138,7 @@ impl SlotWriter {
             .and_then(|left| usize::try_from(left).ok())
             .and_then(|left| block.get(..left))
             .unwrap_or(block);
-        self.file.write_all(writable)?;
+        self.storage.write_at(self.name, self.at, writable)?;
         self.at = self.at.saturating_add(writable.len() as u64);
         if cut.is_some() {
             *power_bytes = None;
@@ -137,21 +147,28 @@ impl SlotWriter {
         *power_bytes = power_bytes.map(|left| left.saturating_sub(block.len() as u64));
         Ok(self.at)
     }
+
+    /// Makes durable what was appended so far.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn sync(&self) -> io::Result<()> {
+        self.storage.sync(self.name)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::MemoryStorage;
 
-    fn flash() -> (tempfile::TempDir, Flash) {
-        let folder = tempfile::tempdir().unwrap();
-        let flash = Flash::new(folder.path(), 200);
-        (folder, flash)
+    fn flash() -> Flash {
+        Flash::new(Arc::new(MemoryStorage::default()), 200)
     }
 
     #[test]
     fn blocks_lie_in_the_slot_one_after_the_other() {
-        let (_folder, flash) = flash();
+        let flash = flash();
         let mut writer = flash.writer(Slot::B, 0).unwrap();
         assert_eq!(writer.append(b"abc", &mut None).unwrap(), 3);
         assert_eq!(writer.append(b"def", &mut None).unwrap(), 6);
@@ -160,7 +177,7 @@ mod tests {
 
     #[test]
     fn writing_resumes_after_what_is_durable_and_forgets_the_rest() {
-        let (_folder, flash) = flash();
+        let flash = flash();
         flash.writer(Slot::B, 0).unwrap().append(b"abcTORN", &mut None).unwrap();
         flash.writer(Slot::B, 3).unwrap().append(b"def", &mut None).unwrap();
         assert_eq!(flash.measure(Slot::B).unwrap(), (6, tms_crypto::sha256(b"abcdef")));
@@ -169,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_power_cut_strikes_once_in_the_middle_of_a_block() {
-        let (_folder, flash) = flash();
+        let flash = flash();
         let mut writer = flash.writer(Slot::A, 0).unwrap();
         let mut power = Some(5);
         writer.append(b"abc", &mut power).unwrap();
@@ -180,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_slot_holds_half_the_flash_and_no_more() {
-        let (_folder, flash) = flash();
+        let flash = flash();
         let mut writer = flash.writer(Slot::A, 0).unwrap();
         writer.append(&[0; 100], &mut None).unwrap();
         assert!(matches!(writer.append(&[0], &mut None), Err(FlashError::Full { .. })));
@@ -188,7 +205,7 @@ mod tests {
 
     #[test]
     fn an_erased_slot_is_empty_and_may_be_erased_again() {
-        let (_folder, flash) = flash();
+        let flash = flash();
         flash.writer(Slot::A, 0).unwrap().append(b"x", &mut None).unwrap();
         flash.erase(Slot::A).unwrap();
         flash.erase(Slot::A).unwrap();

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -11,25 +11,23 @@ use tms_crypto::{
     keyblock::Tmk,
     keyfile::{self, KeyFileError},
     mac::MacKey,
-    password::is_documented_default,
     seal,
 };
-use tms_firmware::{FirmwareError, TrustRoot, install::Phase};
-use tms_proto::{Identity, Profile, ProfileError, ProtocolError, TerminalSession, report::Health};
+use tms_firmware::{FirmwareError, TrustRoot};
+use tms_proto::{Profile, ProfileError, ProtocolError, report::Health};
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
-    agent::{Agent, Exit},
-    backoff::Backoff,
+    agent::Exit,
     clock::Clock,
-    connection::{self, Connection},
-    failure::{Failure, FailureKind},
+    device::{Device, Next, Snapshot},
     faults::LineFaults,
     keypad::Login,
-    machine::{Machine, Materials},
+    line::{self, Line},
+    materials::Materials,
     scenario::Scenario,
     state::StateError,
-    status::{Link, Status},
+    storage::FolderStorage,
     tls::{TlsClient, TlsFactory, TlsSetupError},
 };
 
@@ -111,33 +109,21 @@ impl Fleet {
         let tls = self.tls.client(&scenario)?;
         let profile = self.profile(&scenario)?;
         let mac_key = mac_key(&scenario, &profile)?;
-        let materials = Materials {
-            sealing_key: seal::load_private(&scenario.path(&scenario.security.sealing_key))?,
-            tmk: scenario.security.tmk.as_deref().and_then(Tmk::from_hex),
-            trust: TrustRoot::load(&scenario.path(&scenario.security.firmware_trust))?,
-        };
-        let clock = Clock::new();
-        let tid = scenario.identity.tid.clone();
-        let machine = Arc::new(Mutex::new(Machine::open(Arc::clone(&scenario), materials, clock.now())?));
-        let status = Arc::new(Status::default());
-        let (stop, stopped) = watch::channel(false);
-        let behaviour = &scenario.behaviour;
-        let runner = Runner {
-            backoff: Backoff::new(
-                Duration::from_millis(behaviour.reconnect_min_ms),
-                Duration::from_millis(behaviour.reconnect_max_ms),
-            ),
-            faults: LineFaults::new(&scenario.faults),
-            machine: Arc::clone(&machine),
-            status: Arc::clone(&status),
-            scenario,
+        let mut materials = Materials::new(
             profile,
-            mac_key,
-            tls,
-            clock,
-            stop: stopped,
-        };
-        Ok(Handle { tid, machine, status, clock, stop, task: tokio::spawn(runner.run()) })
+            seal::load_private(&scenario.path(&scenario.security.sealing_key))?,
+            TrustRoot::load(&scenario.path(&scenario.security.firmware_trust))?,
+        );
+        materials.mac_key = mac_key;
+        materials.tmk = scenario.security.tmk.as_deref().and_then(Tmk::from_hex);
+        let folder = scenario.path(&scenario.state.folder);
+        let storage = FolderStorage::new(&folder).map_err(|error| StateError::io(&folder, error))?;
+        let clock = Clock::new();
+        let faults = LineFaults::new(&scenario.faults);
+        let device = Device::open(scenario, materials, Arc::new(storage), clock.now())?;
+        let (stop, stopped) = watch::channel(false);
+        let runner = Runner { device: device.clone(), tls, faults, clock, stop: stopped };
+        Ok(Handle { device, clock, stop, task: tokio::spawn(runner.run()) })
     }
 
     fn profile(&self, scenario: &Scenario) -> Result<Arc<Profile>, StartError> {
@@ -176,73 +162,29 @@ fn mac_key(scenario: &Scenario, profile: &Profile) -> Result<Option<MacKey>, Sta
 /// A running terminal. Dropping the handle stops it without signing off.
 #[derive(Debug)]
 pub struct Handle {
-    tid: String,
-    machine: Arc<Mutex<Machine>>,
-    status: Arc<Status>,
+    device: Device,
     clock: Clock,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
-}
-
-/// A terminal at one moment.
-#[derive(Clone, Debug)]
-pub struct Snapshot {
-    /// TID.
-    pub tid: String,
-    /// Profile it speaks.
-    pub profile: String,
-    /// Version of the image that runs.
-    pub firmware_version: String,
-    /// Slot that runs, `A` or `B`.
-    pub slot: String,
-    /// How far an installation is: `settled`, `writing`, `ready` or `trial`.
-    pub install_phase: &'static str,
-    /// Starts since manufacture.
-    pub boot_count: u32,
-    /// Parameters in force.
-    pub parameters: BTreeMap<String, String>,
-    /// Revision of the set that the host pushed, where it told one.
-    pub parameters_revision: Option<u64>,
-    /// Generation in force of each administrator role.
-    pub credentials: BTreeMap<String, u32>,
-    /// Roles that still have a default that manuals print. They open nothing; rotate them.
-    pub default_still_set: Vec<String>,
-    /// State of the parts.
-    pub health: Health,
-    /// The connection and its history.
-    pub link: Link,
 }
 
 impl Handle {
     /// The TID; cheaper than a [`Snapshot`] for finding one terminal among many.
     #[must_use]
     pub fn tid(&self) -> &str {
-        &self.tid
+        &self.device.scenario().identity.tid
+    }
+
+    /// The terminal itself.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The terminal at this moment.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let machine = self.lock();
-        let state = &machine.state;
-        let credentials = state.credentials.generations();
-        let default_still_set = machine.scenario.credentials.iter().filter(|given| {
-            is_documented_default(&given.secret) && credentials.get(&given.role) == Some(&given.generation)
-        });
-        Snapshot {
-            tid: state.tid.clone(),
-            profile: machine.scenario.host.profile.clone(),
-            firmware_version: machine.version(),
-            slot: state.slots.active().to_string(),
-            install_phase: state.slots.phase().name(),
-            boot_count: state.boot_count,
-            parameters: machine.parameters(),
-            parameters_revision: state.parameters_revision,
-            default_still_set: default_still_set.map(|given| given.role.clone()).collect(),
-            credentials,
-            health: machine.health,
-            link: self.status.link(),
-        }
+        self.device.snapshot()
     }
 
     /// Types an administrator's secret at the keypad. Failures count and lock the role; the count
@@ -251,13 +193,12 @@ impl Handle {
     /// # Errors
     /// [`StateError`] when the count cannot be kept; then nothing was opened.
     pub fn try_login(&self, role: &str, secret: &str) -> Result<Login, StateError> {
-        self.lock().try_login(role, secret, self.clock.now())
+        self.device.try_login(role, secret, self.clock.now())
     }
 
     /// Changes the state of the parts; the host is told if there is a session.
     pub fn set_health(&self, health: Health) {
-        self.lock().health = health;
-        self.status.report.notify_one();
+        self.device.set_health(health);
     }
 
     /// Signs off and ends the terminal; returns when it has ended.
@@ -265,10 +206,6 @@ impl Handle {
         let _ = self.stop.send(true);
         // An error is a panic inside the task, which its own report has shown.
         let _ = (&mut self.task).await;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Machine> {
-        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -280,140 +217,64 @@ impl Drop for Handle {
 
 /// The life of one terminal: boot, connect, work, again.
 struct Runner {
-    scenario: Arc<Scenario>,
-    profile: Arc<Profile>,
-    mac_key: Option<MacKey>,
+    device: Device,
     tls: TlsClient,
-    machine: Arc<Mutex<Machine>>,
-    status: Arc<Status>,
-    backoff: Backoff,
     faults: LineFaults,
     clock: Clock,
     stop: watch::Receiver<bool>,
 }
 
-/// What follows a life between two boots.
-enum Next {
-    Boot,
-    End,
-}
-
 impl Runner {
     async fn run(mut self) {
+        let mut next = Next::Boot { at: self.clock.now() };
+        // The first start takes its time too.
+        if !self.wait(self.device.boot_delay()).await {
+            return;
+        }
         loop {
-            let boot = Duration::from_millis(self.scenario.hardware.boot_delay_ms);
-            if !self.wait(boot).await {
-                return;
-            }
-            let booted = self.lock().boot(self.clock.now());
-            let next = match booted {
-                Ok(()) => self.life().await,
-                Err(error) => Err(error),
+            let (at, boots) = match next {
+                Next::Boot { at } => (at, true),
+                Next::Connect { at } => (at, false),
+                Next::End => return,
             };
-            match next {
-                Ok(Next::Boot) => {}
-                Ok(Next::End) => return,
-                Err(error) => {
-                    // It cannot remember: forget what was not saved and start again, later.
-                    tracing::error!(tid = %self.scenario.identity.tid, "{error}");
-                    self.status.lost(Failure::new(FailureKind::Storage, error.to_string(), ""));
-                    let wait = self.backoff.next_wait();
-                    if !self.wait(wait).await {
-                        return;
-                    }
-                    let reloaded = self.lock().lose_power();
-                    if let Err(error) = reloaded {
-                        tracing::error!(tid = %self.scenario.identity.tid, "{error}");
-                        self.status.halted(error.to_string());
-                        return;
-                    }
+            while self.clock.now() < at {
+                if !self.wait(self.clock.until(at)).await {
+                    return;
                 }
             }
+            let booted = if boots { self.device.boot(self.clock.now()) } else { Ok(()) };
+            let exit = match booted {
+                Ok(()) => self.connection().await,
+                Err(error) => Exit::Storage(error),
+            };
+            next = self.device.ended(exit, self.clock.now());
         }
     }
 
-    /// From a boot to the next.
-    async fn life(&mut self) -> Result<Next, StateError> {
-        loop {
-            let sign_ons = self.status.link().sign_ons;
-            let exit = self.connection().await?;
-            if self.status.link().sign_ons > sign_ons {
-                self.backoff.session_ended(&exit);
-            }
-            let failure = match exit {
-                Exit::Stopped => return Ok(Next::End),
-                Exit::Reboot => return Ok(Next::Boot),
-                Exit::PowerCut => {
-                    self.status.power_cut();
-                    tracing::warn!(tid = %self.scenario.identity.tid, "power cut");
-                    self.lock().lose_power()?;
-                    return Ok(Next::Boot);
-                }
-                Exit::Storage(error) => return Err(error),
-                Exit::Lost(failure) => failure,
-            };
-            tracing::warn!(tid = %self.scenario.identity.tid, "{failure}");
-            self.lock().note(self.clock.now(), 'W', "comm", &failure.to_string());
-            let kind = failure.kind;
-            self.status.lost(failure);
-            if self.restart_is_due() {
-                return Ok(Next::Boot);
-            }
-            let wait = self.backoff.after(kind);
-            if !self.wait(wait).await {
-                return Ok(Next::End);
-            }
-        }
-    }
-
-    async fn connection(&mut self) -> Result<Exit, StateError> {
+    async fn connection(&mut self) -> Exit {
         let mut stop = self.stop.clone();
+        let address = &self.device.scenario().host.address;
         let stream = tokio::select! {
-            connected = connection::connect(&self.scenario.host.address, &self.tls) => match connected {
+            connected = line::connect(address, &self.tls) => match connected {
                 Ok(stream) => stream,
-                Err(failure) => return Ok(Exit::Lost(failure)),
+                Err(failure) => return Exit::Lost(failure),
             },
-            _ = stop.wait_for(|stop| *stop) => return Ok(Exit::Stopped),
+            _ = stop.wait_for(|stop| *stop) => return Exit::Stopped,
         };
-        let mut session = TerminalSession::new(Arc::clone(&self.profile), self.identity());
-        if let Some(framing) = self.scenario.host.framing {
-            session = session.with_framing(framing);
-        }
-        if let Some(Err(error)) = self.mac_key.clone().map(|key| session.set_mac_key(key)) {
-            // Checked at the start; without it nothing that needs a MAC would be sent.
-            tracing::warn!(%error, "the MAC key is not used");
-        }
-        let mut agent =
-            Agent::new(Arc::clone(&self.machine), Arc::clone(&self.status), session, self.clock.now());
-        let connection = Connection {
+        let mut connection = self.device.connect(self.clock.now());
+        let line = Line {
             stream,
             server_name: self.tls.server_name.to_str().into_owned(),
             faults: &mut self.faults,
             clock: self.clock,
-            status: &self.status,
+            status: self.device.status(),
             stop,
         };
-        let exit = connection.run(&mut agent).await;
-        match &exit {
-            // What was not saved is gone: that is the point of it.
-            Exit::PowerCut => self.status.offline(),
-            _ => agent.close()?,
+        let exit = line.run(&mut connection).await;
+        match connection.close() {
+            Ok(()) => exit,
+            Err(error) => Exit::Storage(error),
         }
-        Ok(exit)
-    }
-
-    fn identity(&self) -> Identity {
-        let host = &self.scenario.host;
-        let mut identity = Identity::new(&self.scenario.identity.tid, &self.scenario.identity.mid);
-        identity.tpdu = host.tpdu.unwrap_or(identity.tpdu);
-        identity.header = host.header.unwrap_or(identity.header);
-        identity
-    }
-
-    /// Whether a restart was ordered that the broken connection kept from being announced.
-    fn restart_is_due(&self) -> bool {
-        let machine = self.lock();
-        machine.state.reboot.is_some() || *machine.state.slots.phase() == Phase::Ready
     }
 
     /// Waits, unless told to stop. Gives whether to go on.
@@ -422,10 +283,6 @@ impl Runner {
             () = tokio::time::sleep(length) => true,
             _ = self.stop.wait_for(|stop| *stop) => false,
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Machine> {
-        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -18,29 +18,40 @@
 //! # }
 //! ```
 //!
+//! [`Device`] is the same terminal without sockets, files and clock, for a program that drives it by
+//! itself.
+//!
 //! Modules in reading order: [`scenario`] (what `terminal.toml` says), [`fleet`] (running terminals),
-//! [`keypad`], [`flash`] and [`log`] (virtual hardware), [`state`] (what survives), [`tls`],
-//! [`failure`] (why there is no session, and what to do) and [`backoff`].
+//! [`device`] (one of them, driven from outside) and what it is given ([`Materials`], [`hardware`]),
+//! [`keypad`], [`flash`] and [`log`] (virtual hardware), [`state`] (what survives) and [`storage`]
+//! (where), [`tls`], [`failure`] (why there is no session, and what to do) and [`backoff`].
 
 mod agent;
 mod clock;
-mod connection;
 mod faults;
+mod line;
 mod machine;
+mod materials;
 mod status;
 
 pub mod backoff;
+pub mod device;
 pub mod failure;
 pub mod flash;
 pub mod fleet;
+pub mod hardware;
 pub mod keypad;
 pub mod log;
 pub mod scenario;
 pub mod state;
+pub mod storage;
 pub mod tls;
 
+pub use agent::{Connection, Exit};
+pub use device::{Device, Next, Snapshot};
 pub use failure::{Failure, FailureKind};
-pub use fleet::{Fleet, Handle, Snapshot, StartError};
+pub use fleet::{Fleet, Handle, StartError};
 pub use keypad::Login;
+pub use materials::{Entropy, Materials};
 pub use scenario::{Scenario, ScenarioError};
 pub use status::Link;

@@ -3,44 +3,43 @@
 //! The newer file takes lines until it has as many as the log shall hold; then it becomes the older
 //! one. So the log never holds less than asked for, nor more than twice that.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    path::{Path, PathBuf},
-};
+use std::{io, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
+
+use crate::storage::Storage;
+
+const NEWER: &str = "terminal.log";
+const OLDER: &str = "terminal.log.1";
 
 /// The log.
 #[derive(Debug)]
 pub struct Log {
-    newer: PathBuf,
-    older: PathBuf,
+    storage: Arc<dyn Storage>,
     max_lines: usize,
     lines_in_newer: usize,
     activity: Activity,
 }
 
 impl Log {
-    /// Opens the log in `folder`. A new one begins with invented history of `max_lines` lines.
+    /// Opens the log of a storage. A new one begins with invented history of `max_lines` lines; with
+    /// none, nothing is ever kept.
     ///
     /// # Errors
     /// When the files cannot be read or made.
-    pub fn open(folder: &Path, max_lines: usize, seed: &str, now: Timestamp) -> io::Result<Self> {
-        let (newer, older) = (folder.join("terminal.log"), folder.join("terminal.log.1"));
-        let max_lines = max_lines.max(1);
+    pub fn open(storage: Arc<dyn Storage>, max_lines: usize, seed: &str, now: Timestamp) -> io::Result<Self> {
         let mut activity = Activity::new(seed);
-        if !newer.exists() && !older.exists() {
+        if max_lines > 0 && storage.len(NEWER)?.is_none() && storage.len(OLDER)?.is_none() {
             let mut history = String::new();
             for line in (1..=max_lines).rev() {
                 let ago =
                     SignedDuration::from_secs(i64::try_from(line).unwrap_or(i64::MAX).saturating_mul(47));
                 activity.write_line(&mut history, now.saturating_sub(ago).unwrap_or(now));
             }
-            fs::write(&older, history)?;
+            storage.replace(OLDER, history.as_bytes())?;
         }
-        let lines_in_newer = count_lines(&newer)?;
-        Ok(Self { newer, older, max_lines, lines_in_newer, activity })
+        let lines_in_newer = count_lines(&storage.read(NEWER)?.unwrap_or_default());
+        Ok(Self { storage, max_lines, lines_in_newer, activity })
     }
 
     /// Adds a line: time, level, part, text.
@@ -48,7 +47,10 @@ impl Log {
     /// # Errors
     /// When the file cannot be written.
     pub fn line(&mut self, now: Timestamp, level: char, part: &str, text: &str) -> io::Result<()> {
-        self.append(&format_line(now, level, part, text), 1)
+        if self.max_lines == 0 {
+            return Ok(());
+        }
+        self.append(&format_line(now, level, part, text))
     }
 
     /// Adds what one invented transaction leaves behind.
@@ -56,9 +58,12 @@ impl Log {
     /// # Errors
     /// When the file cannot be written.
     pub fn activity(&mut self, now: Timestamp) -> io::Result<()> {
-        let mut lines = String::new();
-        self.activity.write_line(&mut lines, now);
-        self.append(&lines, 1)
+        if self.max_lines == 0 {
+            return Ok(());
+        }
+        let mut line = String::new();
+        self.activity.write_line(&mut line, now);
+        self.append(&line)
     }
 
     /// The newest part of the log, whole lines, at most `max_bytes`.
@@ -66,8 +71,8 @@ impl Log {
     /// # Errors
     /// When the files cannot be read.
     pub fn tail(&self, max_bytes: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = read_or_empty(&self.older)?;
-        bytes.extend(read_or_empty(&self.newer)?);
+        let mut bytes = self.storage.read(OLDER)?.unwrap_or_default();
+        bytes.extend(self.storage.read(NEWER)?.unwrap_or_default());
         let max = usize::try_from(max_bytes).unwrap_or(usize::MAX);
         let Some(cut) = bytes.len().checked_sub(max).filter(|cut| *cut > 0) else { return Ok(bytes) };
         // A line that does not fit as a whole is left out.
@@ -75,14 +80,13 @@ impl Log {
         Ok(boundary.map_or_else(Vec::new, |at| bytes.split_off(cut.saturating_add(at))))
     }
 
-    fn append(&mut self, lines: &str, count: usize) -> io::Result<()> {
+    fn append(&mut self, line: &str) -> io::Result<()> {
         if self.lines_in_newer >= self.max_lines {
-            fs::rename(&self.newer, &self.older)?;
+            self.storage.rename(NEWER, OLDER)?;
             self.lines_in_newer = 0;
         }
-        // One write to an appending file: a kill leaves a whole line or none.
-        OpenOptions::new().create(true).append(true).open(&self.newer)?.write_all(lines.as_bytes())?;
-        self.lines_in_newer = self.lines_in_newer.saturating_add(count);
+        self.storage.append(NEWER, line.as_bytes())?;
+        self.lines_in_newer = self.lines_in_newer.saturating_add(1);
         Ok(())
     }
 }
@@ -92,15 +96,8 @@ fn format_line(now: Timestamp, level: char, part: &str, text: &str) -> String {
     format!("{now:.3} {level} {part:<6} {printable}\n")
 }
 
-fn read_or_empty(path: &Path) -> io::Result<Vec<u8>> {
-    match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        result => result,
-    }
-}
-
-fn count_lines(path: &Path) -> io::Result<usize> {
-    Ok(read_or_empty(path)?.iter().filter(|byte| **byte == b'\n').count())
+fn count_lines(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte == b'\n').count()
 }
 
 /// Invents what happens at a counter. Card numbers appear as a terminal logs them: masked.
@@ -158,9 +155,14 @@ impl Activity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::MemoryStorage;
 
     fn now() -> Timestamp {
         Timestamp::from_second(1_800_000_000).unwrap()
+    }
+
+    fn storage() -> Arc<dyn Storage> {
+        Arc::new(MemoryStorage::default())
     }
 
     fn lines(bytes: &[u8]) -> Vec<String> {
@@ -169,17 +171,17 @@ mod tests {
 
     #[test]
     fn a_new_log_begins_with_history_and_a_reopened_one_does_not_again() {
-        let folder = tempfile::tempdir().unwrap();
+        let storage = storage();
         for _ in 0..2 {
-            let log = Log::open(folder.path(), 50, "10000001", now()).unwrap();
+            let log = Log::open(Arc::clone(&storage), 50, "10000001", now()).unwrap();
             assert_eq!(lines(&log.tail(u64::MAX).unwrap()).len(), 50);
         }
     }
 
     #[test]
     fn lines_have_time_level_part_and_text_on_one_line() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut log = Log::open(folder.path(), 1, "x", now()).unwrap();
+        let storage = storage();
+        let mut log = Log::open(Arc::clone(&storage), 1, "x", now()).unwrap();
         log.line(now(), 'I', "boot", "started\nversion 1.0.0").unwrap();
         assert_eq!(
             lines(&log.tail(u64::MAX).unwrap()).last().unwrap(),
@@ -189,12 +191,12 @@ mod tests {
 
     #[test]
     fn the_ring_keeps_the_newest_lines_and_stays_bounded() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut log = Log::open(folder.path(), 10, "x", now()).unwrap();
+        let storage = storage();
+        let mut log = Log::open(Arc::clone(&storage), 10, "x", now()).unwrap();
         for n in 0..1000 {
             log.line(now(), 'I', "test", &format!("line {n}")).unwrap();
             if n % 97 == 0 {
-                log = Log::open(folder.path(), 10, "x", now()).unwrap();
+                log = Log::open(Arc::clone(&storage), 10, "x", now()).unwrap();
             }
         }
         let kept = lines(&log.tail(u64::MAX).unwrap());
@@ -203,9 +205,18 @@ mod tests {
     }
 
     #[test]
+    fn a_terminal_without_a_log_keeps_no_line() {
+        let storage = storage();
+        let mut log = Log::open(Arc::clone(&storage), 0, "x", now()).unwrap();
+        log.line(now(), 'I', "test", "line").unwrap();
+        log.activity(now()).unwrap();
+        assert!(log.tail(u64::MAX).unwrap().is_empty());
+    }
+
+    #[test]
     fn a_tail_is_the_newest_whole_lines_that_fit() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut log = Log::open(folder.path(), 100, "x", now()).unwrap();
+        let storage = storage();
+        let mut log = Log::open(Arc::clone(&storage), 100, "x", now()).unwrap();
         for n in 0..5 {
             log.line(now(), 'I', "test", &format!("line {n}")).unwrap();
         }
@@ -220,8 +231,8 @@ mod tests {
 
     #[test]
     fn invented_card_numbers_are_masked() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = Log::open(folder.path(), 2000, "x", now()).unwrap();
+        let storage = storage();
+        let log = Log::open(Arc::clone(&storage), 2000, "x", now()).unwrap();
         let text = String::from_utf8(log.tail(u64::MAX).unwrap()).unwrap();
         assert!(text.contains("card=622848******"));
         let digits_in_a_row = text.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap();

@@ -3,16 +3,12 @@
 //! Whatever changes here is saved before the method returns, so that an answer to the host never
 //! says more than the terminal will still know after being killed.
 
-use std::{collections::BTreeMap, fs, io, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use jiff::Timestamp;
-use tms_crypto::{
-    keyblock::Tmk,
-    random_bytes, seal,
-    verifier::{DEFAULT_ITERATIONS, Verifier},
-};
+use tms_crypto::{seal, verifier::Verifier};
 use tms_firmware::{
-    SlotState, TrustRoot,
+    SlotState,
     install::{Boot, Image, Phase},
 };
 use tms_proto::{
@@ -24,22 +20,22 @@ use zeroize::Zeroizing;
 
 use crate::{
     flash::Flash,
+    hardware::Effect,
     keypad::Login,
     log::Log,
+    materials::Materials,
     scenario::Scenario,
     state::{State, StateError, StateFile, TaskKey},
+    storage::Storage,
 };
+
+/// Where the manifest of the image being installed is kept.
+pub(crate) const MANIFEST: &str = "manifest.json";
+/// Where the log bundle being sent is kept, so that every part of it comes from the same bytes.
+pub(crate) const BUNDLE: &str = "bundle.log";
 
 /// Most parameters that a terminal keeps.
 const MAX_PARAMETERS: usize = 256;
-
-/// Keys and trust that a terminal was given, read from their files.
-#[derive(Debug)]
-pub(crate) struct Materials {
-    pub(crate) sealing_key: Zeroizing<Vec<u8>>,
-    pub(crate) tmk: Option<Tmk>,
-    pub(crate) trust: TrustRoot,
-}
 
 /// The terminal.
 #[derive(Debug)]
@@ -51,33 +47,35 @@ pub(crate) struct Machine {
     pub(crate) health: Health,
     /// Bytes until the scenario's power cut in flash; counts down once in the life of the process.
     pub(crate) power_bytes: Option<u64>,
+    storage: Arc<dyn Storage>,
     file: StateFile,
     log: Log,
 }
 
 impl Machine {
-    /// Takes up the terminal where its state folder left it, or as delivered.
+    /// Takes up the terminal where its storage left it, or as delivered.
     pub(crate) fn open(
         scenario: Arc<Scenario>,
         materials: Materials,
+        storage: Arc<dyn Storage>,
         now: Timestamp,
     ) -> Result<Self, StateError> {
-        let folder = scenario.path(&scenario.state.folder);
-        let file = StateFile::new(&folder)?;
+        let file = StateFile::new(Arc::clone(&storage));
         let state = match file.load(&scenario.identity.tid)? {
             Some(state) => state,
-            None => as_delivered(&scenario),
+            None => as_delivered(&scenario, &materials),
         };
         let behaviour = &scenario.behaviour;
-        let log = Log::open(&folder, behaviour.log_lines, &scenario.identity.tid, now)
-            .map_err(|error| StateError::io(&folder, error))?;
+        let log = Log::open(Arc::clone(&storage), behaviour.log_lines, &scenario.identity.tid, now)
+            .map_err(|error| StateError::io(&storage.location(""), error))?;
         Ok(Self {
-            flash: Flash::new(&folder, scenario.hardware.flash_bytes),
+            flash: Flash::new(Arc::clone(&storage), scenario.hardware.flash_bytes),
             health: scenario.hardware.health(),
             power_bytes: scenario.faults.power_cut_after_flash_bytes,
             scenario,
             materials,
             state,
+            storage,
             file,
             log,
         })
@@ -87,7 +85,7 @@ impl Machine {
     pub(crate) fn lose_power(&mut self) -> Result<(), StateError> {
         self.state = match self.file.load(&self.scenario.identity.tid)? {
             Some(state) => state,
-            None => as_delivered(&self.scenario),
+            None => as_delivered(&self.scenario, &self.materials),
         };
         Ok(())
     }
@@ -105,6 +103,7 @@ impl Machine {
         if let Some(task) = self.state.reboot.take() {
             self.state.journal.finish(TaskResult::new(task.operation, task.step, Outcome::DONE));
         }
+        self.happens(&Effect::Booted { boot_count: self.state.boot_count });
         self.save()?;
         let text = match &outcome {
             Boot::Normal => "started".to_owned(),
@@ -298,19 +297,20 @@ impl Machine {
         }
     }
 
-    /// Where the manifest of the image being installed is kept.
-    pub(crate) fn manifest_path(&self) -> PathBuf {
-        self.scenario.path(&self.scenario.state.folder).join("manifest.json")
+    /// Keeps a file of the terminal's own, as a whole.
+    pub(crate) fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
+        self.storage.replace(name, bytes).map_err(|error| StateError::io(&self.storage.location(name), error))
     }
 
-    /// Where the log bundle being sent is kept, so that every part of it comes from the same bytes.
-    pub(crate) fn bundle_path(&self) -> PathBuf {
-        self.scenario.path(&self.scenario.state.folder).join("bundle.log")
+    /// Reads a file of the terminal's own; empty when there is none.
+    pub(crate) fn kept(&self, name: &str) -> Result<Vec<u8>, StateError> {
+        let read = self.storage.read(name);
+        Ok(read.map_err(|error| StateError::io(&self.storage.location(name), error))?.unwrap_or_default())
     }
 
-    /// Keeps a file of the state folder.
-    pub(crate) fn keep(&self, path: &std::path::Path, bytes: &[u8]) -> Result<(), StateError> {
-        fs::write(path, bytes).map_err(|error| StateError::io(path, error))
+    /// Tells the hardware what happens now.
+    pub(crate) fn happens(&self, effect: &Effect<'_>) {
+        self.materials.hardware.happens(&self.scenario.identity.tid, effect);
     }
 
     /// The newest part of the log.
@@ -340,13 +340,17 @@ impl Machine {
 }
 
 /// A terminal that has never started. The factory image itself is not simulated, only what it is.
-fn as_delivered(scenario: &Scenario) -> State {
+fn as_delivered(scenario: &Scenario, materials: &Materials) -> State {
     let mut credentials = CredentialSlots::default();
     for given in &scenario.credentials {
         if tms_crypto::password::is_documented_default(&given.secret) {
             tracing::warn!(tid = %scenario.identity.tid, role = %given.role, "delivered with a default secret, which opens nothing; rotate it");
         }
-        let verifier = Verifier::derive(given.secret.as_bytes(), random_bytes(), DEFAULT_ITERATIONS);
+        let verifier = Verifier::derive(
+            given.secret.as_bytes(),
+            materials.entropy.bytes(),
+            materials.verifier_iterations,
+        );
         credentials.install(&given.role, given.generation, &verifier);
     }
     let image = Image {

@@ -1,14 +1,11 @@
-//! What a terminal remembers, in one JSON file that is replaced as a whole.
-//!
-//! A save writes a file beside it and renames that over the old one. The process can be killed at any
-//! moment and the next start finds the old state or the new one. Nothing is flushed to the disk: a
-//! machine that loses power may lose the last saves, which a simulation of thousands of terminals
-//! bears better than thousands of flushes.
+//! What a terminal remembers, in one JSON file that is replaced as a whole: the process can be killed
+//! at any moment and the next start finds the old state or the new one.
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +13,7 @@ use tms_firmware::SlotState;
 use tms_proto::{journal::Journal, rotation::CredentialSlots};
 use uuid::Uuid;
 
-use crate::keypad::Lockout;
+use crate::{keypad::Lockout, storage::Storage};
 
 const VERSION: u32 = 1;
 const FILE_NAME: &str = "state.json";
@@ -162,19 +159,14 @@ impl StateError {
 /// The file itself.
 #[derive(Clone, Debug)]
 pub struct StateFile {
-    path: PathBuf,
-    beside: PathBuf,
+    storage: Arc<dyn Storage>,
 }
 
 impl StateFile {
-    /// The state file in `folder`, which is created when missing.
-    ///
-    /// # Errors
-    /// [`StateError::Io`] when the folder cannot be made.
-    pub fn new(folder: &Path) -> Result<Self, StateError> {
-        fs::create_dir_all(folder).map_err(|error| StateError::io(folder, error))?;
-        let path = folder.join(FILE_NAME);
-        Ok(Self { beside: path.with_extension("json.new"), path })
+    /// The state file of a storage.
+    #[must_use]
+    pub fn new(storage: Arc<dyn Storage>) -> Self {
+        Self { storage }
     }
 
     /// Reads the state of terminal `tid`; `None` when there is none yet.
@@ -182,27 +174,22 @@ impl StateFile {
     /// # Errors
     /// [`StateError`] when the file is there and cannot be used.
     pub fn load(&self, tid: &str) -> Result<Option<State>, StateError> {
-        let bytes = match fs::read(&self.path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StateError::io(&self.path, error)),
-        };
-        let damaged = |error: serde_json::Error| StateError::Damaged {
-            file: self.path.clone(),
-            reason: error.to_string(),
-        };
+        let read = self.storage.read(FILE_NAME).map_err(|error| StateError::io(&self.path(), error))?;
+        let Some(bytes) = read else { return Ok(None) };
+        let damaged =
+            |error: serde_json::Error| StateError::Damaged { file: self.path(), reason: error.to_string() };
         let json: serde_json::Value = serde_json::from_slice(&bytes).map_err(damaged)?;
         // Looked at before the rest, whose shape a newer layout may change.
         match json.get("version").and_then(serde_json::Value::as_u64) {
             Some(found) if found > u64::from(VERSION) => {
-                return Err(StateError::Newer { file: self.path.clone(), found });
+                return Err(StateError::Newer { file: self.path(), found });
             }
             _ => {}
         }
         let state: State = serde_json::from_value(json).map_err(damaged)?;
         if state.tid != tid {
             return Err(StateError::Foreign {
-                file: self.path.clone(),
+                file: self.path(),
                 found: state.tid,
                 expected: tid.to_owned(),
             });
@@ -216,9 +203,12 @@ impl StateFile {
     /// [`StateError::Io`]; the old state is then still there.
     pub fn save(&self, state: &State) -> Result<(), StateError> {
         let json = serde_json::to_vec(state)
-            .map_err(|error| StateError::Damaged { file: self.path.clone(), reason: error.to_string() })?;
-        fs::write(&self.beside, json).map_err(|error| StateError::io(&self.beside, error))?;
-        fs::rename(&self.beside, &self.path).map_err(|error| StateError::io(&self.path, error))
+            .map_err(|error| StateError::Damaged { file: self.path(), reason: error.to_string() })?;
+        self.storage.replace(FILE_NAME, &json).map_err(|error| StateError::io(&self.path(), error))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.storage.location(FILE_NAME)
     }
 }
 

@@ -40,6 +40,10 @@ impl Status {
         self.lock().clone()
     }
 
+    pub(crate) fn sign_ons(&self) -> u32 {
+        self.lock().sign_ons
+    }
+
     pub(crate) fn online(&self) {
         let mut link = self.lock();
         link.signed_on = true;

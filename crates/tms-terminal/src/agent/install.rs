@@ -1,8 +1,6 @@
 //! Fetching and installing firmware: the signed manifest first, then the image in blocks, into the
 //! slot that does not run. Nothing boots that was not verified as it lies in the slot.
 
-use std::fs;
-
 use jiff::Timestamp;
 use tms_firmware::{Envelope, VerifiedManifest, envelope::MAX_ENVELOPE_BYTES, install::Phase};
 use tms_proto::{
@@ -13,12 +11,13 @@ use tms_proto::{
 };
 
 use super::{
-    Agent, Exit, RETRY_AFTER_MS,
+    Connection, Exit, RETRY_AFTER_MS,
     fetch::{Fetch, Stage, firmware_outcome, install_outcome},
 };
 use crate::{
     failure::{Failure, FailureKind},
     flash::{FlashError, SlotWriter},
+    machine::MANIFEST,
     state::{Install, StateError, TaskKey},
 };
 
@@ -29,7 +28,7 @@ const MAX_DOUBTFUL: u32 = 3;
 /// Useless blocks in a row after which the connection is given up.
 const MAX_USELESS_BLOCKS: u32 = 16;
 
-impl Agent {
+impl Connection {
     pub(super) fn begin_install(
         &mut self,
         task: TaskKey,
@@ -81,7 +80,7 @@ impl Agent {
     /// Everything is looked at again: the kept manifest, its signatures, what lies in the slot.
     fn resume_image(&self, install: &Install, now: Timestamp) -> Option<Fetch> {
         let mut machine = self.machine();
-        let json = fs::read(machine.manifest_path()).ok()?;
+        let json = machine.kept(MANIFEST).ok()?;
         let verified = Envelope::from_json(&json).and_then(|e| e.verify(&machine.materials.trust)).ok()?;
         if !describes(&verified, install) {
             return None;
@@ -201,8 +200,7 @@ impl Agent {
                     match machine.state.slots.begin(&verified, &device) {
                         Err(error) => Err((install_outcome(&error), error.to_string())),
                         Ok(slot) => {
-                            let path = machine.manifest_path();
-                            machine.keep(&path, json)?;
+                            machine.keep(MANIFEST, json)?;
                             machine.save()?;
                             let writer = machine.flash.writer(slot, 0).map_err(flash_exit)?;
                             let text = format!(
@@ -241,6 +239,7 @@ impl Agent {
                 Err(error) => return Err(flash_exit(error)),
             };
             if at.saturating_sub(*saved_bytes) >= SAVE_EVERY_BYTES {
+                writer.sync().map_err(FlashError::Io).map_err(flash_exit)?;
                 if let Some(install) = &mut machine.state.install {
                     install.durable_bytes = at;
                 }
@@ -252,6 +251,7 @@ impl Agent {
         if !transfer.is_complete() {
             return Ok(());
         }
+        writer.sync().map_err(FlashError::Io).map_err(flash_exit)?;
         // As it lies in the slot, not as it came over the wire.
         let slot = machine.state.slots.active().other();
         let (size, hash) =
@@ -334,13 +334,15 @@ impl Agent {
 
     /// Makes durable how far the slot is written, so that the next connection goes on from there.
     pub(super) fn note_progress(&self) -> Result<(), StateError> {
-        let Some(Fetch { stage: Stage::Image { transfer, saved_bytes, .. }, .. }) = &self.fetch else {
+        let Some(Fetch { stage: Stage::Image { transfer, writer, saved_bytes, .. }, .. }) = &self.fetch
+        else {
             return Ok(());
         };
         let written = transfer.delivered_bytes();
         if written == *saved_bytes {
             return Ok(());
         }
+        writer.sync().map_err(|error| StateError::io(std::path::Path::new("flash"), error))?;
         let mut machine = self.machine();
         if let Some(install) = &mut machine.state.install {
             install.durable_bytes = written;

@@ -1,7 +1,7 @@
 //! The management agent on the terminal: what it says when, and what it does when told.
 //!
-//! No socket and no clock: frames and `now` go in, frames and an [`Exit`] come out. One agent lives
-//! as long as one connection; everything that must survive is in the [`Machine`].
+//! No socket and no clock: frames and `now` go in, frames and an [`Exit`] come out. A [`Connection`]
+//! lives as long as its line; everything that must survive is in the [`Machine`].
 
 use std::{
     collections::VecDeque,
@@ -37,14 +37,14 @@ use upload::Sending;
 /// Wait before something that the host refused for now is tried again.
 const RETRY_AFTER_MS: u64 = 1_000;
 
-/// Why a connection ends.
+/// Why a connection ends. Give it to [`Device::ended`](crate::Device::ended).
 #[derive(Debug)]
-pub(crate) enum Exit {
+pub enum Exit {
     /// The terminal was told to stop and has signed off.
     Stopped,
     /// The terminal restarts.
     Reboot,
-    /// The scenario cut the power.
+    /// The scenario cut the power: what was not saved is gone.
     PowerCut,
     /// The terminal cannot remember.
     Storage(StateError),
@@ -84,15 +84,20 @@ enum InFlight {
     Result(TaskKey),
 }
 
-/// See the module.
+/// The terminal's end of one connection, from [`Device::connect`](crate::Device::connect). After every
+/// call take frames with [`poll_transmit`](Self::poll_transmit) until there are none, then look at
+/// [`exit_when_idle`](Self::exit_when_idle). An [`Exit`] ends it: [`close`](Self::close) it and tell
+/// [`Device::ended`](crate::Device::ended).
 #[derive(Debug)]
-pub(crate) struct Agent {
+pub struct Connection {
     machine: Arc<Mutex<Machine>>,
     status: Arc<Status>,
     session: TerminalSession,
     signed_on: bool,
     stopping: bool,
     reboot: bool,
+    /// The power went or the storage failed: nothing may be saved any more.
+    dark: bool,
     report_due: Timestamp,
     parameters_due: Timestamp,
     /// Answers that need not survive: acceptance, and results that the host has already had.
@@ -112,8 +117,7 @@ pub(crate) struct Agent {
     sending: Option<Sending>,
 }
 
-impl Agent {
-    /// An agent on a new connection. Call [`Agent::start`] first.
+impl Connection {
     pub(crate) fn new(
         machine: Arc<Mutex<Machine>>,
         status: Arc<Status>,
@@ -128,6 +132,7 @@ impl Agent {
             signed_on: false,
             stopping: false,
             reboot: false,
+            dark: false,
             report_due: Timestamp::MAX,
             parameters_due: Timestamp::MAX,
             notices: VecDeque::new(),
@@ -146,21 +151,28 @@ impl Agent {
     }
 
     /// Takes one whole frame from the host.
-    pub(crate) fn receive(&mut self, frame: &[u8], now: Timestamp) -> Result<(), Exit> {
-        self.session.receive(frame, now)?;
-        self.handle_events(false, now)?;
-        self.pump(now)
+    ///
+    /// # Errors
+    /// Why the connection must end.
+    pub fn receive(&mut self, frame: &[u8], now: Timestamp) -> Result<(), Exit> {
+        let taken = self.session.receive(frame, now).map_err(Exit::from);
+        let done = taken.and_then(|()| self.handle_events(false, now)).and_then(|()| self.pump(now));
+        self.notice(done)
     }
 
-    /// Time has passed, or the machine was changed from outside.
-    pub(crate) fn tick(&mut self, now: Timestamp) -> Result<(), Exit> {
+    /// Time has passed, or the terminal was changed from outside.
+    ///
+    /// # Errors
+    /// Why the connection must end.
+    pub fn tick(&mut self, now: Timestamp) -> Result<(), Exit> {
         self.session.handle_timeout(now);
-        self.handle_events(true, now)?;
-        self.pump(now)
+        let done = self.handle_events(true, now).and_then(|()| self.pump(now));
+        self.notice(done)
     }
 
-    /// When [`Agent::tick`] is next due.
-    pub(crate) fn next_due(&self) -> Timestamp {
+    /// When [`tick`](Self::tick) is next due.
+    #[must_use]
+    pub fn next_due(&self) -> Timestamp {
         let mut due = self.session.poll_timeout().unwrap_or(Timestamp::MAX);
         if self.signed_on && !self.stopping {
             due = due.min(self.echo_due).min(self.trade_due).min(self.report_due).min(self.parameters_due);
@@ -184,30 +196,42 @@ impl Agent {
     }
 
     /// The next frame for the host.
-    pub(crate) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
         self.session.poll_transmit()
     }
 
     /// The connection's framing.
-    pub(crate) fn framing(&self) -> iso8583::framing::Framing {
+    #[must_use]
+    pub fn framing(&self) -> iso8583::framing::Framing {
         self.session.framing()
     }
 
     /// What to do once everything has been sent: restart, when that was ordered and answered.
-    pub(crate) fn exit_when_idle(&self) -> Option<Exit> {
+    #[must_use]
+    pub fn exit_when_idle(&self) -> Option<Exit> {
         let answered = self.notices.is_empty() && self.in_flight.is_none();
         (self.reboot && answered).then_some(Exit::Reboot)
     }
 
     /// Asks for the full report to be sent again.
-    pub(crate) fn report_again(&mut self, now: Timestamp) {
+    pub fn report_again(&mut self, now: Timestamp) {
         self.report_due = now;
     }
 
-    /// The connection is gone: notes how far a transfer has come.
-    pub(crate) fn close(&mut self) -> Result<(), StateError> {
+    /// The connection is gone: notes how far a transfer has come. After a power cut, or when the
+    /// storage has failed, it notes nothing.
+    ///
+    /// # Errors
+    /// When that cannot be kept.
+    pub fn close(&mut self) -> Result<(), StateError> {
         self.status.offline();
-        self.note_progress()
+        if self.dark { Ok(()) } else { self.note_progress() }
+    }
+
+    /// Once nothing can be saved, nothing may be: what memory holds is ahead of the storage.
+    fn notice(&mut self, done: Result<(), Exit>) -> Result<(), Exit> {
+        self.dark |= matches!(done, Err(Exit::PowerCut | Exit::Storage(_)));
+        done
     }
 
     fn handle_events(&mut self, late: bool, now: Timestamp) -> Result<(), Exit> {

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use tms_proto::{Asked, Function, Refusal};
 
-use super::{Agent, Exit, RETRY_AFTER_MS, sign_on};
+use super::{Connection, Exit, RETRY_AFTER_MS, sign_on};
 use crate::failure::{Failure, FailureKind};
 
-impl Agent {
+impl Connection {
     pub(super) fn on_refused(
         &mut self,
         asked: &Asked,

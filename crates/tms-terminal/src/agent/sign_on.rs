@@ -4,12 +4,15 @@ use jiff::Timestamp;
 use tms_crypto::keyblock::unwrap_working_keys;
 use tms_proto::{Function, Refusal};
 
-use super::{Agent, Exit};
+use super::{Connection, Exit};
 use crate::failure::{Failure, FailureKind};
 
-impl Agent {
-    /// The first thing on a connection.
-    pub(crate) fn start(&mut self, now: Timestamp) -> Result<(), Exit> {
+impl Connection {
+    /// The first thing on a connection: signs on.
+    ///
+    /// # Errors
+    /// Why the connection must end.
+    pub fn start(&mut self, now: Timestamp) -> Result<(), Exit> {
         self.sign_on(now)
     }
 
@@ -21,7 +24,10 @@ impl Agent {
     }
 
     /// Signs off if there is a session to end; the connection ends with the host's answer.
-    pub(crate) fn stop(&mut self, now: Timestamp) -> Result<(), Exit> {
+    ///
+    /// # Errors
+    /// [`Exit::Stopped`] when there is nothing to sign off from.
+    pub fn stop(&mut self, now: Timestamp) -> Result<(), Exit> {
         if !self.signed_on || !self.session.supports(Function::SignOff) {
             return Err(Exit::Stopped);
         }

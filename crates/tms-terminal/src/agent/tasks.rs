@@ -6,10 +6,10 @@ use tms_proto::{
     task::{Command, Outcome, Task, TaskResult},
 };
 
-use super::{Agent, Exit};
+use super::{Connection, Exit};
 use crate::state::TaskKey;
 
-impl Agent {
+impl Connection {
     /// Takes a task from the host. Gives `false` when there is no room to remember it.
     pub(super) fn take_task(&mut self, task: &Task, pushed: bool, now: Timestamp) -> Result<bool, Exit> {
         let key = TaskKey { operation: task.operation, step: task.step };

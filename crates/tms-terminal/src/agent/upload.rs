@@ -1,6 +1,6 @@
 //! Sending the log: a bundle is cut once, kept, and sent from wherever the host has it.
 
-use std::fs;
+use std::path::Path;
 
 use jiff::Timestamp;
 use tms_crypto::sha256;
@@ -11,8 +11,11 @@ use tms_proto::{
 };
 use uuid::Uuid;
 
-use super::{Agent, Exit, RETRY_AFTER_MS};
-use crate::state::{StateError, TaskKey, Upload};
+use super::{Connection, Exit, RETRY_AFTER_MS};
+use crate::{
+    machine::BUNDLE,
+    state::{StateError, TaskKey, Upload},
+};
 
 /// A bundle on its way on this connection.
 #[derive(Debug)]
@@ -32,7 +35,7 @@ impl Sending {
     }
 }
 
-impl Agent {
+impl Connection {
     pub(super) fn begin_upload(&mut self, task: TaskKey, max_bytes: u64, now: Timestamp) -> Result<(), Exit> {
         {
             let mut machine = self.machine();
@@ -40,9 +43,10 @@ impl Agent {
                 let result = TaskResult::new(old.task.operation, old.task.step, Outcome::WRONG_STATE);
                 machine.state.journal.finish(result.because("replaced by a newer request"));
             }
-            let path = machine.bundle_path();
-            let bytes = machine.log_tail(max_bytes).map_err(|error| StateError::io(&path, error))?;
-            machine.keep(&path, &bytes)?;
+            let bytes = machine
+                .log_tail(max_bytes)
+                .map_err(|error| StateError::io(Path::new("terminal.log"), error))?;
+            machine.keep(BUNDLE, &bytes)?;
             machine.state.upload =
                 Some(Upload { task, total_bytes: bytes.len() as u64, sha256: hex::encode(sha256(&bytes)) });
             machine.save()?;
@@ -52,12 +56,11 @@ impl Agent {
 
     /// Takes up the bundle that the state knows of, if there is one.
     pub(super) fn resume_upload(&mut self, now: Timestamp) -> Result<(), Exit> {
-        let (upload, path) = {
+        let (upload, bytes) = {
             let machine = self.machine();
-            (machine.state.upload.clone(), machine.bundle_path())
+            let Some(upload) = machine.state.upload.clone() else { return Ok(()) };
+            (upload, machine.kept(BUNDLE)?)
         };
-        let Some(upload) = upload else { return Ok(()) };
-        let bytes = fs::read(&path).unwrap_or_default();
         let hash = sha256(&bytes);
         if hex::encode(hash) != upload.sha256 {
             return self.finish_upload(Outcome::INTERNAL, "the bundle was lost on the terminal");

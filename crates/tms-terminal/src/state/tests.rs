@@ -1,6 +1,7 @@
 //! The state file under damage and under `kill -9`.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Write},
     process::{Command, Stdio},
 };
@@ -8,6 +9,7 @@ use std::{
 use tms_firmware::install::Image;
 
 use super::*;
+use crate::storage::FolderStorage;
 
 const TID: &str = "10000001";
 const CHILD_FOLDER: &str = "TMS_TERMINAL_TEST_STATE_FOLDER";
@@ -24,6 +26,10 @@ fn numbered(n: u32) -> State {
     State { boot_count: n, parameters, ..fresh() }
 }
 
+fn state_file(folder: &Path) -> StateFile {
+    StateFile::new(Arc::new(FolderStorage::new(folder).unwrap()))
+}
+
 fn is_whole(state: &State) -> bool {
     *state == numbered(state.boot_count)
 }
@@ -31,7 +37,7 @@ fn is_whole(state: &State) -> bool {
 #[test]
 fn a_saved_state_reads_back_and_a_missing_one_is_none() {
     let folder = tempfile::tempdir().unwrap();
-    let file = StateFile::new(folder.path()).unwrap();
+    let file = state_file(folder.path());
     assert_eq!(file.load(TID).unwrap(), None);
     file.save(&numbered(7)).unwrap();
     assert_eq!(file.load(TID).unwrap(), Some(numbered(7)));
@@ -40,11 +46,11 @@ fn a_saved_state_reads_back_and_a_missing_one_is_none() {
 #[test]
 fn a_truncated_file_names_itself_and_the_next_step() {
     let folder = tempfile::tempdir().unwrap();
-    let file = StateFile::new(folder.path()).unwrap();
+    let file = state_file(folder.path());
     file.save(&fresh()).unwrap();
-    let whole = fs::read(&file.path).unwrap();
+    let whole = fs::read(file.path()).unwrap();
     for length in 0..whole.len() {
-        fs::write(&file.path, &whole[..length]).unwrap();
+        fs::write(file.path(), &whole[..length]).unwrap();
         let message = file.load(TID).unwrap_err().to_string();
         assert!(
             message.contains("state.json is damaged") && message.contains("delete the folder"),
@@ -56,31 +62,31 @@ fn a_truncated_file_names_itself_and_the_next_step() {
 #[test]
 fn a_state_that_cannot_be_is_damage() {
     let folder = tempfile::tempdir().unwrap();
-    let file = StateFile::new(folder.path()).unwrap();
+    let file = state_file(folder.path());
     let mut json = serde_json::to_value(fresh()).unwrap();
     json["slots"]["active"] = "B".into();
-    fs::write(&file.path, json.to_string()).unwrap();
+    fs::write(file.path(), json.to_string()).unwrap();
     assert!(file.load(TID).unwrap_err().to_string().contains("slot B is active but empty"));
 }
 
 #[test]
 fn a_foreign_and_a_newer_state_are_named_as_such() {
     let folder = tempfile::tempdir().unwrap();
-    let file = StateFile::new(folder.path()).unwrap();
+    let file = state_file(folder.path());
     file.save(&fresh()).unwrap();
     assert!(
         file.load("10000002").unwrap_err().to_string().contains("belongs to terminal 10000001, not 10000002")
     );
-    fs::write(&file.path, r#"{"version": 2, "shape": "unknown"}"#).unwrap();
+    fs::write(file.path(), r#"{"version": 2, "shape": "unknown"}"#).unwrap();
     assert!(file.load(TID).unwrap_err().to_string().contains("layout 2"));
 }
 
 #[test]
 fn a_folder_that_cannot_be_written_says_what_to_check() {
     let folder = tempfile::tempdir().unwrap();
-    let occupied = folder.path().join("occupied");
-    fs::write(&occupied, "a file").unwrap();
-    let message = StateFile::new(&occupied.join("state")).unwrap_err().to_string();
+    let file = state_file(folder.path());
+    fs::create_dir(folder.path().join("state.json.new")).unwrap();
+    let message = file.save(&fresh()).unwrap_err().to_string();
     assert!(message.contains("check free space, owner and mode"), "{message}");
 }
 
@@ -88,11 +94,11 @@ fn a_folder_that_cannot_be_written_says_what_to_check() {
 #[test]
 fn a_kill_at_any_byte_of_a_save_leaves_the_old_state_or_the_new() {
     let folder = tempfile::tempdir().unwrap();
-    let file = StateFile::new(folder.path()).unwrap();
+    let file = state_file(folder.path());
     file.save(&numbered(1)).unwrap();
     let next = serde_json::to_vec(&numbered(2)).unwrap();
     for written in (0..=next.len()).step_by(97) {
-        fs::write(&file.beside, &next[..written]).unwrap();
+        fs::write(folder.path().join("state.json.new"), &next[..written]).unwrap();
         assert_eq!(file.load(TID).unwrap(), Some(numbered(1)), "killed after {written} bytes");
     }
     file.save(&numbered(2)).unwrap();
@@ -103,7 +109,7 @@ fn a_kill_at_any_byte_of_a_save_leaves_the_old_state_or_the_new() {
 #[test]
 fn saves_until_killed() {
     let Ok(folder) = std::env::var(CHILD_FOLDER) else { return };
-    let file = StateFile::new(Path::new(&folder)).unwrap();
+    let file = state_file(Path::new(&folder));
     for n in 1.. {
         file.save(&numbered(n)).unwrap();
         println!("saved {n}");
@@ -114,7 +120,7 @@ fn saves_until_killed() {
 #[test]
 fn a_process_killed_while_saving_always_finds_a_whole_state_again() {
     let folder = tempfile::tempdir().unwrap();
-    let file = StateFile::new(folder.path()).unwrap();
+    let file = state_file(folder.path());
     for round in 0..12_usize {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "state::tests::saves_until_killed", "--nocapture", "--test-threads=1"])

@@ -5,7 +5,7 @@ use tms_firmware::{Draft, SigningKey, Slot, install::Phase};
 use tms_proto::{Refusal, task::Outcome};
 
 use super::world::{End, World, draft, image};
-use crate::agent::Exit;
+use crate::{agent::Exit, storage::Storage};
 
 fn version(world: &World) -> String {
     world.machine().version()
@@ -274,8 +274,8 @@ proptest! {
 #[test]
 fn a_slot_that_lost_bytes_or_a_lost_manifest_costs_the_transfer_and_not_the_installation() {
     let losses: [fn(&World); 2] = [
-        |world| std::fs::write(world.machine().flash.path(Slot::B), b"less").unwrap(),
-        |world| std::fs::remove_file(world.machine().manifest_path()).unwrap(),
+        |world| world.storage.replace("slot-b.img", b"less").unwrap(),
+        |world| world.storage.remove("manifest.json").unwrap(),
     ];
     for lose in losses {
         let mut world = World::new("unionpay");

@@ -1,6 +1,6 @@
 //! A terminal whose profile asks for MACs.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use tms_crypto::keyblock::Tmk;
@@ -11,6 +11,7 @@ use crate::{
     agent::Exit,
     backoff::Backoff,
     failure::{Failure, FailureKind},
+    materials::Entropy,
 };
 
 const UNIONPAY: &str = include_str!("../../../../tms-proto/profiles/unionpay.toml");
@@ -26,7 +27,7 @@ fn world() -> World {
     }
     let mut world = World::new("unionpay");
     let text = UNIONPAY.replace("protect = \"optional\"\n", &required);
-    world.profile = Arc::new(Profile::from_toml(&text).unwrap());
+    world.speak(Profile::from_toml(&text).unwrap());
     world
 }
 
@@ -82,7 +83,7 @@ fn connections_in_an_hour(world: &mut World, backoff: &mut Backoff, expected: Fa
 // Every sign-on is approved, and what follows it never is.
 #[test]
 fn a_host_whose_sign_ons_bring_no_key_that_works_is_asked_less_and_less_often() {
-    let backoff = || Backoff::new(Duration::from_millis(200), Duration::from_secs(60));
+    let backoff = || Backoff::new(Duration::from_millis(200), Duration::from_secs(60), Entropy::default());
     let mut without = world();
     let connections = connections_in_an_hour(&mut without, &mut backoff(), FailureKind::NoMacKey);
     assert!((60..=125).contains(&connections), "no key: {connections}");

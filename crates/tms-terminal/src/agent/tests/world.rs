@@ -1,10 +1,10 @@
-//! A terminal with real files and a scripted host, joined by a line that may break after any frame.
+//! A terminal whose storage may fail at any write and a scripted host, joined by a line that may break
+//! after any frame.
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    fs,
     io::Cursor,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, MutexGuard},
 };
 
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use tms_crypto::{
 };
 use tms_firmware::{Draft, PackageReader, SigningKey, TrustRoot, build_package};
 use tms_proto::{
-    Answer, HostEvent, HostSession, Identity, PendingWork, Profile, Refusal, TerminalSession,
+    Answer, HostEvent, HostSession, PendingWork, Profile, Refusal,
     parameters::{Push, Values},
     report::Report,
     task::{Command, Outcome, Task, TaskResult},
@@ -22,11 +22,16 @@ use tms_proto::{
 use uuid::Uuid;
 
 use crate::{
-    agent::{Agent, Exit},
-    machine::{Machine, Materials},
+    agent::{Connection, Exit},
+    device::Device,
+    machine::Machine,
+    materials::Materials,
     scenario::Scenario,
     status::Status,
+    storage::Storage,
 };
+
+use super::frail::{Frail, Recorder};
 
 pub(super) const TID: &str = "10000001";
 
@@ -42,10 +47,13 @@ pub(super) enum End {
 }
 
 pub(super) struct World {
-    pub(super) folder: tempfile::TempDir,
     pub(super) profile: Arc<Profile>,
-    pub(super) machine: Arc<Mutex<Machine>>,
+    pub(super) storage: Arc<Frail>,
+    pub(super) effects: Arc<Recorder>,
+    pub(super) device: Device,
     pub(super) status: Arc<Status>,
+    scenario: Arc<Scenario>,
+    materials: Materials,
     pub(super) signer: SigningKey,
     pub(super) sealing_public: Vec<u8>,
     pub(super) host: Host,
@@ -79,7 +87,6 @@ impl World {
 
     /// A world whose terminal has these further lines in its `terminal.toml`.
     pub(super) fn with(profile: &str, extra: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let text = format!(
             r#"
 [identity]
@@ -111,22 +118,29 @@ security_counter = 1
 {extra}
 "#
         );
-        let mut scenario: Scenario = tms_config::parse("terminal.toml", &text).unwrap();
-        scenario.folder = folder.path().to_owned();
+        let scenario: Arc<Scenario> = Arc::new(tms_config::parse("terminal.toml", &text).unwrap());
         let signer = SigningKey::generate().unwrap();
         let sealing = seal::generate().unwrap();
         let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let materials = Materials {
-            sealing_key: sealing.private_bytes().to_vec().into(),
-            tmk: Some(Tmk::new([0x11; 16])),
-            trust: TrustRoot::new(vec![signer.public()], 1).unwrap(),
-        };
-        let machine = Machine::open(Arc::new(scenario), materials, now).unwrap();
+        let profile = Arc::new(Profile::builtin(profile).unwrap());
+        let trust = TrustRoot::new(vec![signer.public()], 1).unwrap();
+        let mut materials =
+            Materials::new(Arc::clone(&profile), sealing.private_bytes().to_vec().into(), trust);
+        materials.tmk = Some(Tmk::new([0x11; 16]));
+        // Iterations are for real secrets.
+        materials.verifier_iterations = 10;
+        let (storage, effects) = (Arc::<Frail>::default(), Arc::<Recorder>::default());
+        materials.hardware = Arc::clone(&effects) as _;
+        let device =
+            Device::open(Arc::clone(&scenario), materials.clone(), Arc::clone(&storage) as _, now).unwrap();
         let mut world = Self {
-            folder,
-            profile: Arc::new(Profile::builtin(profile).unwrap()),
-            machine: Arc::new(Mutex::new(machine)),
-            status: Arc::default(),
+            profile,
+            storage,
+            effects,
+            status: Arc::clone(device.status()),
+            device,
+            scenario,
+            materials,
             signer,
             sealing_public: sealing.public_bytes().to_vec(),
             host: Host::default(),
@@ -136,8 +150,19 @@ security_counter = 1
         world
     }
 
+    pub(super) fn given(&self) -> (Arc<Scenario>, Materials) {
+        (Arc::clone(&self.scenario), self.materials.clone())
+    }
+
+    /// Gives both sides another profile.
+    pub(super) fn speak(&mut self, profile: Profile) {
+        self.profile = Arc::new(profile);
+        self.materials.profile = Arc::clone(&self.profile);
+        self.restart();
+    }
+
     pub(super) fn machine(&self) -> MutexGuard<'_, Machine> {
-        self.machine.lock().unwrap()
+        self.device.machine()
     }
 
     pub(super) fn boot(&mut self) {
@@ -148,6 +173,15 @@ security_counter = 1
     /// Loses everything that was not saved, then starts.
     pub(super) fn power_cycle(&mut self) {
         self.machine().lose_power().unwrap();
+        self.boot();
+    }
+
+    /// Another process takes up what was saved, then starts.
+    pub(super) fn restart(&mut self) {
+        let storage = Arc::clone(&self.storage) as _;
+        self.device =
+            Device::open(Arc::clone(&self.scenario), self.materials.clone(), storage, self.now).unwrap();
+        self.status = Arc::clone(self.device.status());
         self.boot();
     }
 
@@ -186,9 +220,8 @@ security_counter = 1
     }
 
     /// The terminal's end of a new connection.
-    pub(super) fn agent(&self) -> Agent {
-        let session = TerminalSession::new(Arc::clone(&self.profile), Identity::new(TID, "102310060510002"));
-        Agent::new(Arc::clone(&self.machine), Arc::clone(&self.status), session, self.now)
+    pub(super) fn agent(&self) -> Connection {
+        self.device.connect(self.now)
     }
 
     /// Runs one connection until nothing is left to do, the terminal ends it, or the line breaks
@@ -197,9 +230,7 @@ security_counter = 1
         let mut agent = self.agent();
         let mut host = HostSession::new(Arc::clone(&self.profile), Some(TID.to_owned()));
         let end = self.exchange(&mut agent, &mut host, frames);
-        if !matches!(end, End::Exit(Exit::PowerCut)) {
-            agent.close().unwrap();
-        }
+        agent.close().unwrap();
         end
     }
 
@@ -222,7 +253,7 @@ security_counter = 1
         (result.outcome, &result.reason)
     }
 
-    fn exchange(&mut self, agent: &mut Agent, host: &mut HostSession, frames: usize) -> End {
+    fn exchange(&mut self, agent: &mut Connection, host: &mut HostSession, frames: usize) -> End {
         let mut left = frames;
         let mut quiet = 0;
         if let Err(exit) = agent.start(self.now) {
@@ -382,8 +413,8 @@ pub(super) fn image() -> Vec<u8> {
     (0..100_003_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 
-/// Whether the terminal's folder holds its state and nothing half replaced.
+/// Whether the terminal's storage holds its state and nothing half replaced.
 pub(super) fn state_is_whole(world: &World) -> bool {
-    let path = world.folder.path().join("state/state.json");
-    serde_json::from_slice::<serde_json::Value>(&fs::read(path).unwrap()).is_ok()
+    let bytes = world.storage.read("state.json").unwrap().unwrap();
+    serde_json::from_slice::<serde_json::Value>(&bytes).is_ok()
 }

@@ -1,4 +1,4 @@
-//! One connection: TCP, TLS, frames to the agent and back. Nothing is decided here.
+//! One line to the host: TCP, TLS, frames to the connection and back. Nothing is decided here.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    agent::{Agent, Exit},
+    agent::{Connection, Exit},
     clock::Clock,
     failure::{Failure, FailureKind},
     faults::LineFaults,
@@ -49,8 +49,8 @@ pub(crate) async fn connect(address: &str, tls: &TlsClient) -> Result<TlsStream<
     }
 }
 
-/// A connection in use.
-pub(crate) struct Connection<'a> {
+/// A line in use.
+pub(crate) struct Line<'a> {
     pub(crate) stream: TlsStream<TcpStream>,
     pub(crate) server_name: String,
     pub(crate) faults: &'a mut LineFaults,
@@ -59,11 +59,11 @@ pub(crate) struct Connection<'a> {
     pub(crate) stop: watch::Receiver<bool>,
 }
 
-impl Connection<'_> {
-    /// Runs the agent until the connection ends, and says why it did.
-    pub(crate) async fn run(mut self, agent: &mut Agent) -> Exit {
+impl Line<'_> {
+    /// Runs the connection until it ends, and says why it did.
+    pub(crate) async fn run(mut self, connection: &mut Connection) -> Exit {
         self.faults.connected();
-        let exit = match self.serve(agent).await {
+        let exit = match self.serve(connection).await {
             Ok(()) => Exit::Stopped,
             Err(exit) => exit,
         };
@@ -74,16 +74,16 @@ impl Connection<'_> {
         exit
     }
 
-    async fn serve(&mut self, agent: &mut Agent) -> Result<(), Exit> {
+    async fn serve(&mut self, connection: &mut Connection) -> Result<(), Exit> {
         let mut buffer = Vec::new();
-        agent.start(self.clock.now())?;
+        connection.start(self.clock.now())?;
         let mut stopping = false;
         loop {
-            self.flush(agent).await?;
-            if let Some(exit) = agent.exit_when_idle() {
+            self.flush(connection).await?;
+            if let Some(exit) = connection.exit_when_idle() {
                 return Err(exit);
             }
-            let wait = if stopping { STOP_TIMEOUT } else { self.clock.until(agent.next_due()) };
+            let wait = if stopping { STOP_TIMEOUT } else { self.clock.until(connection.next_due()) };
             // Room for one message, given back when it has been taken.
             buffer.reserve(READ_BYTES);
             let input = tokio::select! {
@@ -102,25 +102,25 @@ impl Connection<'_> {
                     if self.faults.passed(length) {
                         return Err(self.injected());
                     }
-                    take_frames(&mut buffer, agent, self.clock)?;
+                    take_frames(&mut buffer, connection, self.clock)?;
                 }
                 Input::Time if stopping => return Err(Exit::Stopped),
-                Input::Time => agent.tick(now)?,
+                Input::Time => connection.tick(now)?,
                 Input::Stop => {
                     stopping = true;
-                    agent.stop(now)?;
+                    connection.stop(now)?;
                 }
                 Input::Report => {
-                    agent.report_again(now);
-                    agent.tick(now)?;
+                    connection.report_again(now);
+                    connection.tick(now)?;
                 }
             }
         }
     }
 
-    async fn flush(&mut self, agent: &mut Agent) -> Result<(), Exit> {
+    async fn flush(&mut self, connection: &mut Connection) -> Result<(), Exit> {
         let mut bytes = Vec::new();
-        while let Some(frame) = agent.poll_transmit() {
+        while let Some(frame) = connection.poll_transmit() {
             bytes.extend_from_slice(&frame);
         }
         if bytes.is_empty() {
@@ -181,9 +181,9 @@ enum Input {
     Report,
 }
 
-/// Hands every whole frame to the agent.
-fn take_frames(buffer: &mut Vec<u8>, agent: &mut Agent, clock: Clock) -> Result<(), Exit> {
-    let framing = agent.framing();
+/// Hands every whole frame to the connection.
+fn take_frames(buffer: &mut Vec<u8>, connection: &mut Connection, clock: Clock) -> Result<(), Exit> {
+    let framing = connection.framing();
     let mut taken = 0_usize;
     loop {
         let rest = buffer.get(taken..).unwrap_or_default();
@@ -192,7 +192,7 @@ fn take_frames(buffer: &mut Vec<u8>, agent: &mut Agent, clock: Clock) -> Result<
         else {
             break;
         };
-        agent.receive(rest.get(..length).unwrap_or_default(), clock.now())?;
+        connection.receive(rest.get(..length).unwrap_or_default(), clock.now())?;
         taken = taken.saturating_add(length);
     }
     if taken == buffer.len() {

@@ -1,0 +1,377 @@
+//! A terminal without sockets, files and clock, for whoever drives it: `tms-terminal run`, an embedding
+//! program, a simulation.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use jiff::Timestamp;
+//! use tms_proto::Profile;
+//! use tms_terminal::{Device, Exit, Materials, Scenario, device::Next, storage::MemoryStorage};
+//!
+//! # fn demo(scenario: Scenario, materials: Materials, mut now: Timestamp) -> Result<(), Box<dyn std::error::Error>> {
+//! let device = Device::open(Arc::new(scenario), materials, Arc::new(MemoryStorage::default()), now)?;
+//! device.boot(now)?;
+//! let mut connection = device.connect(now);
+//! let mut exit = connection.start(now).err();
+//! while exit.is_none() {
+//!     while let Some(frame) = connection.poll_transmit() {
+//!         // … to the host
+//!     }
+//!     exit = connection.exit_when_idle();
+//!     // … `connection.receive(frame, now)` for each frame of the host, `connection.tick(now)` at
+//!     // `connection.next_due()`; what they return as an error is the exit.
+//! #   exit = Some(Exit::Stopped);
+//! }
+//! connection.close()?;
+//! match device.ended(exit.unwrap_or(Exit::Stopped), now) {
+//!     Next::Boot { at } => { /* at that time `boot`, then `connect` */ }
+//!     Next::Connect { at } => { /* at that time `connect` */ }
+//!     Next::End => {}
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use tms_crypto::password::is_documented_default;
+use tms_firmware::{Slot, install::Phase};
+use tms_proto::{Identity, Profile, TerminalSession, report::Health};
+
+use crate::{
+    agent::{Connection, Exit},
+    backoff::Backoff,
+    failure::{Failure, FailureKind},
+    hardware::Effect,
+    keypad::Login,
+    machine::Machine,
+    materials::Materials,
+    scenario::Scenario,
+    state::{State, StateError},
+    status::{Link, Status},
+    storage::Storage,
+};
+
+/// One terminal. Clones are the same terminal.
+#[derive(Clone, Debug)]
+pub struct Device {
+    scenario: Arc<Scenario>,
+    profile: Arc<Profile>,
+    machine: Arc<Mutex<Machine>>,
+    status: Arc<Status>,
+    life: Arc<Mutex<Life>>,
+}
+
+/// What lies between two connections.
+#[derive(Debug)]
+struct Life {
+    backoff: Backoff,
+    /// Sign-ons before the present connection.
+    sign_ons: u32,
+    /// The memory is ahead of the storage and must be read again.
+    stale: bool,
+}
+
+/// What follows a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Start again, then connect.
+    Boot {
+        /// When.
+        at: Timestamp,
+    },
+    /// Connect again.
+    Connect {
+        /// When.
+        at: Timestamp,
+    },
+    /// Nothing: it was stopped, or cannot go on ([`Link::halted`] says why).
+    End,
+}
+
+/// The image that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// Its version.
+    pub version: String,
+    /// Its security counter.
+    pub security_counter: u32,
+    /// Where it lies.
+    pub slot: Slot,
+    /// What its slot must hold; [`Device::measure`] tells what it does hold. The factory image is not
+    /// simulated: its size is 0 and its slot empty.
+    pub size_bytes: u64,
+    /// SHA-256 of the same.
+    pub sha256: [u8; 32],
+}
+
+/// A terminal at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// TID.
+    pub tid: String,
+    /// Profile it speaks.
+    pub profile: String,
+    /// Version of the image that runs.
+    pub firmware_version: String,
+    /// Slot that runs, `A` or `B`.
+    pub slot: String,
+    /// How far an installation is: `settled`, `writing`, `ready` or `trial`.
+    pub install_phase: &'static str,
+    /// Starts since manufacture.
+    pub boot_count: u32,
+    /// Parameters in force.
+    pub parameters: BTreeMap<String, String>,
+    /// Revision of the set that the host pushed, where it told one.
+    pub parameters_revision: Option<u64>,
+    /// Generation in force of each administrator role.
+    pub credentials: BTreeMap<String, u32>,
+    /// Roles that still have a default that manuals print. They open nothing; rotate them.
+    pub default_still_set: Vec<String>,
+    /// State of the parts.
+    pub health: Health,
+    /// The connection and its history.
+    pub link: Link,
+}
+
+impl Device {
+    /// Takes up the terminal where its storage left it, or as delivered. [`boot`](Self::boot) it next.
+    ///
+    /// # Errors
+    /// [`StateError`] when the storage fails, or holds something else than this terminal's state.
+    pub fn open(
+        scenario: Arc<Scenario>,
+        materials: Materials,
+        storage: Arc<dyn Storage>,
+        now: Timestamp,
+    ) -> Result<Self, StateError> {
+        let behaviour = &scenario.behaviour;
+        let backoff = Backoff::new(
+            Duration::from_millis(behaviour.reconnect_min_ms),
+            Duration::from_millis(behaviour.reconnect_max_ms),
+            materials.entropy.clone(),
+        );
+        let profile = Arc::clone(&materials.profile);
+        let machine = Machine::open(Arc::clone(&scenario), materials, storage, now)?;
+        Ok(Self {
+            scenario,
+            profile,
+            machine: Arc::new(Mutex::new(machine)),
+            status: Arc::default(),
+            life: Arc::new(Mutex::new(Life { backoff, sign_ons: 0, stale: false })),
+        })
+    }
+
+    /// Starts: counts the boot, lets the slots decide what runs, and finishes what a restart finishes.
+    ///
+    /// # Errors
+    /// [`StateError`] when that cannot be remembered; give it to [`ended`](Self::ended).
+    pub fn boot(&self, now: Timestamp) -> Result<(), StateError> {
+        if self.life().stale {
+            self.machine().lose_power()?;
+            self.life().stale = false;
+        }
+        self.machine().boot(now)
+    }
+
+    /// The terminal's end of a new connection. Call [`Connection::start`] next.
+    #[must_use]
+    pub fn connect(&self, now: Timestamp) -> Connection {
+        self.life().sign_ons = self.status.sign_ons();
+        let mut session = TerminalSession::new(Arc::clone(&self.profile), self.identity());
+        if let Some(framing) = self.scenario.host.framing {
+            session = session.with_framing(framing);
+        }
+        let mac_key = self.machine().materials.mac_key.clone();
+        if let Some(Err(error)) = mac_key.map(|key| session.set_mac_key(key)) {
+            // Checked at the start; without it nothing that needs a MAC would be sent.
+            tracing::warn!(%error, "the MAC key is not used");
+        }
+        Connection::new(Arc::clone(&self.machine), Arc::clone(&self.status), session, now)
+    }
+
+    /// A connection has ended, could not be made, or a boot could not be remembered: what comes next.
+    pub fn ended(&self, exit: Exit, now: Timestamp) -> Next {
+        self.status.offline();
+        let mut life = self.life();
+        if self.status.sign_ons() > life.sign_ons {
+            life.backoff.session_ended(&exit);
+        }
+        let boot = Duration::from_millis(self.scenario.hardware.boot_delay_ms);
+        match exit {
+            Exit::Stopped => Next::End,
+            Exit::Reboot => {
+                self.restarts();
+                Next::Boot { at: after(now, boot) }
+            }
+            Exit::PowerCut => {
+                self.status.power_cut();
+                tracing::warn!(tid = %self.scenario.identity.tid, "power cut");
+                life.stale = true;
+                Next::Boot { at: after(now, boot) }
+            }
+            Exit::Storage(error) => {
+                tracing::error!(tid = %self.scenario.identity.tid, "{error}");
+                self.status.lost(Failure::new(FailureKind::Storage, error.to_string(), ""));
+                if !matches!(error, StateError::Io { .. }) {
+                    // Waiting mends no damage.
+                    self.status.halted(error.to_string());
+                    return Next::End;
+                }
+                // It cannot remember: forget what was not saved and start again, later.
+                life.stale = true;
+                Next::Boot { at: after(now, life.backoff.next_wait().saturating_add(boot)) }
+            }
+            Exit::Lost(failure) => {
+                tracing::warn!(tid = %self.scenario.identity.tid, "{failure}");
+                self.machine().note(now, 'W', "comm", &failure.to_string());
+                let kind = failure.kind;
+                self.status.lost(failure);
+                if self.restart_is_due() {
+                    self.restarts();
+                    return Next::Boot { at: after(now, boot) };
+                }
+                Next::Connect { at: after(now, life.backoff.after(kind)) }
+            }
+        }
+    }
+
+    /// How long a start takes.
+    #[must_use]
+    pub fn boot_delay(&self) -> Duration {
+        Duration::from_millis(self.scenario.hardware.boot_delay_ms)
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn scenario(&self) -> &Arc<Scenario> {
+        &self.scenario
+    }
+
+    /// The image that runs, as the terminal remembers it.
+    #[must_use]
+    pub fn running(&self) -> Option<Running> {
+        let machine = self.machine();
+        let slots = &machine.state.slots;
+        slots.running().map(|image| Running {
+            version: image.version.to_string(),
+            security_counter: image.security_counter,
+            slot: slots.active(),
+            size_bytes: image.size_bytes,
+            sha256: image.sha256,
+        })
+    }
+
+    /// Size and SHA-256 of what really lies in a slot. Reads all of it.
+    ///
+    /// # Errors
+    /// When the slot is empty or cannot be read.
+    pub fn measure(&self, slot: Slot) -> io::Result<(u64, [u8; 32])> {
+        self.machine().flash.measure(slot)
+    }
+
+    /// Looks at everything that it remembers, without copying it.
+    pub fn state<R>(&self, look: impl FnOnce(&State) -> R) -> R {
+        look(&self.machine().state)
+    }
+
+    /// Parameters in force: those delivered, with those that the host has set above them.
+    #[must_use]
+    pub fn parameters(&self) -> BTreeMap<String, String> {
+        self.machine().parameters()
+    }
+
+    /// The generation that a secret opens, without counting it as an attempt: for checks. A person
+    /// types it with [`try_login`](Self::try_login).
+    #[must_use]
+    pub fn try_secret(&self, role: &str, secret: &str) -> Option<u32> {
+        self.machine().state.credentials.try_secret(role, secret.as_bytes())
+    }
+
+    /// Types an administrator's secret at the keypad. Failures count and lock the role; the count
+    /// survives restarts.
+    ///
+    /// # Errors
+    /// [`StateError`] when the count cannot be kept; then nothing was opened.
+    pub fn try_login(&self, role: &str, secret: &str, now: Timestamp) -> Result<Login, StateError> {
+        self.machine().try_login(role, secret, now)
+    }
+
+    /// Changes the state of the parts; the host is told if there is a session.
+    pub fn set_health(&self, health: Health) {
+        self.machine().health = health;
+        self.status.report.notify_one();
+    }
+
+    /// The connection and its history.
+    #[must_use]
+    pub fn link(&self) -> Link {
+        self.status.link()
+    }
+
+    /// The terminal at this moment.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let machine = self.machine();
+        let state = &machine.state;
+        let credentials = state.credentials.generations();
+        let default_still_set = machine.scenario.credentials.iter().filter(|given| {
+            is_documented_default(&given.secret) && credentials.get(&given.role) == Some(&given.generation)
+        });
+        Snapshot {
+            tid: state.tid.clone(),
+            profile: machine.scenario.host.profile.clone(),
+            firmware_version: machine.version(),
+            slot: state.slots.active().to_string(),
+            install_phase: state.slots.phase().name(),
+            boot_count: state.boot_count,
+            parameters: machine.parameters(),
+            parameters_revision: state.parameters_revision,
+            default_still_set: default_still_set.map(|given| given.role.clone()).collect(),
+            credentials,
+            health: machine.health,
+            link: self.status.link(),
+        }
+    }
+
+    pub(crate) fn status(&self) -> &Arc<Status> {
+        &self.status
+    }
+
+    pub(crate) fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn life(&self) -> MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn identity(&self) -> Identity {
+        let host = &self.scenario.host;
+        let mut identity = Identity::new(&self.scenario.identity.tid, &self.scenario.identity.mid);
+        identity.tpdu = host.tpdu.unwrap_or(identity.tpdu);
+        identity.header = host.header.unwrap_or(identity.header);
+        identity
+    }
+
+    /// Whether a restart was ordered that the broken connection kept from being announced.
+    fn restart_is_due(&self) -> bool {
+        let machine = self.machine();
+        machine.state.reboot.is_some() || *machine.state.slots.phase() == Phase::Ready
+    }
+
+    fn restarts(&self) {
+        let machine = self.machine();
+        machine.happens(&Effect::Restarts { task: machine.state.reboot });
+    }
+}
+
+fn after(now: Timestamp, wait: Duration) -> Timestamp {
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
+}
