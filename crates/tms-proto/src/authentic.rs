@@ -4,17 +4,18 @@
 //! message whose MAC was right, or out of one of which the profile asks none. A handler that is
 //! given a message that nobody checked does not compile.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use iso8583::{BuildError, Builder, Message};
 use tms_crypto::{
     keyblock::WorkingKeys,
-    mac::{MacError, MacKey, MacVerified},
+    mac::{MacKey, MacVerified},
 };
 
 use crate::{
     error::ProtocolError,
     profile::{Function, MacKeySource, MacRule, MacRules, Profile, Refusal},
+    reason::MacFault,
 };
 
 /// A message that the profile lets a session act on.
@@ -38,34 +39,6 @@ impl<'m, 'a> Admitted<'m, 'a> {
     /// nothing to check it with.
     pub(crate) fn is_unchecked(&self) -> bool {
         self.unchecked
-    }
-}
-
-/// Why a message is not acted on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    Missing(u8),
-    NoKey,
-    /// In a field that does not end the message, so that it cannot cover all of it.
-    Misplaced(u8),
-    Wrong(MacError),
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing(place) => write!(f, "it has no MAC in DE{place}"),
-            Self::NoKey => {
-                f.write_str("this session has no MAC key: no sign-on gave one, or none is configured")
-            }
-            Self::Misplaced(found) => {
-                write!(
-                    f,
-                    "its MAC is in DE{found}, which is not its last field, so that it cannot cover all of it"
-                )
-            }
-            Self::Wrong(error) => error.fmt(f),
-        }
     }
 }
 
@@ -125,7 +98,7 @@ impl Gate {
         &self,
         function: Function,
         message: &'m Message<'a>,
-    ) -> Result<Admitted<'m, 'a>, Fault> {
+    ) -> Result<Admitted<'m, 'a>, MacFault> {
         self.admit(message, |rules| rules.request(function))
     }
 
@@ -135,7 +108,7 @@ impl Gate {
         function: Function,
         refusal: Option<Refusal>,
         message: &'m Message<'a>,
-    ) -> Result<Admitted<'m, 'a>, Fault> {
+    ) -> Result<Admitted<'m, 'a>, MacFault> {
         self.admit(message, |rules| rules.reply(function, refusal))
     }
 
@@ -143,22 +116,22 @@ impl Gate {
         &self,
         message: &'m Message<'a>,
         rule: impl FnOnce(&MacRules) -> MacRule,
-    ) -> Result<Admitted<'m, 'a>, Fault> {
+    ) -> Result<Admitted<'m, 'a>, MacFault> {
         let Some(rules) = self.profile.mac() else {
             let unchecked = message.has(64) || message.has(128);
             return Ok(Admitted { message, proof: None, unchecked });
         };
         let found = find(rules, message);
-        let present = !matches!(found, Err(Fault::Missing(_)));
+        let present = !matches!(found, Err(MacFault::Missing(_)));
         match (rule(rules), &self.key) {
             (MacRule::None, _) | (MacRule::Optional, None) => {
                 Ok(Admitted { message, proof: None, unchecked: present })
             }
             (MacRule::Optional, _) if !present => Ok(Admitted { message, proof: None, unchecked: false }),
-            (MacRule::Required, None) => Err(Fault::NoKey),
+            (MacRule::Required, None) => Err(MacFault::NoKey),
             (MacRule::Optional | MacRule::Required, Some(key)) => {
                 let (covered, mac) = found?;
-                let proof = key.verify(rules.form(), covered, &mac).map_err(Fault::Wrong)?;
+                let proof = key.verify(rules.form(), covered, &mac).map_err(MacFault::Wrong)?;
                 Ok(Admitted { message, proof: Some(proof), unchecked: false })
             }
         }
@@ -170,30 +143,33 @@ impl Gate {
         !needed || self.key.is_some()
     }
 
-    /// The final bytes of a message, with the MAC that the profile asks for.
-    pub(crate) fn seal(&self, builder: Builder<'_>, outgoing: Outgoing) -> Result<Vec<u8>, ProtocolError> {
+    /// Appends the final bytes of a message to `out`, with the MAC that the profile asks for.
+    pub(crate) fn seal(
+        &self,
+        builder: &Builder<'_>,
+        outgoing: Outgoing,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ProtocolError> {
         let Some(rules) = self.profile.mac().filter(|rules| wanted(rules, outgoing)) else {
-            return Ok(builder.build()?);
+            return Ok(builder.build_into(out)?);
         };
         let Some(key) = &self.key else {
             return match outgoing {
                 Outgoing::Reply { refusal: Some(_), .. } | Outgoing::Reply { to: None, .. } => {
-                    Ok(builder.build()?)
+                    Ok(builder.build_into(out)?)
                 }
                 Outgoing::Request(function) | Outgoing::Reply { to: Some(function), .. } => {
                     Err(ProtocolError::NoMacKey(function))
                 }
             };
         };
-        let mut out = Vec::new();
-        match sign_in(&builder, rules.first_place(), rules, key, &mut out) {
+        match sign_in(builder, rules.first_place(), rules, key, out) {
             // A field above 64: the bitmap has both halves, and its last place is DE128.
             Err(ProtocolError::Build(BuildError::AfterMac { mac: 64, .. })) => {
-                sign_in(&builder, 128, rules, key, &mut out)?;
+                sign_in(builder, 128, rules, key, out)
             }
-            other => other?,
+            other => other,
         }
-        Ok(out)
     }
 
     fn rules_of(&self, source: MacKeySource) -> Option<&MacRules> {
@@ -243,17 +219,17 @@ fn sign_in(
 
 /// The MAC of a message and the bytes that it covers, which are the received ones: everything
 /// before its own value, the bit of its own field in the bitmap included.
-fn find<'a>(rules: &MacRules, message: &Message<'a>) -> Result<(&'a [u8], Cow<'a, [u8]>), Fault> {
+fn find<'a>(rules: &MacRules, message: &Message<'a>) -> Result<(&'a [u8], Cow<'a, [u8]>), MacFault> {
     let wanted = rules.place(message);
     let other = if wanted == 128 { 64 } else { 128 };
     if message.has(other) {
-        return Err(Fault::Misplaced(other));
+        return Err(MacFault::Misplaced(other));
     }
-    let field = message.field(wanted).ok_or(Fault::Missing(wanted))?;
+    let field = message.field(wanted).ok_or(MacFault::Missing(wanted))?;
     // Strict reading leaves nothing after the last field, and the MAC is the last: a dialect with a
     // third bitmap could have one behind DE128.
     let last = message.fields().last().is_some_and(|field| field.number() == wanted);
     let covered = message.body().strip_suffix(field.bytes()).filter(|_| last);
-    let covered = covered.ok_or(Fault::Misplaced(wanted))?;
+    let covered = covered.ok_or(MacFault::Misplaced(wanted))?;
     Ok((covered, field.value()))
 }

@@ -1,8 +1,10 @@
+use std::borrow::Cow;
+
 use iso8583::{BuildError, ParseError, framing::FrameError};
 
 use tms_crypto::mac::{MacAlgorithm, MacError, MacKeyError};
 
-use crate::profile::Function;
+use crate::{profile::Function, reason::Reason};
 
 /// Why a message could not be understood or made.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +28,7 @@ pub enum ProtocolError {
         /// The part of the message.
         what: &'static str,
         /// What is wrong with it.
-        reason: String,
+        reason: Cow<'static, str>,
     },
     /// A message arrived that no request is waiting for, or that this side never receives.
     #[error("unexpected {0}")]
@@ -51,6 +53,21 @@ pub enum ProtocolError {
     /// A MAC could not be computed.
     #[error("MAC: {0}")]
     Mac(#[from] MacError),
+    /// More waits to be sent, or to be taken by the driver, than a session holds: a storm, or a driver
+    /// that does not take it.
+    #[error("too many {what} wait")]
+    Overrun {
+        /// What waits.
+        what: &'static str,
+    },
+    /// Too many messages in a row that were of no use.
+    #[error("{count} messages in a row were of no use, the last because {reason}")]
+    Useless {
+        /// How many.
+        count: u32,
+        /// Why the last one was.
+        reason: Reason,
+    },
     /// Too many requests are waiting for their replies.
     #[error("{limit} requests are already waiting for a reply")]
     TooManyOutstanding {
@@ -60,7 +77,7 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    pub(crate) fn body(what: &'static str, reason: impl Into<String>) -> Self {
+    pub(crate) fn body(what: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
         Self::Body { what, reason: reason.into() }
     }
 }

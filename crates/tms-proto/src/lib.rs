@@ -34,11 +34,17 @@
 
 mod authentic;
 mod body;
+mod bounded;
+mod counts;
 mod error;
 mod host;
+mod label;
 mod message;
+mod mutation;
+mod reason;
 mod terminal;
 
+pub mod backoff;
 pub mod file;
 pub mod journal;
 pub mod parameters;
@@ -49,8 +55,11 @@ pub mod task;
 pub mod transfer;
 pub mod upload;
 
+pub use counts::Counts;
 pub use error::{ProfileError, ProtocolError};
 pub use host::{Answer, Exchange, HostEvent, HostSession};
+pub use label::{Code, Label, Name};
 pub use message::Identity;
 pub use profile::{Function, PendingWork, Profile, Refusal};
+pub use reason::{MacFault, Reason};
 pub use terminal::{Asked, HostRequest, KeyBlock, TerminalEvent, TerminalSession};

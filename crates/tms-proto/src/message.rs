@@ -2,13 +2,14 @@
 //! and bytes spread over the profile's private fields.
 
 use iso8583::{
-    Builder, Message,
+    Builder, Length, Message,
     framing::{Frame, Header, Tpdu},
 };
 use jiff::{Timestamp, civil::DateTime, tz::Offset};
 
 use crate::{
     error::ProtocolError,
+    label::Label,
     profile::{MacRule, Profile, Rule},
 };
 
@@ -49,50 +50,102 @@ pub(crate) struct Standard<'a> {
     pub(crate) profile: &'a Profile,
     pub(crate) rule: &'a Rule,
     pub(crate) code: &'a str,
-    pub(crate) stan: u32,
+    /// `None` in the reply to a request that had none.
+    pub(crate) stan: Option<u32>,
     pub(crate) batch: u32,
-    pub(crate) terminal: &'a str,
-    pub(crate) merchant: &'a str,
+    pub(crate) terminal: &'a [u8],
+    pub(crate) merchant: &'a [u8],
     pub(crate) response: Option<&'a str>,
     /// DE7 of the request, which its reply echoes: with the STAN it says which request that was.
-    pub(crate) transmitted: Option<&'a str>,
+    pub(crate) transmitted: Option<u64>,
+    /// A field that announces waiting work, and its digit.
+    pub(crate) pending: Option<(u8, u8)>,
     pub(crate) now: Timestamp,
 }
 
 impl Standard<'_> {
-    /// Sets every listed field that has a standard meaning and is not set yet.
+    /// Sets every listed field that has a standard meaning, in ascending order. Nothing here allocates.
     pub(crate) fn fill(&self, builder: &mut Builder<'_>, fields: &[u8]) -> Result<(), ProtocolError> {
-        let utc = civil(self.now, 0);
+        let listed = fields.iter().copied().chain(self.pending.map(|(field, _)| field));
+        let mut wanted = listed.fold(0u128, |set, n| set | 1u128.checked_shl(n.into()).unwrap_or(0));
         let local = civil(self.now, self.profile.utc_offset_minutes());
-        let selector = self.profile.selector_template();
-        for &n in fields {
-            let value = match n {
-                7 => self.transmitted.map_or_else(|| month_to_second(utc), str::to_owned),
-                11 => format!("{:06}", self.stan),
-                12 => format!("{:02}{:02}{:02}", local.hour(), local.minute(), local.second()),
-                13 => format!("{:02}{:02}", local.month(), local.day()),
-                // yymmddhhmmss is unique enough for a reference that nobody clears against.
-                37 => format!("{:02}{}", local.year().rem_euclid(100), month_to_second(local)),
-                39 => match self.response {
-                    Some(code) => code.to_owned(),
-                    None => continue,
-                },
-                41 => self.terminal.to_owned(),
-                42 => self.merchant.to_owned(),
-                101 => match self.rule.files.first() {
-                    Some(name) => name.clone(),
-                    None => continue,
-                },
-                n if selector.is_some_and(|(field, _)| field == n) => {
-                    let template = selector.map_or("", |(_, template)| template);
-                    template.replace("{batch}", &format!("{:06}", self.batch)).replace("{code}", self.code)
-                }
-                n if self.rule.select == n.to_string() => self.code.to_owned(),
-                _ => continue,
-            };
-            builder.set(n, &value)?;
+        while wanted != 0 {
+            // At most 127, the highest bit.
+            let n = u8::try_from(wanted.trailing_zeros()).unwrap_or(0);
+            wanted &= wanted.wrapping_sub(1);
+            self.put(builder, n, local)?;
         }
         Ok(())
+    }
+
+    fn put(&self, builder: &mut Builder<'_>, n: u8, local: DateTime) -> Result<(), ProtocolError> {
+        let time = [local.hour(), local.minute(), local.second()];
+        let since_year = || {
+            let year = i8::try_from(local.year().rem_euclid(100)).unwrap_or(0);
+            run(&[year]).saturating_mul(10_000_000_000).saturating_add(month_to_second(local))
+        };
+        match n {
+            7 => {
+                let at = self.transmitted.unwrap_or_else(|| month_to_second(civil(self.now, 0)));
+                builder.set_bytes(n, &digits::<10>(at))?
+            }
+            11 => match self.stan {
+                Some(stan) => builder.set_bytes(n, &digits::<6>(stan.into()))?,
+                None => return Ok(()),
+            },
+            // From :1993 on with the date.
+            12 if builder.dialect().field(12).is_some_and(|f| f.length() == Length::Fixed(12)) => {
+                builder.set_bytes(n, &digits::<12>(since_year()))?
+            }
+            12 => builder.set_bytes(n, &digits::<6>(run(&time)))?,
+            13 => builder.set_bytes(n, &digits::<4>(run(&[local.month(), local.day()])))?,
+            // yymmddhhmmss is unique enough for a reference that nobody clears against.
+            37 => builder.set_bytes(n, &digits::<12>(since_year()))?,
+            39 => match self.response {
+                Some(code) => builder.set_bytes(n, code.as_bytes())?,
+                None => return Ok(()),
+            },
+            41 if !self.terminal.is_empty() => builder.set_bytes(n, self.terminal)?,
+            42 if !self.merchant.is_empty() => builder.set_bytes(n, self.merchant)?,
+            101 => match self.rule.files.first() {
+                Some(name) => builder.set_bytes(n, name.as_bytes())?,
+                None => return Ok(()),
+            },
+            n if self.pending.is_some_and(|(field, _)| field == n) => {
+                let digit = self.pending.map_or(0, |(_, digit)| digit);
+                builder.set_bytes(n, &digits::<2>(digit.into()))?
+            }
+            n => match self.profile.selector_template() {
+                Some((field, template)) if field == n => {
+                    builder.set_bytes(n, self.selector(template).as_bytes())?
+                }
+                _ if self.rule.select.parse() == Ok(n) => builder.set_bytes(n, self.code.as_bytes())?,
+                _ => return Ok(()),
+            },
+        };
+        Ok(())
+    }
+
+    /// The selector's field: a template with `{batch}` and `{code}` filled in.
+    fn selector(&self, template: &str) -> Label<64> {
+        let mut out = Label::default();
+        let mut rest = template;
+        while let Some(at) = rest.find('{') {
+            out.push(rest.get(..at).unwrap_or_default().as_bytes());
+            rest = rest.get(at..).unwrap_or_default();
+            if let Some(after) = rest.strip_prefix("{batch}") {
+                out.push(&digits::<6>(self.batch.into()));
+                rest = after;
+            } else if let Some(after) = rest.strip_prefix("{code}") {
+                out.push(self.code.as_bytes());
+                rest = after;
+            } else {
+                out.push(b"{");
+                rest = rest.get(1..).unwrap_or_default();
+            }
+        }
+        out.push(rest.as_bytes());
+        out
     }
 }
 
@@ -136,27 +189,57 @@ pub(crate) fn whole_frame(
     }
 }
 
-/// Parses a STAN (DE11).
+/// The STAN (DE11), if there is one.
 pub(crate) fn stan(message: &Message<'_>) -> Option<u32> {
-    message.text("11")?.parse().ok()
+    u32::try_from(message.field(11)?.u64().ok()?).ok()
 }
 
 /// DE7 that the reply to a request made now must echo, where the function's MACs are to prove which
 /// request a reply is for: a STAN alone comes back after 999,999 requests.
-pub(crate) fn echoed_time(profile: &Profile, rule: &Rule, now: Timestamp) -> Option<String> {
+pub(crate) fn echoed_time(profile: &Profile, rule: &Rule, now: Timestamp) -> Option<u64> {
     let protected = profile.mac().is_some_and(|mac| mac.request(rule.function) == MacRule::Required);
     let listed = rule.request.always(7) && rule.reply.always(7);
     (protected && listed).then(|| month_to_second(civil(now, 0)))
 }
 
 /// DE7 of a message, if it has one.
-pub(crate) fn transmitted(message: &Message<'_>) -> Option<String> {
-    message.text("7").map(|text| text.into_owned())
+pub(crate) fn transmitted(message: &Message<'_>) -> Option<u64> {
+    message.field(7)?.u64().ok()
+}
+
+/// A field of a message, empty when it has none.
+pub(crate) fn label<const N: usize>(message: &Message<'_>, n: u8) -> Label<N> {
+    message.field(n).map(|field| Label::new(&field.value())).unwrap_or_default()
 }
 
 /// Whether DE41 is this terminal.
-pub(crate) fn names_terminal(message: &Message<'_>, terminal: &str) -> bool {
-    message.text("41").is_some_and(|tid| tid.trim_end() == terminal.trim_end())
+pub(crate) fn names_terminal(message: &Message<'_>, terminal: &[u8]) -> bool {
+    message.field(41).is_some_and(|tid| tid.value().trim_ascii_end() == terminal.trim_ascii_end())
+}
+
+/// Whether the data element at `path` is `code`; `None` when there is none.
+pub(crate) fn has_code(message: &Message<'_>, path: &str, code: &str) -> Option<bool> {
+    let field = message.get(path)?;
+    if field.len() != code.len() {
+        return Some(false);
+    }
+    let number = if code.bytes().all(|b| b.is_ascii_digit()) { code.parse::<u64>().ok() } else { None };
+    // Packed digits are compared as a number, which unlike their text needs no memory.
+    Some(match (number, field.u64()) {
+        (Some(wanted), Ok(found)) => wanted == found,
+        _ => field.text() == code,
+    })
+}
+
+/// The code of a message that `rule` classified.
+pub(crate) fn code<'r>(message: &Message<'_>, rule: &'r Rule) -> &'r str {
+    let codes = rule.codes.iter().map(String::as_str);
+    codes.into_iter().find(|code| has_code(message, &rule.select, code) == Some(true)).unwrap_or_default()
+}
+
+/// The first of `fields` that a message lacks.
+pub(crate) fn lacks(message: &Message<'_>, fields: &[u8]) -> Option<u8> {
+    fields.iter().copied().find(|n| !message.has(*n))
 }
 
 /// DE11 runs from 1 to 999999.
@@ -175,6 +258,23 @@ fn civil(now: Timestamp, offset_minutes: i32) -> DateTime {
     offset.to_datetime(now)
 }
 
-fn month_to_second(at: DateTime) -> String {
-    format!("{:02}{:02}{:02}{:02}{:02}", at.month(), at.day(), at.hour(), at.minute(), at.second())
+fn month_to_second(at: DateTime) -> u64 {
+    run(&[at.month(), at.day(), at.hour(), at.minute(), at.second()])
+}
+
+/// Two digits each, one after the other.
+fn run(parts: &[i8]) -> u64 {
+    parts
+        .iter()
+        .fold(0, |run: u64, part| run.saturating_mul(100).saturating_add(u64::from(part.unsigned_abs())))
+}
+
+/// `N` decimal digits with leading zeros; the last ones of a number that has more.
+pub(crate) fn digits<const N: usize>(mut value: u64) -> [u8; N] {
+    let mut out = [b'0'; N];
+    for digit in out.iter_mut().rev() {
+        *digit = b'0'.saturating_add(u8::try_from(value % 10).unwrap_or(0));
+        value /= 10;
+    }
+    out
 }

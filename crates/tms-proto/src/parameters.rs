@@ -1,7 +1,7 @@
 //! Terminal parameters on the wire: as fixed-length tags (UnionPay DE62, facts §4.4 and §4.5) or
 //! as named values in TLV.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use encoding_rs::GBK;
 
@@ -37,22 +37,103 @@ pub fn encode_tags(profile: &Profile, place: TagPlace, values: &Values) -> Resul
 /// An unknown tag is an error that names its offset: without lengths nothing after it can be
 /// trusted (facts §4.5). So is a value that ends early.
 pub fn decode_tags(profile: &Profile, place: TagPlace, bytes: &[u8]) -> Result<Values, ProtocolError> {
-    const NAME: &str = "tag table";
     let mut values = Values::new();
-    let mut offset = 0usize;
-    while offset < bytes.len() {
-        let rest = bytes.get(offset..).unwrap_or_default();
-        let rule = rest
-            .get(..2)
-            .and_then(|t| profile.tags(place).find(|rule| rule.tag.as_bytes() == t))
-            .ok_or_else(|| ProtocolError::body(NAME, format!("unknown tag at offset {offset}")))?;
-        let value = rest.get(2..rule.length.saturating_add(2)).ok_or_else(|| {
-            ProtocolError::body(NAME, format!("tag {} at offset {offset} ends early", rule.tag))
-        })?;
-        values.insert(rule.name.clone(), tag_value(rule, value, offset)?);
-        offset = offset.saturating_add(2).saturating_add(rule.length);
+    for tag in Tags::new(profile, place, bytes) {
+        let (rule, value, offset) = tag?;
+        values.insert(rule.name.clone(), tag_value(rule, value, offset)?.into_owned());
     }
     Ok(values)
+}
+
+/// A well-formed string of fixed-length tags, as it came.
+#[derive(Clone)]
+pub struct TagValues {
+    profile: Arc<Profile>,
+    place: TagPlace,
+    bytes: Box<[u8]>,
+}
+
+impl TagValues {
+    /// Takes a string of tags after reading all of it.
+    ///
+    /// # Errors
+    /// As [`decode_tags`].
+    pub fn read(profile: &Arc<Profile>, place: TagPlace, bytes: &[u8]) -> Result<Self, ProtocolError> {
+        for tag in Tags::new(profile, place, bytes) {
+            let (rule, value, offset) = tag?;
+            tag_value(rule, value, offset)?;
+        }
+        Ok(Self { profile: Arc::clone(profile), place, bytes: bytes.into() })
+    }
+
+    /// Names and values, in the order of the wire.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        Tags::new(&self.profile, self.place, &self.bytes).filter_map(|tag| tag.ok()).filter_map(
+            |(rule, value, offset)| Some((rule.name.as_str(), tag_value(rule, value, offset).ok()?)),
+        )
+    }
+
+    /// Values by name.
+    #[must_use]
+    pub fn to_values(&self) -> Values {
+        self.iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect()
+    }
+}
+
+impl std::fmt::Debug for TagValues {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// Goes over a string of tags. Senders keep to the order of the table, so each tag is looked for from the
+/// one before it on.
+struct Tags<'a> {
+    rules: &'a [TagRule],
+    place: TagPlace,
+    bytes: &'a [u8],
+    offset: usize,
+    next: usize,
+}
+
+impl<'a> Tags<'a> {
+    fn new(profile: &'a Profile, place: TagPlace, bytes: &'a [u8]) -> Self {
+        Self { rules: profile.tag_rules(), place, bytes, offset: 0, next: 0 }
+    }
+
+    fn find(&mut self, tag: &[u8]) -> Option<&'a TagRule> {
+        let (before, after) = self.rules.split_at_checked(self.next).unwrap_or((self.rules, &[]));
+        let found = after
+            .iter()
+            .chain(before)
+            .zip(self.next..)
+            .find(|(rule, _)| rule.tag.as_bytes() == tag && rule.place.contains(&self.place));
+        let (rule, at) = found?;
+        self.next = at.checked_rem(self.rules.len()).unwrap_or(0).saturating_add(1);
+        Some(rule)
+    }
+}
+
+impl<'a> Iterator for Tags<'a> {
+    type Item = Result<(&'a TagRule, &'a [u8], usize), ProtocolError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        const NAME: &str = "tag table";
+        let offset = self.offset;
+        let rest = self.bytes.get(offset..).filter(|rest| !rest.is_empty())?;
+        // Whatever is wrong, nothing after it can be trusted.
+        self.offset = usize::MAX;
+        let Some(rule) = rest.get(..2).and_then(|tag| self.find(tag)) else {
+            return Some(Err(ProtocolError::body(NAME, format!("unknown tag at offset {offset}"))));
+        };
+        let end = rule.length.saturating_add(2);
+        let Some(value) = rest.get(2..end) else {
+            let reason = format!("tag {} at offset {offset} ends early", rule.tag);
+            return Some(Err(ProtocolError::body(NAME, reason)));
+        };
+        self.offset = offset.saturating_add(end);
+        Some(Ok((rule, value, offset)))
+    }
 }
 
 /// Writes named values in TLV.
@@ -167,25 +248,23 @@ fn put_tag_value(out: &mut Vec<u8>, rule: &TagRule, value: &str) -> Result<(), P
     Ok(())
 }
 
-fn tag_value(rule: &TagRule, value: &[u8], offset: usize) -> Result<String, ProtocolError> {
+fn tag_value<'a>(rule: &TagRule, value: &'a [u8], offset: usize) -> Result<Cow<'a, str>, ProtocolError> {
     let malformed =
         || ProtocolError::body("tag table", format!("tag {} at offset {offset} is malformed", rule.tag));
     match rule.pad {
         TagPad::Hex => Ok(value.iter().map(|b| format!("{b:02x}")).collect()),
         TagPad::Gbk => {
             let (text, _, malformed_text) = GBK.decode(value);
-            if malformed_text { Err(malformed()) } else { Ok(text.trim_end().to_owned()) }
+            if malformed_text { Err(malformed()) } else { Ok(text.trim_end().to_owned().into()) }
         }
-        TagPad::Spaces => {
-            std::str::from_utf8(value).map(|t| t.trim_end().to_owned()).map_err(|_| malformed())
-        }
+        TagPad::Spaces => std::str::from_utf8(value).map(|t| t.trim_end().into()).map_err(|_| malformed()),
         TagPad::Zeros => {
             if !value.iter().all(u8::is_ascii_digit) {
                 return Err(malformed());
             }
             let text = std::str::from_utf8(value).map_err(|_| malformed())?;
             let number = text.trim_start_matches('0');
-            Ok(if number.is_empty() { "0" } else { number }.to_owned())
+            Ok(if number.is_empty() { "0" } else { number }.into())
         }
     }
 }

@@ -240,7 +240,7 @@ fn a_missing_mandatory_field_is_named_and_answered_with_a_format_error() {
     pair.host.receive(&frame, NOW).unwrap();
     let Some(HostEvent::Refused { function, refusal, reason }) = pair.host.poll_event() else { panic!() };
     assert_eq!((function, refusal), (Some(Function::Echo), Refusal::FormatError));
-    assert!(reason.contains("DE42"), "{reason}");
+    assert!(reason.to_string().contains("DE42"), "{reason}");
     assert!(pair.host.poll_transmit().is_some());
 }
 

@@ -11,8 +11,10 @@ use tms_crypto::keyblock::WorkingKeys;
 
 use crate::{
     file::BlockRequest,
-    parameters::{Push, Values},
+    label::{Code, Name},
+    parameters::{Push, TagValues, Values},
     profile::{Function, Refusal},
+    reason::Reason,
     report::Report,
     task::{Task, TaskResult},
     upload::Chunk,
@@ -44,8 +46,8 @@ pub enum HostEvent {
     Status {
         /// To answer with.
         exchange: Exchange,
-        /// Values by name.
-        values: Values,
+        /// The tags, which were found well formed.
+        values: TagValues,
     },
     /// The full report. Answer it.
     Report {
@@ -114,7 +116,7 @@ pub enum HostEvent {
         /// Why, on the wire.
         refusal: Refusal,
         /// Why, for the log.
-        reason: String,
+        reason: Reason,
     },
 }
 
@@ -147,13 +149,13 @@ impl HostEvent {
 #[derive(Debug)]
 pub struct Exchange {
     pub(super) function: Function,
-    pub(super) code: String,
+    pub(super) code: Code,
     pub(super) mti: Mti,
     pub(super) stan: Option<u32>,
-    pub(super) transmitted: Option<String>,
+    pub(super) transmitted: Option<u64>,
     pub(super) batch: u32,
-    pub(super) terminal: String,
-    pub(super) merchant: String,
+    pub(super) terminal: Name,
+    pub(super) merchant: Name,
     pub(super) tpdu: Option<Tpdu>,
     pub(super) header: Option<Header>,
     /// Whether the request's MAC was checked and right.
@@ -170,13 +172,20 @@ impl Exchange {
     /// Value of the profile's selector, for example 60.3 = `003`.
     #[must_use]
     pub fn code(&self) -> &str {
-        &self.code
+        self.code.as_str()
     }
 
     /// DE41 of the request.
     #[must_use]
     pub fn terminal(&self) -> &str {
-        &self.terminal
+        self.terminal.as_str()
+    }
+
+    /// Whether the request's type says that it repeats an earlier one (0801 for 0800). The answer is the
+    /// same, and its type 0810.
+    #[must_use]
+    pub fn is_repeat(&self) -> bool {
+        self.mti.is_repeat()
     }
 
     /// Whether the request had a MAC that was right.

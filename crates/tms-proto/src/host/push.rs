@@ -7,9 +7,11 @@ use super::{HostEvent, HostSession, MAX_OUTSTANDING, put_body, reply_mti};
 use crate::{
     authentic::{Admitted, Outgoing},
     error::ProtocolError,
+    label::{Code, Name},
     message::{self, Standard, next_stan, stan_before_the_first},
     parameters::Push,
     profile::{Direction, Function, Profile, Refusal},
+    reason::Reason,
     task::Task,
 };
 
@@ -21,12 +23,11 @@ pub(super) struct Outstanding {
     function: Function,
     stan: u32,
     /// DE7, when a reply must echo it.
-    transmitted: Option<String>,
+    transmitted: Option<u64>,
     /// DE41, when a reply has it: one MAC key may serve many terminals.
-    terminal: Option<String>,
+    terminal: Option<Name>,
     reply_mti: Mti,
-    select: String,
-    code: String,
+    code: Code,
     deadline: Timestamp,
     request: Sent,
 }
@@ -91,25 +92,36 @@ impl HostSession {
         }
     }
 
-    pub(super) fn receive_reply(&mut self, message: &Message<'_>) {
-        let Some(sent) = self.outstanding.iter().find(|o| o.is_answered_by(message)) else {
+    pub(super) fn receive_reply(&mut self, message: &Message<'_>) -> Result<(), ProtocolError> {
+        let profile = std::sync::Arc::clone(&self.profile);
+        let Some(sent) = self.outstanding.iter().find(|o| o.is_answered_by(&profile, message)) else {
+            self.counts.strays = self.counts.strays.saturating_add(1);
+            let reason = Reason::AnswersNothing(message.mti());
             self.events.push_back(HostEvent::Refused {
                 function: None,
                 refusal: Refusal::FormatError,
-                reason: format!("{} answers nothing that was asked", message.mti()),
+                reason: reason.clone(),
             });
-            return;
+            return self.note_useless(reason);
         };
         let (function, stan) = (sent.function, sent.stan);
         let refusal = self.profile.outcome(function, message.text("39").as_deref());
         match self.gate.reply(function, refusal, message) {
-            Ok(admitted) => self.take_reply(stan, refusal, &admitted),
+            Ok(admitted) => {
+                self.useless_in_a_row = 0;
+                self.take_reply(stan, refusal, &admitted);
+                Ok(())
+            }
             // The request still waits: the true reply may yet come.
-            Err(fault) => self.events.push_back(HostEvent::Refused {
-                function: Some(function),
-                refusal: Refusal::MacWrong,
-                reason: format!("{} to {function}: {fault}", message.mti()),
-            }),
+            Err(fault) => {
+                let reason = Reason::Mac { function, reply: Some(message.mti()), fault };
+                self.events.push_back(HostEvent::Refused {
+                    function: Some(function),
+                    refusal: Refusal::MacWrong,
+                    reason: reason.clone(),
+                });
+                self.note_useless(reason)
+            }
         }
     }
 
@@ -138,10 +150,10 @@ impl HostSession {
             .rule(function)
             .filter(|rule| profile.pushes() && rule.from != Direction::Terminal)
             .ok_or(ProtocolError::NotInProfile(function))?;
-        let peer =
-            self.peer.clone().filter(|_| self.signed_on).ok_or_else(|| {
-                ProtocolError::Unexpected(format!("{function} before the terminal signed on"))
-            })?;
+        let peer = self
+            .peer
+            .filter(|_| self.signed_on)
+            .ok_or_else(|| ProtocolError::Unexpected(format!("{function} before the terminal signed on")))?;
         if self.outstanding.len() >= MAX_OUTSTANDING {
             return Err(ProtocolError::TooManyOutstanding { limit: MAX_OUTSTANDING });
         }
@@ -150,30 +162,31 @@ impl HostSession {
         // The codes of a push are those of its actions, and this one changes.
         let action = usize::from(function == Function::ParameterPush && rule.codes.len() > 1);
         let code = rule.codes.get(action).map_or("", String::as_str);
-        let mut builder = Builder::new(profile.dialect(), rule.mti);
+        let mut builder = self.outbox.builder(profile.dialect(), rule.mti);
         Standard {
             profile: &profile,
             rule,
             code,
-            stan,
+            stan: Some(stan),
             batch: 1,
-            terminal: &peer.terminal,
-            merchant: &peer.merchant,
+            terminal: peer.terminal.as_bytes(),
+            merchant: peer.merchant.as_bytes(),
             response: None,
             transmitted: None,
+            pending: None,
             now,
         }
         .fill(&mut builder, &rule.request.mandatory)?;
         body(&profile, &mut builder)?;
-        self.send(builder, Outgoing::Request(function), peer.tpdu, peer.header)?;
+        let body_bytes = self.send(&builder, Outgoing::Request(function), peer.tpdu, peer.header)?;
+        self.outbox.keep(builder, body_bytes);
         self.outstanding.push(Outstanding {
             function,
             stan,
             transmitted: message::echoed_time(&profile, rule, now),
             terminal: rule.reply.always(41).then_some(peer.terminal),
             reply_mti: reply_mti(rule.mti)?,
-            select: rule.select.clone(),
-            code: code.to_owned(),
+            code: Code::new(code.as_bytes()),
             deadline: now.saturating_add(REPLY_TIMEOUT).unwrap_or(Timestamp::MAX),
             request,
         });
@@ -184,11 +197,12 @@ impl HostSession {
 impl Outstanding {
     /// By type, STAN and terminal. A code of another function tells a message apart that only looks like the
     /// reply, such as one of the host's own sent back to it.
-    fn is_answered_by(&self, message: &Message<'_>) -> bool {
+    fn is_answered_by(&self, profile: &Profile, message: &Message<'_>) -> bool {
+        let select = profile.rule(self.function).map_or("", |rule| rule.select.as_str());
         message.mti() == self.reply_mti
             && message::stan(message) == Some(self.stan)
             && (self.transmitted.is_none() || self.transmitted == message::transmitted(message))
-            && self.terminal.as_ref().is_none_or(|tid| message::names_terminal(message, tid))
-            && message.text(&self.select).is_none_or(|code| code == self.code)
+            && self.terminal.is_none_or(|tid| message::names_terminal(message, tid.as_bytes()))
+            && message::has_code(message, select, self.code.as_str()) != Some(false)
     }
 }

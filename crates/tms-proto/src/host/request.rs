@@ -1,12 +1,14 @@
 //! Requests of a terminal with their bodies read.
 
+use std::sync::Arc;
+
 use super::{Exchange, HostEvent};
 use crate::{
     authentic::Admitted,
     error::ProtocolError,
     file::BlockRequest,
     message,
-    parameters::{self, Values},
+    parameters::TagValues,
     profile::{Function, Profile, TagPlace},
     report::Report,
     task::TaskResult,
@@ -17,7 +19,7 @@ use crate::{
 pub(super) enum Request {
     SignOn { serial: Vec<u8> },
     SignOff,
-    Status(Values),
+    Status(TagValues),
     Report(Box<Report>),
     Parameters,
     FileRead(BlockRequest),
@@ -30,8 +32,8 @@ impl Request {
     pub(super) fn into_event(self, exchange: Exchange) -> HostEvent {
         match self {
             Self::SignOn { serial } => HostEvent::SignOn {
-                terminal: exchange.terminal.trim_end().to_owned(),
-                merchant: exchange.merchant.trim_end().to_owned(),
+                terminal: exchange.terminal.as_str().trim_end().to_owned(),
+                merchant: exchange.merchant.as_str().trim_end().to_owned(),
                 serial,
                 exchange,
             },
@@ -48,7 +50,7 @@ impl Request {
 }
 
 pub(super) fn read_request(
-    profile: &Profile,
+    profile: &Arc<Profile>,
     function: Function,
     admitted: &Admitted<'_, '_>,
 ) -> Result<Request, ProtocolError> {
@@ -57,7 +59,7 @@ pub(super) fn read_request(
     Ok(match function {
         Function::SignOn => Request::SignOn { serial: body.to_vec() },
         Function::SignOff => Request::SignOff,
-        Function::Status => Request::Status(parameters::decode_tags(profile, TagPlace::Status, body)?),
+        Function::Status => Request::Status(TagValues::read(profile, TagPlace::Status, body)?),
         Function::Report => {
             Request::Report(Box::new(Report::decode(body, &message::take_spread(profile, message))?))
         }

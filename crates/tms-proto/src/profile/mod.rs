@@ -171,6 +171,11 @@ impl Profile {
         self.file.tag.iter().filter(move |t| t.place.contains(&place))
     }
 
+    /// The whole tag table, in wire order.
+    pub(crate) fn tag_rules(&self) -> &[TagRule] {
+        &self.file.tag
+    }
+
     /// Which messages carry a MAC; `None` when the profile has no `[mac]` section.
     #[must_use]
     pub fn mac(&self) -> Option<&MacRules> {
@@ -201,7 +206,7 @@ impl Profile {
         let mti = message.mti().without_repeat();
         self.rules.iter().find(|rule| {
             rule.mti == mti
-                && message.text(&rule.select).is_some_and(|code| rule.codes.iter().any(|c| *c == code))
+                && !crate::message::code(message, rule).is_empty()
                 && (rule.files.is_empty()
                     || message.text("101").is_some_and(|file| rule.files.iter().any(|f| *f == file)))
         })

@@ -12,8 +12,10 @@ use uuid::Uuid;
 use super::TerminalSession;
 use crate::{
     file::{Block, BlockRequest},
+    label::Code,
     parameters::{Push, Values},
     profile::{Function, PendingWork, Refusal},
+    reason::Reason,
     task::Task,
 };
 
@@ -87,10 +89,10 @@ pub enum TerminalEvent {
         /// What was asked.
         request: Asked,
         /// Why.
-        reason: String,
+        reason: Reason,
     },
     /// A message that makes no sense here, or whose MAC is missing or wrong, was dropped.
-    Dropped(String),
+    Dropped(Reason),
 }
 
 /// Keys wrapped under the terminal's master key. `Debug` prints their length only.
@@ -138,12 +140,32 @@ pub enum Asked {
 #[derive(Debug)]
 pub struct HostRequest {
     pub(super) function: Function,
-    pub(super) code: String,
+    pub(super) code: Code,
     pub(super) mti: Mti,
     pub(super) stan: Option<u32>,
-    pub(super) transmitted: Option<String>,
+    pub(super) transmitted: Option<u64>,
     pub(super) tpdu: Option<Tpdu>,
     pub(super) header: Option<Header>,
     /// Whether the request's MAC was checked and right.
     pub(super) authentic: bool,
+}
+
+impl HostRequest {
+    /// What was asked.
+    #[must_use]
+    pub fn function(&self) -> Function {
+        self.function
+    }
+
+    /// Whether the request's type says that it repeats an earlier one.
+    #[must_use]
+    pub fn is_repeat(&self) -> bool {
+        self.mti.is_repeat()
+    }
+
+    /// Whether the request had a MAC that was right.
+    #[must_use]
+    pub fn is_authentic(&self) -> bool {
+        self.authentic
+    }
 }

@@ -3,31 +3,39 @@
 mod event;
 mod receive;
 
-use std::{collections::VecDeque, fmt};
+use std::fmt;
 
 use iso8583::{
     Builder, Mti,
-    framing::{Frame, Framing, Header, Tpdu},
+    framing::{Framing, Header, Tpdu},
 };
 use jiff::{SignedDuration, Timestamp};
 use tms_crypto::{keyblock::WorkingKeys, mac::MacKey};
 
 use crate::{
     authentic::{Gate, Outgoing},
+    bounded::{Outbox, Queue},
+    counts::Counts,
     error::ProtocolError,
     file::BlockRequest,
+    label::Code,
     message::{self, Identity, Standard, next_stan, stan_before_the_first},
     parameters::{self, Values},
     profile::{Direction, Function, PendingWork, Profile, Refusal, TagPlace},
+    reason::Reason,
     report::Report,
     task::TaskResult,
+    transfer,
     upload::Chunk,
 };
 
 pub use event::{Asked, HostRequest, KeyBlock, TerminalEvent};
 
-/// Requests that may wait for replies at once, file blocks included.
+/// Requests other than for file blocks that may wait for replies at once.
 const MAX_OUTSTANDING: usize = 64;
+/// Requests for file blocks that may wait for replies at once: a transfer's largest window, and the rest
+/// of one that it replaced. Each takes about 250 bytes.
+const MAX_BLOCKS_OUTSTANDING: usize = 2 * transfer::MAX_WINDOW;
 /// Time after which a request counts as unanswered.
 const REPLY_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
 
@@ -40,9 +48,11 @@ pub struct TerminalSession {
     identity: Identity,
     stan: Option<u32>,
     announced: Option<PendingWork>,
+    useless_in_a_row: u32,
+    counts: Counts,
     outstanding: Vec<Outstanding>,
-    transmit: VecDeque<Vec<u8>>,
-    events: VecDeque<TerminalEvent>,
+    outbox: Outbox,
+    events: Queue<TerminalEvent>,
 }
 
 #[derive(Debug)]
@@ -52,9 +62,8 @@ struct Outstanding {
     /// DE11, for functions that carry it; others are told apart by their code.
     stan: Option<u32>,
     /// DE7, when a reply must echo it.
-    transmitted: Option<String>,
-    select: String,
-    code: String,
+    transmitted: Option<u64>,
+    code: Code,
     asked: Asked,
     deadline: Timestamp,
 }
@@ -65,7 +74,7 @@ impl fmt::Debug for TerminalSession {
             .field("identity", &self.identity)
             .field("stan", &self.stan)
             .field("outstanding", &self.outstanding)
-            .field("frames_to_send", &self.transmit.len())
+            .field("frames_to_send", &self.outbox.len())
             .finish_non_exhaustive()
     }
 }
@@ -82,9 +91,11 @@ impl TerminalSession {
             identity,
             stan: None,
             announced: None,
+            useless_in_a_row: 0,
+            counts: Counts::default(),
             outstanding: Vec::new(),
-            transmit: VecDeque::new(),
-            events: VecDeque::new(),
+            outbox: Outbox::default(),
+            events: Queue::default(),
         }
     }
 
@@ -237,27 +248,44 @@ impl TerminalSession {
         let profile = std::sync::Arc::clone(&self.profile);
         let rule = profile.rule(request.function).ok_or(ProtocolError::NotInProfile(request.function))?;
         let mti = request.mti.response().ok_or_else(|| ProtocolError::Unexpected(request.mti.to_string()))?;
-        let mut builder = Builder::new(profile.dialect(), mti);
+        let mut builder = self.outbox.builder(profile.dialect(), mti);
         Standard {
             profile: &profile,
             rule,
-            code: &request.code,
-            stan: request.stan.unwrap_or(0),
+            code: request.code.as_str(),
+            stan: request.stan,
             batch: self.identity.batch,
-            terminal: &self.identity.terminal,
-            merchant: &self.identity.merchant,
+            terminal: self.identity.terminal.as_bytes(),
+            merchant: self.identity.merchant.as_bytes(),
             response: Some(refusal.map_or(profile.approval(request.function), |r| profile.code(r))),
-            transmitted: request.transmitted.as_deref(),
+            transmitted: request.transmitted,
+            pending: None,
             now,
         }
         .fill(&mut builder, &rule.reply.mandatory)?;
         let outgoing = Outgoing::Reply { to: Some(request.function), refusal, authentic: request.authentic };
-        self.send(builder, outgoing, request.tpdu.map(Tpdu::swapped), request.header)
+        self.send(builder, outgoing, request.tpdu.map(Tpdu::swapped), request.header)?;
+        if let Some(refusal) = refusal {
+            self.counts.note_refusal(refusal);
+        }
+        Ok(())
     }
 
-    /// The next frame to send.
+    /// What this session has seen so far.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Appends the next frame to send to `out`; `false` when there is none.
+    pub fn poll_transmit_into(&mut self, out: &mut Vec<u8>) -> bool {
+        self.outbox.pop_into(out)
+    }
+
+    /// The next frame to send, in memory of its own.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.transmit.pop_front()
+        let mut frame = Vec::new();
+        self.outbox.pop_into(&mut frame).then_some(frame)
     }
 
     /// The next event.
@@ -277,7 +305,7 @@ impl TerminalSession {
             std::mem::take(&mut self.outstanding).into_iter().partition(|o| o.deadline <= now);
         self.outstanding = waiting;
         for sent in late {
-            let reason = "no answer in time".to_owned();
+            let reason = Reason::NoReplyInTime;
             self.events.push_back(TerminalEvent::Unanswered { request: sent.asked, reason });
         }
     }
@@ -290,8 +318,11 @@ impl TerminalSession {
         data: &[u8],
         now: Timestamp,
     ) -> Result<(), ProtocolError> {
-        if self.outstanding.len() >= MAX_OUTSTANDING {
-            return Err(ProtocolError::TooManyOutstanding { limit: MAX_OUTSTANDING });
+        let blocks = function == Function::FileRead;
+        let limit = if blocks { MAX_BLOCKS_OUTSTANDING } else { MAX_OUTSTANDING };
+        let alike = |sent: &&Outstanding| (sent.function == Function::FileRead) == blocks;
+        if self.outstanding.iter().filter(alike).count() >= limit {
+            return Err(ProtocolError::TooManyOutstanding { limit });
         }
         let profile = std::sync::Arc::clone(&self.profile);
         let rule = profile
@@ -301,17 +332,18 @@ impl TerminalSession {
         let stan = next_stan(self.stan.unwrap_or_else(|| stan_before_the_first(now)));
         self.stan = Some(stan);
         let code = rule.codes.first().map_or("", String::as_str);
-        let mut builder = Builder::new(profile.dialect(), rule.mti);
+        let mut builder = self.outbox.builder(profile.dialect(), rule.mti);
         Standard {
             profile: &profile,
             rule,
             code,
-            stan,
+            stan: Some(stan),
             batch: self.identity.batch,
-            terminal: &self.identity.terminal,
-            merchant: &self.identity.merchant,
+            terminal: self.identity.terminal.as_bytes(),
+            merchant: self.identity.merchant.as_bytes(),
             response: None,
             transmitted: None,
+            pending: None,
             now,
         }
         .fill(&mut builder, &rule.request.mandatory)?;
@@ -330,8 +362,7 @@ impl TerminalSession {
             reply_mti: rule.mti.response().ok_or(ProtocolError::NotInProfile(function))?,
             stan: rule.request.always(11).then_some(stan),
             transmitted: message::echoed_time(&profile, rule, now),
-            select: rule.select.clone(),
-            code: code.to_owned(),
+            code: Code::new(code.as_bytes()),
             asked,
             deadline: now.saturating_add(REPLY_TIMEOUT).unwrap_or(Timestamp::MAX),
         });
@@ -340,17 +371,17 @@ impl TerminalSession {
 
     fn send(
         &mut self,
-        builder: Builder<'_>,
+        builder: Builder<'static>,
         outgoing: Outgoing,
         tpdu: Option<Tpdu>,
         header: Option<Header>,
     ) -> Result<(), ProtocolError> {
-        let body = self.gate.seal(builder, outgoing)?;
-        let mut frame = Vec::with_capacity(body.len().saturating_add(16));
-        let tpdu = if self.framing.has_tpdu() { tpdu } else { None };
-        let header = if self.framing.has_header() { header } else { None };
-        self.framing.encode(&mut frame, &Frame { tpdu, header, vendor: &[], body: &body })?;
-        self.transmit.push_back(frame);
+        let tpdu = tpdu.filter(|_| self.framing.has_tpdu());
+        let header = header.filter(|_| self.framing.has_header());
+        let gate = &self.gate;
+        let body_bytes =
+            self.outbox.push(self.framing, tpdu, header, |body| gate.seal(&builder, outgoing, body))?;
+        self.outbox.keep(builder, body_bytes);
         Ok(())
     }
 }

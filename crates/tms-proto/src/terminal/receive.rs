@@ -1,64 +1,107 @@
 //! What comes in: replies to what the terminal asked, and requests of the host.
 
 use iso8583::{
-    Message,
-    framing::{Header, Tpdu},
+    Message, Mti,
+    framing::{Frame, Header, Tpdu},
 };
 use jiff::Timestamp;
 
 use super::{Asked, HostRequest, KeyBlock, Outstanding, TerminalEvent, TerminalSession};
 use crate::{
-    authentic::Admitted,
+    authentic::{Admitted, Outgoing},
     error::ProtocolError,
     file::Block,
+    label::Code,
     message,
     parameters::{self, Push, Values},
-    profile::{BodyLayout, Direction, Function, PendingPlace, Refusal, TagPlace},
+    profile::{BodyLayout, Direction, Function, PendingPlace, Profile, Refusal, TagPlace},
+    reason::Reason,
     task::Task,
     upload,
 };
 
-const FOREIGN: &str = "the reply is for another terminal";
+/// Messages that may be of no use in a row before the connection is given up: all replies of a window that
+/// was given up as unanswered may still come, one after the other.
+const MAX_USELESS_IN_A_ROW: u32 = 72;
 
 impl TerminalSession {
     /// Takes one whole frame.
     ///
     /// # Errors
-    /// When it is no frame, or its content is no message: the connection cannot be trusted.
+    /// Only what ends the connection: a frame that is none, too many messages of no use in a row, or
+    /// more events and frames than a driver may leave untaken. Everything else is told as
+    /// [`TerminalEvent::Dropped`], and answered if it asks for an answer.
     pub fn receive(&mut self, frame: &[u8], now: Timestamp) -> Result<(), ProtocolError> {
+        self.events.check()?;
         let frame = message::whole_frame(self.framing, frame)?;
+        self.counts.messages = self.counts.messages.saturating_add(1);
         let profile = std::sync::Arc::clone(&self.profile);
-        let message = Message::parse(profile.dialect(), frame.body)?;
+        let message = match Message::parse(profile.dialect(), frame.body) {
+            Ok(message) => message,
+            Err(error) => {
+                self.counts.unreadable = self.counts.unreadable.saturating_add(1);
+                self.answer_unreadable(&frame)?;
+                return self.drop_message(Reason::Unreadable(error));
+            }
+        };
         if message.mti().response().is_some() {
             return self.receive_request(&message, frame.tpdu, frame.header, now);
         }
-        let Some(index) = self.outstanding.iter().position(|o| o.is_answered_by(&message)) else {
-            let reason = format!("{} answers nothing that was asked", message.mti());
-            self.events.push_back(TerminalEvent::Dropped(reason));
-            return Ok(());
+        self.receive_reply(&message, frame.header)
+    }
+
+    fn receive_reply(&mut self, message: &Message<'_>, header: Option<Header>) -> Result<(), ProtocolError> {
+        let profile = std::sync::Arc::clone(&self.profile);
+        let Some(index) = self.outstanding.iter().position(|o| o.is_answered_by(&profile, message)) else {
+            self.counts.strays = self.counts.strays.saturating_add(1);
+            return self.drop_message(Reason::AnswersNothing(message.mti()));
         };
         let Some(function) = self.outstanding.get(index).map(|sent| sent.function) else { return Ok(()) };
+        let reply = Some(message.mti());
         let code = message.text("39");
         let refusal = profile.outcome(function, code.as_deref());
         let code = code.map(|c| c.into_owned()).unwrap_or_default();
-        match self.gate.reply(function, refusal, &message) {
+        match self.gate.reply(function, refusal, message) {
             // One key may serve many terminals, so this one's own reply may yet come.
-            Ok(admitted) if admitted.is_authentic() && !self.is_own(function, &message) => {
-                let reason = format!("{} to {function}: {FOREIGN}", message.mti());
-                self.events.push_back(TerminalEvent::Dropped(reason));
+            Ok(admitted) if admitted.is_authentic() && !self.is_own(function, message) => {
+                self.drop_message(Reason::Foreign { reply: Some((message.mti(), function)) })
             }
             Ok(admitted) => {
+                self.useless_in_a_row = 0;
                 let sent = self.outstanding.swap_remove(index);
                 self.take_reply(sent, refusal, code, &admitted);
-                self.note_pending(&admitted, frame.header);
+                self.note_pending(&admitted, header);
+                Ok(())
             }
             // The request still waits: the true reply may yet come.
-            Err(fault) => {
-                let reason = format!("{} to {function}: {fault}", message.mti());
-                self.events.push_back(TerminalEvent::Dropped(reason));
-            }
+            Err(fault) => self.drop_message(Reason::Mac { function, reply, fault }),
         }
-        Ok(())
+    }
+
+    /// Tells of a message of no use. A few can be an accident; a host that sends nothing else is none of
+    /// ours.
+    fn drop_message(&mut self, reason: Reason) -> Result<(), ProtocolError> {
+        self.useless_in_a_row = self.useless_in_a_row.saturating_add(1);
+        self.events.push_back(TerminalEvent::Dropped(reason.clone()));
+        if self.useless_in_a_row < MAX_USELESS_IN_A_ROW {
+            return Ok(());
+        }
+        Err(ProtocolError::Useless { count: self.useless_in_a_row, reason })
+    }
+
+    /// Answers bytes that are no message of the dialect, if at least their type asks for a reply.
+    fn answer_unreadable(&mut self, frame: &Frame<'_>) -> Result<(), ProtocolError> {
+        let profile = std::sync::Arc::clone(&self.profile);
+        let Some(mti) = Message::peek_mti(profile.dialect(), frame.body).and_then(Mti::response) else {
+            return Ok(());
+        };
+        let refusal = Refusal::FormatError;
+        let mut builder = self.outbox.builder(profile.dialect(), mti);
+        builder.set_bytes(39, profile.code(refusal).as_bytes())?;
+        builder.set_bytes(41, self.identity.terminal.as_bytes())?;
+        self.counts.note_refusal(refusal);
+        let outgoing = Outgoing::Reply { to: None, refusal: Some(refusal), authentic: false };
+        self.send(builder, outgoing, frame.tpdu.map(Tpdu::swapped), frame.header)
     }
 
     fn take_reply(
@@ -72,7 +115,7 @@ impl TerminalSession {
             self.events.push_back(TerminalEvent::MacUnchecked(sent.function));
         }
         let event = if !self.is_own(sent.function, admitted.message()) {
-            TerminalEvent::Unanswered { request: sent.asked, reason: FOREIGN.to_owned() }
+            TerminalEvent::Unanswered { request: sent.asked, reason: Reason::Foreign { reply: None } }
         } else if let Some(refusal) = refusal {
             if refusal == Refusal::MacWrong {
                 // The host has no key, or another one: only a sign-on mends that.
@@ -88,7 +131,7 @@ impl TerminalSession {
                     }
                     event
                 }
-                Err(error) => TerminalEvent::Unanswered { request: sent.asked, reason: error.to_string() },
+                Err(error) => TerminalEvent::Unanswered { request: sent.asked, reason: error.into() },
             }
         };
         self.events.push_back(event);
@@ -98,7 +141,7 @@ impl TerminalSession {
     /// only a profile whose replies have none may do without.
     fn is_own(&self, function: Function, message: &Message<'_>) -> bool {
         let listed = self.profile.rule(function).is_some_and(|rule| rule.reply.always(41));
-        (!listed && !message.has(41)) || message::names_terminal(message, &self.identity.terminal)
+        (!listed && !message.has(41)) || message::names_terminal(message, self.identity.terminal.as_bytes())
     }
 
     fn read_reply(
@@ -155,13 +198,14 @@ impl TerminalSession {
     ) -> Result<(), ProtocolError> {
         let profile = std::sync::Arc::clone(&self.profile);
         let Some(rule) = profile.classify(message).filter(|rule| rule.from != Direction::Terminal) else {
-            self.events
-                .push_back(TerminalEvent::Dropped(format!("{} is no request of the host", message.mti())));
-            return Ok(());
+            return self.drop_message(Reason::NoRequestOfTheHost(message.mti()));
         };
+        if message.mti().is_repeat() {
+            self.counts.repeats = self.counts.repeats.saturating_add(1);
+        }
         let mut request = HostRequest {
             function: rule.function,
-            code: message.text(&rule.select).map(|c| c.into_owned()).unwrap_or_default(),
+            code: Code::new(message::code(message, rule).as_bytes()),
             mti: message.mti(),
             stan: message::stan(message),
             transmitted: message::transmitted(message),
@@ -173,20 +217,17 @@ impl TerminalSession {
         let admitted = match self.gate.request(rule.function, message) {
             Ok(admitted) => admitted,
             Err(fault) => {
-                let reason = format!("{}: {fault}", rule.function);
                 self.answer(request, Some(Refusal::MacWrong), now)?;
-                self.events.push_back(TerminalEvent::Dropped(reason));
-                return Ok(());
+                return self.drop_message(Reason::Mac { function: rule.function, reply: None, fault });
             }
         };
         request.authentic = admitted.is_authentic();
-        let own = message::names_terminal(message, &self.identity.terminal);
-        if !own || rule.request.mandatory.iter().any(|n| !message.has(*n)) {
-            let reason = format!("{} lacks a mandatory field or names another terminal", rule.function);
+        let own = message::names_terminal(message, self.identity.terminal.as_bytes());
+        if !own || message::lacks(message, &rule.request.mandatory).is_some() {
             self.answer(request, Some(Refusal::FormatError), now)?;
-            self.events.push_back(TerminalEvent::Dropped(reason));
-            return Ok(());
+            return self.drop_message(Reason::NotForUs(rule.function));
         }
+        self.useless_in_a_row = 0;
         self.take_request(request, &admitted, now)
     }
 
@@ -217,7 +258,7 @@ impl TerminalSession {
             }
             Err(error) => {
                 self.answer(request, Some(Refusal::FormatError), now)?;
-                self.events.push_back(TerminalEvent::Dropped(error.to_string()));
+                return self.drop_message(error.into());
             }
         }
         Ok(())
@@ -248,16 +289,15 @@ enum HostMessage {
 }
 
 impl Outstanding {
-    fn is_answered_by(&self, message: &Message<'_>) -> bool {
+    fn is_answered_by(&self, profile: &Profile, message: &Message<'_>) -> bool {
+        let select = profile.rule(self.function).map_or("", |rule| rule.select.as_str());
+        let has_code = || message::has_code(message, select, self.code.as_str());
         message.mti() == self.reply_mti
             && (self.transmitted.is_none() || self.transmitted == message::transmitted(message))
             && match self.stan {
                 // A code of another function tells a message apart that only looks like the reply.
-                Some(stan) => {
-                    message::stan(message) == Some(stan)
-                        && message.text(&self.select).is_none_or(|code| code == self.code)
-                }
-                None => message.text(&self.select).is_some_and(|code| code == self.code),
+                Some(stan) => message::stan(message) == Some(stan) && has_code() != Some(false),
+                None => has_code() == Some(true),
             }
     }
 }

@@ -205,7 +205,7 @@ fn a_refusal_for_another_terminal_is_none_where_no_mac_tells() {
     let reply = pair.host.poll_transmit().unwrap();
     pair.terminal.receive(&pair.with(&reply, |fields| another_tid(fields)), NOW).unwrap();
     let Some(TerminalEvent::Unanswered { reason, .. }) = pair.terminal.poll_event() else { panic!() };
-    assert_eq!(reason, "the reply is for another terminal");
+    assert_eq!(reason.to_string(), "the reply is for another terminal");
 }
 
 #[test]

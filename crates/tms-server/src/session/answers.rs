@@ -34,7 +34,9 @@ impl Session {
         match event {
             HostEvent::SignOn { exchange, .. } => self.sign_on(terminal, exchange).await,
             HostEvent::SignOff { exchange } => self.approve(exchange),
-            HostEvent::Status { exchange, values } => self.status(terminal, exchange, values).await,
+            HostEvent::Status { exchange, values } => {
+                self.status(terminal, exchange, values.to_values()).await
+            }
             HostEvent::Report { exchange, report } => self.report(terminal, exchange, *report).await,
             HostEvent::ParametersRequested { exchange } => self.parameters(terminal, exchange).await,
             HostEvent::FileRead { exchange, request } => self.file_read(terminal, exchange, request).await,

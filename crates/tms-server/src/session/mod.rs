@@ -304,7 +304,7 @@ impl Session {
             if *refusal == Refusal::FormatError {
                 self.app.counters.messages_malformed.increment();
             }
-            warn!(terminal = self.name(), ?function, %refusal, reason, "message refused");
+            warn!(terminal = self.name(), ?function, %refusal, %reason, "message refused");
             return Ok(());
         }
         match self.terminal.clone() {

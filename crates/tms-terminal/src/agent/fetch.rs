@@ -23,7 +23,7 @@ pub(super) struct Fetch {
 #[derive(Debug)]
 pub(super) enum Stage {
     Manifest { bytes: Vec<u8>, total_bytes: Option<u64>, waiting: bool },
-    Image { transfer: Transfer, writer: SlotWriter, verified: Box<VerifiedManifest>, saved_bytes: u64 },
+    Image { transfer: Box<Transfer>, writer: SlotWriter, verified: Box<VerifiedManifest>, saved_bytes: u64 },
 }
 
 /// Block requests of this connection. The host answers them in order, so that after a change of plan

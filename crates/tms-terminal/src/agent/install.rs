@@ -21,8 +21,6 @@ use crate::{
     state::{Install, StateError, TaskKey},
 };
 
-/// How much may be fetched again after the process is killed.
-const SAVE_EVERY_BYTES: u64 = 256 * 1024;
 /// Refusals in a row that may be the line's fault and not the file's.
 const MAX_DOUBTFUL: u32 = 3;
 /// Useless blocks in a row after which the connection is given up.
@@ -103,12 +101,14 @@ impl Connection {
         let spec = TransferSpec {
             file: install.file.clone(),
             size_bytes: install.size_bytes,
+            sha256: verified.manifest().sha256,
             block_bytes: self.session.profile().block_bytes(),
             window: self.window,
         };
+        let seed = u64::from_be_bytes(tms_crypto::random_bytes());
         Fetch {
             stage: Stage::Image {
-                transfer: Transfer::new(spec, install.durable_bytes),
+                transfer: Box::new(Transfer::new(spec, install.durable_bytes, seed)),
                 writer,
                 verified: Box::new(verified),
                 saved_bytes: install.durable_bytes,
@@ -134,7 +134,11 @@ impl Connection {
             }
             // The last block may have been durable before the power went.
             Stage::Image { transfer, .. } if transfer.is_complete() => return self.write_ready(now),
-            Stage::Image { transfer, .. } => transfer.next_requests(),
+            Stage::Image { transfer, .. } => {
+                let requests = transfer.next_requests(now);
+                fetch.due = transfer.poll_timeout().unwrap_or(Timestamp::MAX);
+                requests
+            }
         };
         for request in requests {
             self.session.read_block(request, now)?;
@@ -173,7 +177,7 @@ impl Connection {
                 if std::mem::take(&mut fetch.resuming) {
                     self.status.resumed();
                 }
-                if let Err(error) = transfer.on_block(block) {
+                if let Err(error) = transfer.on_block(block, now) {
                     return self.fail(Outcome::HASH_MISMATCH, &error.to_string(), now);
                 }
                 self.write_ready(now)
@@ -238,7 +242,7 @@ impl Connection {
                 Err(FlashError::PowerCut { .. }) => return Err(Exit::PowerCut),
                 Err(error) => return Err(flash_exit(error)),
             };
-            if at.saturating_sub(*saved_bytes) >= SAVE_EVERY_BYTES {
+            if transfer.wants_durable().is_some() {
                 writer.sync().map_err(FlashError::Io).map_err(flash_exit)?;
                 if let Some(install) = &mut machine.state.install {
                     install.durable_bytes = at;
@@ -316,18 +320,22 @@ impl Connection {
     fn on_block_missing(&mut self, offset: u64, now: Timestamp) -> Result<(), Exit> {
         let due = self.after(RETRY_AFTER_MS, now);
         let Some(fetch) = &mut self.fetch else { return Ok(()) };
-        fetch.due = due;
         fetch.useless_in_a_row = fetch.useless_in_a_row.saturating_add(1);
-        if fetch.useless_in_a_row > MAX_USELESS_BLOCKS {
-            return Err(Exit::Lost(Failure::new(
-                FailureKind::Protocol,
-                "the host sends no useful blocks",
-                "",
-            )));
-        }
-        match &mut fetch.stage {
-            Stage::Manifest { waiting, .. } => *waiting = false,
-            Stage::Image { transfer, .. } => transfer.on_missing(offset),
+        let useless = match &mut fetch.stage {
+            Stage::Manifest { waiting, .. } => {
+                *waiting = false;
+                fetch.due = due;
+                fetch.useless_in_a_row > MAX_USELESS_BLOCKS
+            }
+            Stage::Image { transfer, .. } => {
+                let lost = transfer.on_missing(offset, now);
+                fetch.due = transfer.poll_timeout().unwrap_or(now);
+                lost.is_err()
+            }
+        };
+        if useless {
+            let what = "the host sends no useful blocks";
+            return Err(Exit::Lost(Failure::new(FailureKind::Protocol, what, "")));
         }
         Ok(())
     }

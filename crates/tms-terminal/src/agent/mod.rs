@@ -280,7 +280,9 @@ impl Connection {
             TerminalEvent::Refused { request, refusal, code } => {
                 self.on_refused(&request, refusal, &code, now)
             }
-            TerminalEvent::Unanswered { request, reason } => self.on_unanswered(&request, &reason, late, now),
+            TerminalEvent::Unanswered { request, reason } => {
+                self.on_unanswered(&request, &reason.to_string(), late, now)
+            }
             TerminalEvent::MacUnchecked(function) => {
                 let what = format!("{function}: its MAC was not checked, there is no key for it");
                 self.machine().note(now, 'W', "comm", &what);

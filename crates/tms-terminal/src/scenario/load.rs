@@ -110,8 +110,8 @@ impl Scenario {
         if scenario.behaviour.reconnect_min_ms > scenario.behaviour.reconnect_max_ms {
             return wrong("[behaviour] reconnect_min_ms must not be above reconnect_max_ms");
         }
-        if !(1..=32).contains(&scenario.behaviour.window) {
-            return wrong("[behaviour] window must be 1 to 32");
+        if !(1..=tms_proto::transfer::MAX_WINDOW).contains(&scenario.behaviour.window) {
+            return wrong("[behaviour] window must be 1 to 256");
         }
         if scenario.faults.corrupt_every == Some(0) {
             return wrong("[faults] corrupt_every must be at least 1");

@@ -258,7 +258,7 @@ pub struct Behaviour {
     pub reconnect_min_ms: u64,
     /// Longest wait before connecting again.
     pub reconnect_max_ms: u64,
-    /// File blocks in flight.
+    /// Most file blocks in flight; how many there are follows the link.
     pub window: usize,
 }
 
@@ -271,7 +271,7 @@ impl Default for Behaviour {
             log_interval_ms: 20_000,
             reconnect_min_ms: 200,
             reconnect_max_ms: 30_000,
-            window: 8,
+            window: tms_proto::transfer::MAX_WINDOW,
         }
     }
 }

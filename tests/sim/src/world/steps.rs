@@ -98,7 +98,6 @@ impl World {
         let Some(device) = self.terminals[place].device.clone() else { return Ok(()) };
         if self.terminals[place].unreachable_until > now {
             self.note(Some(place), Happened::NotConnected { why: "unreachable" });
-            self.terminals[place].clock.now();
             return self.not_connected(place, FailureKind::Timeout, CONNECT_TIMEOUT);
         }
         let terminal = &self.terminals[place];
@@ -143,16 +142,13 @@ impl World {
 
     /// What this terminal's next connection is like.
     fn settings(&mut self, place: usize) -> Settings {
-        let rng = &mut self.terminals[place].rng;
-        let rates = [None, None, Some(256_000), Some(64_000), Some(9_600)];
         let mode = self.terminals[place].variety.mode;
-        let rng_settings = (
-            SignedDuration::from_millis(rng.between(5, 400) as i64),
-            SignedDuration::from_millis(rng.between(0, 80) as i64),
-            *rng.pick(&rates).unwrap_or(&None),
-            rng.happens(500_000),
-        );
-        let (delay, jitter, bits_per_second, mend_length) = rng_settings;
+        let rng = &mut self.terminals[place].rng;
+        let delay = SignedDuration::from_millis(rng.between(5, 400) as i64);
+        let jitter = SignedDuration::from_millis(rng.between(0, 80) as i64);
+        let rates = [None, None, Some(256_000), Some(64_000), Some(9_600)];
+        let bits_per_second = *rng.pick(&rates).unwrap_or(&None);
+        let mend_length = rng.happens(500_000);
         let queue_bytes = if self.is_broken(Sabotage::Hoard) { usize::MAX } else { 256 * 1024 };
         let chances = if self.calm { Chances::default() } else { self.chances(mode) };
         Settings { mode, delay, jitter, bits_per_second, queue_bytes, mend_length, chances }

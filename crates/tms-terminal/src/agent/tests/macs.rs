@@ -26,7 +26,11 @@ fn world() -> World {
         }
     }
     let mut world = World::new("unionpay");
-    let text = UNIONPAY.replace("protect = \"optional\"\n", &required);
+    let text = UNIONPAY.replace(
+        "protect = \"optional\"
+",
+        &required,
+    );
     world.speak(Profile::from_toml(&text).unwrap());
     world
 }
