@@ -58,7 +58,8 @@ struct Cli {
     without_work: Vec<Work>,
 
     /// Breaks something on purpose, to see that it is noticed: forgetful-store, forgetful-terminal,
-    /// no-effect, strangers-key, rotten-slot, forgotten-credential, silent-change, reopened, panic, hoard
+    /// two-effects, no-effect, strangers-key, rotten-slot, forgotten-credential, silent-change, reopened,
+    /// stuck-operation, damaged-state, chatter, panic, hoard
     #[arg(long = "break", value_name = "WHAT")]
     sabotage: Option<Sabotage>,
 

@@ -175,6 +175,8 @@ named! {
         ForgetfulStore = "forgetful-store",
         /// A terminal's storage goes back to an older state when the power goes.
         ForgetfulTerminal = "forgetful-terminal",
+        /// Effects happen twice.
+        TwoEffects = "two-effects",
         /// Terminals say that they did what they did not do.
         NoEffect = "no-effect",
         /// Terminals trust a key that is not the estate's.
@@ -187,6 +189,12 @@ named! {
         SilentChange = "silent-change",
         /// An operation that has ended is opened again.
         Reopened = "reopened",
+        /// An operation is for a terminal that nobody has seen.
+        StuckOperation = "stuck-operation",
+        /// A power cut damages a terminal's state.
+        DamagedState = "damaged-state",
+        /// Terminals may say next to nothing, and say more.
+        Chatter = "chatter",
         /// A session panics.
         Panic = "panic",
         /// A link holds more than it may.

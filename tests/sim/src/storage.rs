@@ -38,6 +38,9 @@ impl OnDisk {
 
     /// What a power cut does besides what the disk itself loses.
     pub(crate) fn power_lost(&self) {
+        if self.sabotage == Some(Sabotage::DamagedState) {
+            let _ = self.disk.write_at(STATE, 0, b"damage");
+        }
         if self.sabotage == Some(Sabotage::ForgetfulTerminal)
             && let Some(state) = self.earlier.lock().expect("one thread").state.take()
         {

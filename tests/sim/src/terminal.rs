@@ -80,6 +80,8 @@ pub(crate) struct Terminal {
     pub(crate) confirmed: usize,
     /// The image that was last found whole in its slot: boot checks it again only when it changed.
     pub(crate) measured: Option<[u8; 32]>,
+    /// When it last started, and hardware that was watched said so.
+    pub(crate) last_boot: Timestamp,
     /// A rotation may be under way.
     pub(crate) rotating: bool,
     pub(crate) public_key: Vec<u8>,
@@ -145,6 +147,7 @@ impl Terminal {
             armed: Timestamp::MAX,
             confirmed: 0,
             measured: None,
+            last_boot: Timestamp::MIN,
             rotating: false,
             public_key: pair.public_bytes().to_vec(),
             tmk,
@@ -154,12 +157,6 @@ impl Terminal {
     /// What the terminal's own clock shows.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-
-    /// The line that the terminal speaks on.
-    pub(crate) fn line(&mut self) -> Option<&mut Line> {
-        self.connection.as_ref()?;
-        self.lines.last_mut()
     }
 
     /// When anything of this terminal is due next, in true time.

@@ -5,8 +5,8 @@ use std::{collections::VecDeque, fmt};
 use jiff::Timestamp;
 use testkit::link::End;
 
-/// Entries kept for each terminal.
-const KEPT: usize = 60;
+/// Entries kept for each terminal: of frames, and of everything else.
+const KEPT: [usize; 2] = [40, 60];
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
@@ -43,12 +43,12 @@ pub(crate) struct Trace {
     hash: u64,
     entries: u64,
     /// By terminal, newest last; the last is the host's.
-    recent: Vec<VecDeque<(Timestamp, Happened)>>,
+    recent: Vec<[VecDeque<(u64, Timestamp, Happened)>; 2]>,
 }
 
 impl Trace {
     pub(crate) fn new(terminals: usize) -> Self {
-        Self { hash: 0xCBF2_9CE4_8422_2325, entries: 0, recent: vec![VecDeque::new(); terminals + 1] }
+        Self { hash: 0xCBF2_9CE4_8422_2325, entries: 0, recent: vec![Default::default(); terminals + 1] }
     }
 
     /// Notes what happened to a terminal; to the host without one.
@@ -58,11 +58,12 @@ impl Trace {
         self.mix(at.as_microsecond() as u64);
         self.mix(place as u64);
         self.mix(what.digest());
-        let recent = &mut self.recent[place];
-        if recent.len() >= KEPT {
+        let kind = usize::from(!matches!(what, Happened::Sent { .. } | Happened::Arrived { .. }));
+        let recent = &mut self.recent[place][kind];
+        if recent.len() >= KEPT[kind] {
             recent.pop_front();
         }
-        recent.push_back((at, what));
+        recent.push_back((self.entries, at, what));
     }
 
     /// The same for two runs in which the same happened at the same times.
@@ -79,9 +80,9 @@ impl Trace {
         let host = self.recent.len() - 1;
         let mut places = vec![host];
         places.extend(terminal.filter(|place| *place != host));
-        let mut all: Vec<_> = places.iter().flat_map(|place| self.recent[*place].iter()).collect();
-        all.sort_by_key(|(at, _)| *at);
-        all.iter().map(|(at, what)| line(*at, what, &show)).collect()
+        let mut all: Vec<_> = places.iter().flat_map(|place| self.recent[*place].iter().flatten()).collect();
+        all.sort_by_key(|(entry, ..)| *entry);
+        all.iter().map(|(_, at, what)| line(*at, what, &show)).collect()
     }
 
     fn mix(&mut self, value: u64) {

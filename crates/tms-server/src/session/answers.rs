@@ -182,7 +182,12 @@ impl Session {
             None => None,
         };
         let firmware_agrees = version.is_none() || version == reported.firmware_version;
-        if agree && firmware_agrees {
+        // But only what is known to have reached it is left alone: a change that expired on its way is
+        // missed by no report.
+        let in_force = reported.parameters_revision == Some(desired.parameters_revision);
+        let told = |name: &String| reported.parameters.contains_key(name);
+        let arrived = in_force || desired.parameters.keys().all(told);
+        if agree && arrived && firmware_agrees {
             return Ok(parameters);
         }
         let mut known = store.open_operations(id).await?;

@@ -1,6 +1,6 @@
 //! The invariants.
 
-use tms_core::{OperationKind, OperationState};
+use tms_core::{Operation, OperationKind, OperationState};
 use tms_server::secret::CredentialSecret;
 
 use super::{Checked, World};
@@ -71,12 +71,15 @@ impl World {
         if promise.state != OperationState::Done {
             return Ok(());
         }
-        let (id, kind, tid) = (promise.id, promise.kind.clone(), self.tid(place));
+        let (id, kind, made_at) = (promise.id, promise.kind.clone(), promise.made_at);
+        let tid = self.tid(place);
         self.checked(invariant::DONE);
         let missing = match &kind {
             OperationKind::Reboot => {
+                // A power cut after the terminal noted the task has started it again, too.
                 let times = self.ledger.effects_of(place, *id.as_uuid(), 1);
-                (times != 1).then(|| format!("restarted {times} times"))
+                let started = self.terminals[place].last_boot >= made_at;
+                (times != 1 && !started).then(|| "it has not started again".to_owned())
             }
             OperationKind::InstallFirmware { firmware } => {
                 let release = catalog().releases.iter().find(|release| release.id == firmware.as_str());
@@ -182,7 +185,7 @@ impl World {
         self.checked(invariant::QUIET);
         for place in 0..self.terminals.len() {
             let frames = std::mem::take(&mut self.frames[place]);
-            if frames > MAX_FRAMES {
+            if frames > if self.is_broken(Sabotage::Chatter) { 5 } else { MAX_FRAMES } {
                 let what = format!("{frames} frames in a minute");
                 return Err(self.violation(Some(place), invariant::QUIET, what));
             }
@@ -287,16 +290,21 @@ impl World {
                 .into_iter()
                 .flatten()
                 .filter(|operation| matches!(operation.kind, OperationKind::InstallFirmware { .. }))
-                .take(3)
+                .take(1)
                 .collect();
             (contents.terminals.get(&terminal.tid).cloned(), operations)
         });
         let stored = stored?;
         let real = device.parameters();
-        for (name, desired) in &stored.desired.parameters {
+        // What a person withdrew, or the terminal refused, is not tried again by itself.
+        let given_up = self.last_change(place).is_some_and(|change| {
+            matches!(change.state, OperationState::Cancelled | OperationState::Failed)
+        });
+        for (name, desired) in stored.desired.parameters.iter().filter(|_| !given_up) {
             let (reported, have) = (stored.reported.parameters.get(name), real.get(name));
             if have != Some(desired) {
-                return Some(format!("{name} should be {desired:?} and is {have:?}"));
+                let change = self.last_change(place).map(|change| (change.id, change.state, change.detail));
+                return Some(format!("{name} should be {desired:?} and is {have:?}; last change {change:?}"));
             }
             if reported.is_some_and(|reported| reported != desired) {
                 return Some(format!("{name} is {desired:?} and was reported as {reported:?}"));
@@ -310,10 +318,10 @@ impl World {
             ));
         }
         if let Some(firmware) = &stored.desired.firmware {
-            let done = operations.iter().any(|operation| {
+            let newest = operations.first().filter(|operation| {
                 operation.kind == OperationKind::InstallFirmware { firmware: firmware.clone() }
-                    && operation.state == OperationState::Done
             });
+            let done = newest.is_some_and(|operation| operation.state == OperationState::Done);
             let wanted = catalog().releases.iter().find(|release| release.id == firmware.as_str());
             if done && wanted.is_some_and(|wanted| wanted.version != running.version) {
                 return Some(format!("firmware {firmware} was installed, and {} runs", running.version));
@@ -327,6 +335,15 @@ impl World {
             }
         }
         None
+    }
+
+    /// The newest change of a terminal's parameters.
+    fn last_change(&self, place: usize) -> Option<Operation> {
+        self.host.store.look(|contents| {
+            let queue = contents.queues.get(&self.terminals[place].tid)?;
+            let mut all = queue.all.iter().rev().filter_map(|id| contents.operations.get(id));
+            all.find(|operation| matches!(operation.kind, OperationKind::SetParameters { .. })).cloned()
+        })
     }
 
     fn reopen(&mut self, number: usize) {

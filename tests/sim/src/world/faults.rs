@@ -191,6 +191,9 @@ impl World {
                 self.change_silently(place);
             }
         }
+        if self.is_broken(Sabotage::StuckOperation) {
+            self.enqueue_for_nobody();
+        }
         if self.is_broken(Sabotage::ForgottenCredential) {
             self.forget_credentials();
         }

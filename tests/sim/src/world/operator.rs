@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
-use tms_core::{Operation, OperationState, Role};
+use jiff::{SignedDuration, Timestamp};
+use tms_core::{NewOperation, Operation, OperationKind, OperationState, Role};
 use tms_server::service::{self, ServiceError};
 use tms_store::ParameterChange;
 
@@ -107,6 +107,23 @@ impl World {
             .map(|release| &release.id)
             .collect();
         fit[(value / 10) as usize % fit.len()].clone()
+    }
+
+    /// Queues an operation that no terminal will ever carry out, and that never expires.
+    pub(super) fn enqueue_for_nobody(&mut self) {
+        let (Some(app), Some(first)) = (self.host.app.clone(), self.terminals.first()) else { return };
+        let now = app.now();
+        let Ok(Some(mut ghost)) = ready(app.store.terminal(&first.tid)) else { return };
+        ghost.id = crate::ledger::tid(99_999);
+        ghost.certificate_sha256 = None;
+        let operation = NewOperation {
+            id: app.ticket(now).id,
+            terminal: ghost.id.clone(),
+            kind: OperationKind::Reboot,
+            expires_at: Timestamp::MAX,
+        };
+        let _ = ready(app.store.add_terminal(ghost));
+        let _ = ready(app.store.enqueue(operation, now));
     }
 
     /// Changes what is desired behind the back of everybody: what a store must never do.

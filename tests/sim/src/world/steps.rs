@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use testkit::link::{Arrival, Chances, End, Link, Mode, Settings};
 use tms_server::session::Ended;
-use tms_terminal::{Device, Exit, Failure, FailureKind, device::Next};
+use tms_terminal::{Device, Exit, Failure, FailureKind, device::Next, state::StateError};
 
 use super::{Checked, World, later};
 use crate::{
@@ -69,6 +69,11 @@ impl World {
             }
             Err(_) if !terminal.disk.is_on() => {
                 self.power_lost(place);
+                Ok(())
+            }
+            Err(StateError::Io { .. }) => {
+                // It cannot even say that it was never started; somebody starts it again later.
+                terminal.life = Life::Off { until: later(self.clock.now(), SignedDuration::from_secs(30)) };
                 Ok(())
             }
             Err(error) => {
@@ -420,6 +425,9 @@ impl World {
                     let version = self.terminals[place].device.as_ref().and_then(Device::running);
                     let version = version.map(|image| image.version).unwrap_or_default();
                     self.note(Some(place), Happened::Booted { count, version });
+                    if !self.is_broken(Sabotage::NoEffect) {
+                        self.terminals[place].last_boot = self.clock.now();
+                    }
                     continue;
                 }
                 Seen::Restarts(None) => continue,
@@ -428,6 +436,9 @@ impl World {
             };
             if self.is_broken(Sabotage::NoEffect) {
                 continue;
+            }
+            if self.is_broken(Sabotage::TwoEffects) {
+                self.ledger.effect(place, operation, step);
             }
             let times = self.ledger.effect(place, operation, step);
             self.note(Some(place), Happened::Effect { what: format!("{what} of {operation} step {step}") });
