@@ -23,21 +23,27 @@
 //! ```
 //!
 //! Read in this order: [`id`] (names of things), [`terminal`] (desired and reported state),
-//! [`parameters`] (what may be set, and to what), [`operation`] (work for one terminal and its state
-//! machine), [`credential`] (administrator credentials and their rotation), [`artifact`] (firmware
-//! and log bundles), [`mod@reconcile`] (the decision).
+//! [`parameters`] (what may be set, and to what), [`kind`] and [`operation`] (work for one terminal and its
+//! state machine), [`credential`] (administrator credentials and their rotation), [`artifact`] (firmware
+//! and log bundles), [`alarm`] (what terminals say unasked), [`set`] (what all of them download), [`mod@reconcile`] (the decision).
 
+pub mod alarm;
 pub mod artifact;
 pub mod credential;
 pub mod id;
+pub mod kind;
 pub mod operation;
 pub mod parameters;
 pub mod reconcile;
+pub mod set;
 pub mod terminal;
 
+pub use alarm::Alarm;
 pub use artifact::{FirmwareRecord, LogBundle};
 pub use credential::{Credential, Generation, PendingGeneration, RotationPhase};
 pub use id::{FirmwareId, IdError, MerchantId, OperationId, Profile, Role, TerminalId};
-pub use operation::{Lease, NewOperation, Operation, OperationKind, OperationState, Progress};
+pub use kind::{KindError, OperationKind};
+pub use operation::{Lease, NewOperation, Operation, OperationState, Progress};
 pub use reconcile::reconcile;
+pub use set::{EstateSet, SetName};
 pub use terminal::{Desired, DeviceState, Health, Reported, Terminal};

@@ -1,55 +1,14 @@
 //! Work for one terminal, and the state machine that every piece of it goes through.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{FirmwareId, IdError, OperationId, Role, TerminalId};
-
-/// What a terminal shall do.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum OperationKind {
-    /// Take over the desired parameters of this revision or a later one.
-    SetParameters {
-        /// The revision of the desired parameters when the operation was made.
-        revision: u64,
-    },
-    /// Fetch, verify, install and start a firmware package.
-    InstallFirmware {
-        /// The package.
-        firmware: FirmwareId,
-    },
-    /// Start again.
-    Reboot,
-    /// Change a credential to the generation that is pending.
-    RotateCredential {
-        /// Whose credential.
-        role: Role,
-        /// The generation to change to.
-        generation: u32,
-    },
-    /// Send the newest part of the log.
-    CollectLogs {
-        /// At most so many bytes.
-        max_bytes: u64,
-    },
-}
-
-impl OperationKind {
-    /// The kind without its details, as it appears in JSON: `set_parameters`, `install_firmware`, …
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::SetParameters { .. } => "set_parameters",
-            Self::InstallFirmware { .. } => "install_firmware",
-            Self::Reboot => "reboot",
-            Self::RotateCredential { .. } => "rotate_credential",
-            Self::CollectLogs { .. } => "collect_logs",
-        }
-    }
-}
+use crate::id::{IdError, OperationId, TerminalId};
+use crate::kind::OperationKind;
 
 /// Where an operation stands.
 ///
@@ -167,6 +126,9 @@ pub struct Operation {
     pub detail: Option<String>,
     /// How far it has come, for kinds that take a while.
     pub progress: Option<Progress>,
+    /// What the terminal found, by name: for kinds that ask something.
+    #[serde(default)]
+    pub result: BTreeMap<String, String>,
 }
 
 impl Operation {
@@ -238,14 +200,5 @@ mod tests {
             assert_eq!(serde_json::to_value(state).unwrap(), state.name());
         }
         assert!("gone".parse::<OperationState>().is_err());
-    }
-
-    #[test]
-    fn a_kind_in_json_carries_its_name_and_details() {
-        let kind = OperationKind::RotateCredential { role: Role::administrator(), generation: 2 };
-        let json = serde_json::to_value(&kind).unwrap();
-        assert_eq!(json, serde_json::json!({"type": "rotate_credential", "role": "99", "generation": 2}));
-        assert_eq!(json["type"], kind.name());
-        assert_eq!(serde_json::to_value(OperationKind::Reboot).unwrap()["type"], "reboot");
     }
 }

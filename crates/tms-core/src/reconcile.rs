@@ -1,6 +1,7 @@
 //! The decision: which operations are missing until desired and reported state agree.
 
-use crate::operation::{Operation, OperationKind, OperationState};
+use crate::kind::OperationKind;
+use crate::operation::{Operation, OperationState};
 use crate::terminal::{Desired, Reported};
 
 /// Says which operations would bring a terminal from `reported` to `desired` and do not exist yet.
@@ -103,6 +104,7 @@ mod tests {
             lease: None,
             detail: None,
             progress: None,
+            result: Default::default(),
         }
     }
 

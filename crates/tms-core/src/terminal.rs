@@ -84,6 +84,9 @@ pub struct Reported {
     /// The name of the flash slot that it runs from.
     #[serde(default)]
     pub flash_slot: Option<String>,
+    /// What else it says of itself, by name, for people: whether it is locked, its counters, …
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, String>,
     /// When the report was made.
     #[serde(default)]
     pub at: Option<Timestamp>,
@@ -94,6 +97,7 @@ impl Reported {
     pub fn merge(&mut self, newer: Reported) {
         add(&mut self.parameters, newer.parameters);
         add(&mut self.credentials, newer.credentials);
+        add(&mut self.details, newer.details);
         replace(&mut self.parameters_revision, newer.parameters_revision);
         replace(&mut self.firmware_version, newer.firmware_version);
         replace(&mut self.boot_count, newer.boot_count);

@@ -1,4 +1,4 @@
-//! SHA-256 in one call and in pieces.
+//! SHA-256 in one call and in pieces, and SHA-1 where a card standard still asks for it.
 
 use std::fmt;
 
@@ -10,6 +10,18 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(bytes);
     hash.finish()
+}
+
+/// SHA-1 of `bytes`, for the check values of card organisations' keys (EMV book 2 §11.2.2) and nothing else: it
+/// tells an accident, not an attacker.
+#[must_use]
+pub fn sha1_for_check_values(bytes: &[u8]) -> [u8; 20] {
+    let mut out = [0; 20];
+    let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bytes);
+    for (to, from) in out.iter_mut().zip(hash.as_ref()) {
+        *to = *from;
+    }
+    out
 }
 
 /// SHA-256 over data that arrives in pieces: firmware blocks, log bundles.
@@ -57,6 +69,11 @@ mod tests {
     use super::*;
 
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn sha1_of_the_standards_example() {
+        assert_eq!(hex::encode(sha1_for_check_values(b"abc")), "a9993e364706816aba3e25717850c26c9cd0d89d");
+    }
 
     #[test]
     fn the_fips_180_example_comes_out_whole_and_in_pieces() {

@@ -61,6 +61,61 @@ impl fmt::Debug for Tmk {
     }
 }
 
+/// Which keys a block has, and how long they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyBlockForm {
+    /// DE60.3 = 001, 24 bytes: single-length keys. A PIN key of 56 bits keeps nobody out for long; this is
+    /// for terminals that can do no better, and only where a profile says so.
+    Single,
+    /// DE60.3 = 003, 40 bytes: double-length PIN key.
+    Double,
+    /// DE60.3 = 004, 60 bytes: as `Double`, with a track key.
+    DoubleWithTrack,
+}
+
+impl KeyBlockForm {
+    /// The form that a UnionPay sign-on asks for with DE60.3; `None` for a code that has none of these.
+    #[must_use]
+    pub fn of_code(code: &str) -> Option<Self> {
+        match code {
+            "001" => Some(Self::Single),
+            "003" => Some(Self::Double),
+            "004" => Some(Self::DoubleWithTrack),
+            _ => None,
+        }
+    }
+
+    /// Random keys for a block of this form.
+    #[must_use]
+    pub fn generate(self) -> WorkingKeys {
+        let mut keys = WorkingKeys::generate(self == Self::DoubleWithTrack);
+        if self == Self::Single {
+            let half: Zeroizing<[u8; 8]> = Zeroizing::new(random_bytes());
+            keys.pik = *doubled(&half);
+        }
+        keys
+    }
+
+    /// Encrypts `keys` under `tmk`. Of a key that the form has no room for, nothing is sent: the second half
+    /// of a PIN key, a track key.
+    #[must_use]
+    pub fn wrap(self, tmk: &Tmk, keys: &WorkingKeys) -> Vec<u8> {
+        if self != Self::Single {
+            let tdk = keys.tdk.filter(|_| self == Self::DoubleWithTrack);
+            return wrap_working_keys(tmk, &WorkingKeys { tdk, ..keys.clone() });
+        }
+        let mut block = Vec::with_capacity(24);
+        let (halves, _) = keys.pik.as_chunks::<8>();
+        for key in halves.iter().take(1).chain([&keys.mak]) {
+            let mut wrapped = [*key];
+            tdes::encrypt2(&tmk.0, &mut wrapped);
+            block.extend_from_slice(wrapped.as_flattened());
+            block.extend_from_slice(&Kcv::of_single(key).0);
+        }
+        block
+    }
+}
+
 /// The keys of one signed-on session.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct WorkingKeys {
@@ -284,6 +339,27 @@ mod tests {
         let block = hex::decode("950973182317F80B00962B60F679786E2411E3DEADC67D84").unwrap();
         let keys = unwrap_working_keys(&tmk, &block).unwrap();
         assert_eq!((keys.pik, keys.mak, keys.tdk), ([0x22; 16], [0x33; 8], None));
+    }
+
+    #[test]
+    fn a_block_of_every_form_opens_to_the_keys_that_it_was_made_for() {
+        let tmk = Tmk::generate();
+        for (code, bytes) in [("001", 24), ("003", 40), ("004", 60)] {
+            let form = KeyBlockForm::of_code(code).unwrap();
+            let keys = form.generate();
+            let block = form.wrap(&tmk, &keys);
+            assert_eq!(block.len(), bytes);
+            assert_eq!(unwrap_working_keys(&tmk, &block).unwrap(), keys, "{code}");
+        }
+        assert_eq!(KeyBlockForm::of_code("005"), None);
+    }
+
+    #[test]
+    fn the_single_length_block_wraps_to_the_same_bytes() {
+        let tmk = Tmk::new([0x11; 16]);
+        let block = hex::decode("950973182317F80B00962B60F679786E2411E3DEADC67D84").unwrap();
+        let keys = unwrap_working_keys(&tmk, &block).unwrap();
+        assert_eq!(KeyBlockForm::Single.wrap(&tmk, &keys), block);
     }
 
     #[test]

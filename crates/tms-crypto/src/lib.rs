@@ -37,5 +37,5 @@ pub mod verifier;
 
 mod tdes;
 
-pub use digest::{Sha256, sha256};
+pub use digest::{Sha256, sha1_for_check_values, sha256};
 pub use random::random_bytes;

@@ -86,6 +86,12 @@ pub fn is_documented_default(secret: &str) -> bool {
     DOCUMENTED_DEFAULTS.contains(&secret)
 }
 
+/// The defaults that public manuals print, for whoever has only a verifier to compare with.
+#[must_use]
+pub fn documented_defaults() -> &'static [&'static str] {
+    DOCUMENTED_DEFAULTS
+}
+
 /// What makes a keypad secret unfit, if anything: a documented default, one repeated digit, a run.
 #[must_use]
 pub fn keypad_weakness(secret: &str) -> Option<&'static str> {

@@ -55,24 +55,101 @@ pub(crate) enum Outgoing {
     },
 }
 
-/// One session's MAC key, and the only place where messages are admitted.
+/// One session's MAC keys, and the only place where messages are admitted.
+///
+/// There are two of them while working keys change, because nobody knows whether the other side has the
+/// new one until a message says so. What goes out is signed with one that the other side is known to
+/// take; what comes in may have either.
 #[derive(Debug)]
 pub(crate) struct Gate {
     profile: Arc<Profile>,
+    /// What goes out is signed with this.
     key: Option<MacKey>,
+    other: Option<Other>,
+    /// Whether a message proved since the last question that the other side has the offered key.
+    promoted: bool,
+}
+
+/// The second key that is accepted.
+#[derive(Debug)]
+enum Other {
+    /// Offered to the other side: in force as soon as a message has it.
+    Offered(MacKey),
+    /// Replaced here: forgotten as soon as a message has the new one.
+    Replaced(MacKey),
+}
+
+impl Other {
+    fn key(&self) -> &MacKey {
+        match self {
+            Self::Offered(key) | Self::Replaced(key) => key,
+        }
+    }
 }
 
 impl Gate {
     pub(crate) fn new(profile: Arc<Profile>) -> Self {
-        Self { profile, key: None }
+        Self { profile, key: None, other: None, promoted: false }
     }
 
     /// Takes the MAC key of a sign-on, in a profile that takes its key from there.
     pub(crate) fn set_working_keys(&mut self, keys: &WorkingKeys) -> Result<(), ProtocolError> {
-        if let Some(rules) = self.rules_of(MacKeySource::Working) {
-            self.key = Some(keys.mac_key(rules.algorithm())?);
+        if let Some(key) = self.working_key(keys)? {
+            self.key = Some(key);
+            self.other = None;
         }
         Ok(())
+    }
+
+    /// The other side was sent new keys and has not said that it has them: both are accepted.
+    pub(crate) fn offer(&mut self, keys: &WorkingKeys) -> Result<(), ProtocolError> {
+        if let Some(key) = self.working_key(keys)? {
+            self.other = Some(Other::Offered(key));
+        }
+        Ok(())
+    }
+
+    /// The other side has the offered keys.
+    pub(crate) fn promote(&mut self) {
+        match self.other.take() {
+            Some(Other::Offered(key)) => self.key = Some(key),
+            other => self.other = other,
+        }
+    }
+
+    /// The other side refused the offered keys.
+    pub(crate) fn withdraw(&mut self) {
+        self.other = self.other.take().filter(|other| matches!(other, Other::Replaced(_)));
+    }
+
+    /// This side has new keys; those before them are accepted until the other side uses the new ones.
+    pub(crate) fn replace(&mut self, keys: &WorkingKeys) -> Result<(), ProtocolError> {
+        if let Some(key) = self.working_key(keys)? {
+            self.other = self.key.replace(key).map(Other::Replaced);
+        }
+        Ok(())
+    }
+
+    /// Whether a message proved since the last call that the other side has the offered key.
+    pub(crate) fn was_promoted(&mut self) -> bool {
+        std::mem::take(&mut self.promoted)
+    }
+
+    /// Whether messages prove at all which keys the other side has.
+    pub(crate) fn proves_keys(&self) -> bool {
+        let requires = |rules: &MacRules| {
+            Function::ALL.iter().any(|function| {
+                self.profile.rule(*function).is_some() && rules.request(*function) == MacRule::Required
+            })
+        };
+        self.rules_of(MacKeySource::Working).is_some_and(requires)
+    }
+
+    fn working_key(&self, keys: &WorkingKeys) -> Result<Option<MacKey>, ProtocolError> {
+        match self.rules_of(MacKeySource::Working) {
+            Some(rules) => Ok(Some(keys.mac_key(rules.algorithm())?)),
+            None => Ok(None),
+        }
     }
 
     /// Takes a configured key.
@@ -90,12 +167,13 @@ impl Gate {
     pub(crate) fn forget_working_key(&mut self) {
         if self.rules_of(MacKeySource::Working).is_some() {
             self.key = None;
+            self.other = None;
         }
     }
 
     /// Admits a request, or says why not.
     pub(crate) fn request<'m, 'a>(
-        &self,
+        &mut self,
         function: Function,
         message: &'m Message<'a>,
     ) -> Result<Admitted<'m, 'a>, MacFault> {
@@ -104,7 +182,7 @@ impl Gate {
 
     /// Admits a reply, or says why not; `refusal` is what its DE39 means.
     pub(crate) fn reply<'m, 'a>(
-        &self,
+        &mut self,
         function: Function,
         refusal: Option<Refusal>,
         message: &'m Message<'a>,
@@ -113,27 +191,58 @@ impl Gate {
     }
 
     fn admit<'m, 'a>(
-        &self,
+        &mut self,
         message: &'m Message<'a>,
         rule: impl FnOnce(&MacRules) -> MacRule,
     ) -> Result<Admitted<'m, 'a>, MacFault> {
-        let Some(rules) = self.profile.mac() else {
+        let profile = Arc::clone(&self.profile);
+        let Some(rules) = profile.mac() else {
             let unchecked = message.has(64) || message.has(128);
             return Ok(Admitted { message, proof: None, unchecked });
         };
         let found = find(rules, message);
         let present = !matches!(found, Err(MacFault::Missing(_)));
-        match (rule(rules), &self.key) {
-            (MacRule::None, _) | (MacRule::Optional, None) => {
+        match (rule(rules), self.key.is_some() || self.other.is_some()) {
+            (MacRule::None, _) | (MacRule::Optional, false) => {
                 Ok(Admitted { message, proof: None, unchecked: present })
             }
             (MacRule::Optional, _) if !present => Ok(Admitted { message, proof: None, unchecked: false }),
-            (MacRule::Required, None) => Err(MacFault::NoKey),
-            (MacRule::Optional | MacRule::Required, Some(key)) => {
+            (MacRule::Required, false) => Err(MacFault::NoKey),
+            (MacRule::Optional | MacRule::Required, true) => {
                 let (covered, mac) = found?;
-                let proof = key.verify(rules.form(), covered, &mac).map_err(MacFault::Wrong)?;
+                let proof = self.verify(rules, covered, &mac)?;
                 Ok(Admitted { message, proof: Some(proof), unchecked: false })
             }
+        }
+    }
+
+    /// Checks a MAC with either key, and notes what it says of the other side.
+    fn verify<'a>(
+        &mut self,
+        rules: &MacRules,
+        covered: &'a [u8],
+        mac: &[u8],
+    ) -> Result<MacVerified<'a>, MacFault> {
+        let first = match &self.key {
+            Some(key) => key.verify(rules.form(), covered, mac).map_err(MacFault::Wrong),
+            None => Err(MacFault::NoKey),
+        };
+        match (first, &self.other) {
+            (Ok(proof), other) => {
+                if matches!(other, Some(Other::Replaced(_))) {
+                    self.other = None;
+                }
+                Ok(proof)
+            }
+            (Err(_), Some(other)) => {
+                let proof = other.key().verify(rules.form(), covered, mac).map_err(MacFault::Wrong)?;
+                if matches!(other, Other::Offered(_)) {
+                    self.promote();
+                    self.promoted = true;
+                }
+                Ok(proof)
+            }
+            (Err(fault), None) => Err(fault),
         }
     }
 
@@ -228,7 +337,7 @@ fn find<'a>(rules: &MacRules, message: &Message<'a>) -> Result<(&'a [u8], Cow<'a
     let field = message.field(wanted).ok_or(MacFault::Missing(wanted))?;
     // Strict reading leaves nothing after the last field, and the MAC is the last: a dialect with a
     // third bitmap could have one behind DE128.
-    let last = message.fields().last().is_some_and(|field| field.number() == wanted);
+    let last = message.contents().last().is_some_and(|(n, _)| n == wanted);
     let covered = message.body().strip_suffix(field.bytes()).filter(|_| last);
     let covered = covered.ok_or(MacFault::Misplaced(wanted))?;
     Ok((covered, field.value()))

@@ -14,10 +14,10 @@ use crate::error::ProtocolError;
 
 /// Memory that a buffer of an idle session keeps, in bytes. Nearly every message fits.
 const KEPT_BYTES: usize = 256;
-/// Most bytes of frames that wait to be sent: a whole window of file blocks, twice.
-const MAX_WAITING_BYTES: usize = 1 << 20;
+/// Most bytes of frames that wait to be sent: more than a whole window of file blocks.
+const MAX_WAITING_BYTES: usize = 4 << 20;
 /// Most events that wait to be taken.
-const MAX_EVENTS: usize = 256;
+const MAX_EVENTS: usize = 1024;
 /// Events that an idle session keeps room for.
 const KEPT_EVENTS: usize = 2;
 

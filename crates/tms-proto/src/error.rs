@@ -4,7 +4,7 @@ use iso8583::{BuildError, ParseError, framing::FrameError};
 
 use tms_crypto::mac::{MacAlgorithm, MacError, MacKeyError};
 
-use crate::{profile::Function, reason::Reason};
+use crate::{emv::EmvError, profile::Function, reason::Reason};
 
 /// Why a message could not be understood or made.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,9 @@ pub enum ProtocolError {
         /// What is wrong with it.
         reason: Cow<'static, str>,
     },
+    /// A body of a download is malformed.
+    #[error("download: {0}")]
+    Emv(#[from] EmvError),
     /// A message arrived that no request is waiting for, or that this side never receives.
     #[error("unexpected {0}")]
     Unexpected(String),

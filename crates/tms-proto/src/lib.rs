@@ -29,9 +29,11 @@
 //! Reading order: [`profile`] (which message carries what), [`HostSession`] and
 //! [`TerminalSession`] (the two ends of a connection), [`task`] (what a terminal is told to do),
 //! then the machines that outlive a connection: [`transfer`] (a file pulled in blocks),
-//! [`rotation`] (an administrator credential changed without locking anyone out) and
-//! [`journal`] (every operation takes effect once).
+//! [`rotation`] (an administrator credential changed without locking anyone out),
+//! [`journal`] (every operation takes effect once), [`plan`] (what a terminal does when),
+//! [`alarm`] (what it tells unasked) and [`address`] (where it finds its host).
 
+mod alive;
 mod authentic;
 mod body;
 mod bounded;
@@ -44,14 +46,20 @@ mod mutation;
 mod reason;
 mod terminal;
 
+pub mod address;
+pub mod alarm;
 pub mod backoff;
+pub mod emv;
 pub mod file;
 pub mod journal;
 pub mod parameters;
+pub mod plan;
 pub mod profile;
 pub mod report;
 pub mod rotation;
+pub mod settlement;
 pub mod task;
+pub mod tms_parameters;
 pub mod transfer;
 pub mod upload;
 
@@ -62,4 +70,4 @@ pub use label::{Code, Label, Name};
 pub use message::Identity;
 pub use profile::{Function, PendingWork, Profile, Refusal};
 pub use reason::{MacFault, Reason};
-pub use terminal::{Asked, HostRequest, KeyBlock, TerminalEvent, TerminalSession};
+pub use terminal::{Asked, HostRequest, KeyBlock, OpenKeys, TerminalEvent, TerminalSession};

@@ -2,7 +2,7 @@
 //! and bytes spread over the profile's private fields.
 
 use iso8583::{
-    Builder, Length, Message,
+    BuildError, Builder, Length, Message,
     framing::{Frame, Header, Tpdu},
 };
 use jiff::{Timestamp, civil::DateTime, tz::Offset};
@@ -13,7 +13,7 @@ use crate::{
     profile::{MacRule, Profile, Rule},
 };
 
-/// Bytes that one LLL field holds.
+/// Most bytes that one LLL field holds.
 pub(crate) const FIELD_ROOM_BYTES: usize = 999;
 
 /// Who a terminal is on the wire.
@@ -29,6 +29,8 @@ pub struct Identity {
     pub header: Header,
     /// DE60.2, the current batch number.
     pub batch: u32,
+    /// DE63.1 of sign-ons, the operator in three characters (`01 `), where the profile lists the field.
+    pub operator: Option<String>,
 }
 
 impl Identity {
@@ -41,6 +43,7 @@ impl Identity {
             tpdu: Tpdu([0x60, 0x00, 0x03, 0x00, 0x00]),
             header: Header([0x60, 0x31, 0x00, 0x31, 0x00, 0x01]),
             batch: 1,
+            operator: None,
         }
     }
 }
@@ -98,7 +101,7 @@ impl Standard<'_> {
                 builder.set_bytes(n, &digits::<12>(since_year()))?
             }
             12 => builder.set_bytes(n, &digits::<6>(run(&time)))?,
-            13 => builder.set_bytes(n, &digits::<4>(run(&[local.month(), local.day()])))?,
+            13 | 15 => builder.set_bytes(n, &digits::<4>(run(&[local.month(), local.day()])))?,
             // yymmddhhmmss is unique enough for a reference that nobody clears against.
             37 => builder.set_bytes(n, &digits::<12>(since_year()))?,
             39 => match self.response {
@@ -156,10 +159,11 @@ pub(crate) fn put_spread(
     data: &[u8],
 ) -> Result<(), ProtocolError> {
     let fields = profile.data_fields();
-    if data.len() > fields.len().saturating_mul(FIELD_ROOM_BYTES) {
+    let room = profile.data_room();
+    if data.len() > fields.len().saturating_mul(room) {
         return Err(ProtocolError::body("data fields", format!("{} bytes do not fit", data.len())));
     }
-    for (n, chunk) in fields.iter().zip(data.chunks(FIELD_ROOM_BYTES)) {
+    for (n, chunk) in fields.iter().zip(data.chunks(room.max(1))) {
         builder.set_bytes(*n, chunk)?;
     }
     Ok(())
@@ -192,6 +196,15 @@ pub(crate) fn whole_frame(
 /// The STAN (DE11), if there is one.
 pub(crate) fn stan(message: &Message<'_>) -> Option<u32> {
     u32::try_from(message.field(11)?.u64().ok()?).ok()
+}
+
+/// DE60.2, the batch number, which replies echo: digits 3 to 8 of the field.
+pub(crate) fn batch(message: &Message<'_>) -> u32 {
+    let digits = message.field(60).and_then(|field| {
+        let behind = u32::try_from(field.len().checked_sub(8)?).ok()?;
+        field.u64().ok()?.checked_div(10u64.checked_pow(behind)?)
+    });
+    digits.and_then(|digits| u32::try_from(digits % 1_000_000).ok()).unwrap_or(0)
 }
 
 /// DE7 that the reply to a request made now must echo, where the function's MACs are to prove which
@@ -231,10 +244,21 @@ pub(crate) fn has_code(message: &Message<'_>, path: &str, code: &str) -> Option<
     })
 }
 
-/// The code of a message that `rule` classified.
-pub(crate) fn code<'r>(message: &Message<'_>, rule: &'r Rule) -> &'r str {
-    let codes = rule.codes.iter().map(String::as_str);
-    codes.into_iter().find(|code| has_code(message, &rule.select, code) == Some(true)).unwrap_or_default()
+/// The reply to a request that is not understood: what of it tells the requester which one that was.
+pub(crate) fn echo<'d>(profile: &Profile, message: &Message<'d>) -> Result<Builder<'d>, BuildError> {
+    let selector = profile.selector_template().map_or(0, |(field, _)| field);
+    let mut fields = [3, 7, 11, 24, 41, 42, 70, selector];
+    fields.sort_unstable();
+    Builder::reply_to(message, &fields)
+}
+
+/// As [`echo`], of bytes that can be read in part or only as far as their type; `None` when that asks for
+/// no reply.
+pub(crate) fn echo_part<'d>(profile: &Profile, body: &'d [u8]) -> Option<Builder<'d>> {
+    let dialect = profile.dialect();
+    let part = Message::parse_partial(dialect, body).message;
+    let from_part = part.and_then(|message| echo(profile, &message).ok());
+    from_part.or_else(|| Some(Builder::new(dialect, Message::peek_mti(dialect, body)?.response()?)))
 }
 
 /// The first of `fields` that a message lacks.

@@ -34,7 +34,7 @@ fn neither_session_nor_event_prints_a_key_block() {
     let event = terminal.poll_event().unwrap();
     printed += &format!("{event:?}");
 
-    assert!(matches!(event, TerminalEvent::SignedOn { keys: Some(keys) } if *keys == *block));
+    assert!(matches!(event, TerminalEvent::SignedOn { keys: Some(keys), .. } if *keys == *block));
     assert!(printed.contains(&format!("KeyBlock({} bytes)", block.len())), "{printed}");
     assert!(!printed.contains(decimal) && !printed.to_lowercase().contains(&hex), "{printed}");
 }

@@ -9,7 +9,7 @@ use tms_crypto::{vault::Vault, verifier};
 use tms_firmware::TrustRoot;
 use tms_store::{Store, Ticket};
 
-use crate::{contacts::Contacts, counters::Counters, dispatch::Wake, session::Images};
+use crate::{contacts::Contacts, counters::Counters, dispatch::Wake, downloads::Downloads, session::Images};
 
 pub use crate::{
     objects::Objects,
@@ -27,6 +27,8 @@ pub struct App {
     pub objects: Objects,
     /// Firmware images in memory.
     pub images: Images,
+    /// Sets that all terminals download.
+    pub downloads: Downloads,
     /// Keys that firmware must be signed with; without them nothing can be published.
     pub trust: Option<TrustRoot>,
     /// Reaches the sessions of connected terminals.
@@ -59,6 +61,7 @@ impl App {
             objects,
             // Room for the versions that an estate has in flight at a time.
             images: Images::new(limits.firmware_bytes.saturating_mul(4)),
+            downloads: Downloads::default(),
             trust,
             wake: Arc::default(),
             contacts: Contacts::default(),

@@ -58,6 +58,7 @@ counters! {
     operations_failed: "Operations that failed",
     credentials_rotated: "Administrator credentials rotated and verified",
     log_bundles: "Log bundles collected",
+    alarms: "Alarms of terminals",
     firmware_refused: "Firmware packages refused at publishing",
     store_errors: "Calls to the store that failed",
 }

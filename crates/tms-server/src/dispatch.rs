@@ -29,6 +29,13 @@ impl Wake {
         }
     }
 
+    /// Tells every session of every terminal to look for work.
+    pub fn everybody(&self) {
+        for session in self.lock().values().flatten() {
+            session.rouse(&session.woken);
+        }
+    }
+
     /// The number of a connection that was accepted now; later ones have higher numbers.
     pub fn next_connection(&self) -> u64 {
         self.connections.fetch_add(1, Ordering::Relaxed)

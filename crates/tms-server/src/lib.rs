@@ -58,7 +58,7 @@
 //!
 //! Reading order: [`server`] (what runs), [`listener`] and [`session`] (a terminal's way in),
 //! [`service`] (what people can have done) and [`api`] (the same over REST), [`app`] (what all of
-//! them share: [`dispatch`], [`contacts`], [`counters`], [`objects`], [`secret`], [`source`]), [`config`], and the commands
+//! them share: [`dispatch`], [`contacts`], [`counters`], [`downloads`], [`objects`], [`secret`], [`source`]), [`config`], and the commands
 //! [`init`] and [`enrol`] with [`pki`] behind them. `demo` is the simulated estate, behind the
 //! feature of that name.
 
@@ -70,6 +70,7 @@ pub mod counters;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod dispatch;
+pub mod downloads;
 pub mod enrol;
 pub mod init;
 pub mod listener;

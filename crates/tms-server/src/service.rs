@@ -3,9 +3,11 @@
 //! Each function checks what it is given, makes the change durable, and only then wakes the
 //! terminal's session. Every error is a sentence for the person who asked.
 
+mod commands;
 mod enrolment;
 mod firmware;
 mod people;
+mod sets;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,10 +21,12 @@ use tms_store::{ParameterChange, StoreError};
 use crate::app::App;
 use crate::secret::CredentialSecret;
 
+pub use commands::{cancel, command, plan_id};
 pub use enrolment::{GivenCredential, NewTerminal, enrol};
 pub(crate) use firmware::remove_stale_uploads;
 pub use firmware::{Upload, publish, publish_bytes};
 pub use people::{Login, authenticate, issue_one_time_password, login};
+pub use sets::put_set;
 
 /// Most parameters in one change; there are fewer than that.
 const MAX_CHANGES: usize = 100;

@@ -5,9 +5,12 @@ use std::fmt;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+#[cfg(doc)]
+use tms_core::alarm::MAX_ALARMS_KEPT;
 use tms_core::{
-    Credential, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation, OperationId, OperationKind,
-    OperationState, Progress, Reported, Role, RotationPhase, Terminal, TerminalId,
+    Alarm, Credential, EstateSet, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation,
+    OperationId, OperationKind, OperationState, Progress, Reported, Role, RotationPhase, SetName, Terminal,
+    TerminalId,
 };
 
 use crate::error::StoreError;
@@ -181,7 +184,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn enqueue(&self, operation: NewOperation, now: Timestamp) -> Result<Operation>;
 
     /// Leases the oldest open operation of a terminal that is not expired and that nobody holds (or
-    /// whose lease ended), and counts an attempt. `None` if there is none.
+    /// whose lease ended), and counts an attempt; those that cancel others come first. `None` if there
+    /// is none.
     async fn lease_next(
         &self,
         tid: &TerminalId,
@@ -225,6 +229,29 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// `NotFound` if there is no such operation.
     async fn set_progress(&self, id: OperationId, progress: Progress) -> Result<()>;
+
+    /// Adds to what a terminal found in answer to an operation; a name that is there gets the new value.
+    /// Also after the operation's end: the actions of a plan end later than its installation.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such operation.
+    async fn add_result(&self, id: OperationId, result: BTreeMap<String, String>) -> Result<()>;
+
+    /// Cancels an open operation. One that a terminal may have begun
+    /// ([`OperationKind::is_cancelled_at_the_terminal`], and taken up for delivery before) also queues an
+    /// operation that tells the terminal to give it up; the answer has both. Cancelling again changes
+    /// nothing and queues nothing.
+    ///
+    /// # Errors
+    /// `NotFound`; `IllegalTransition` if the operation has ended otherwise; `Conflict` if the ticket was
+    /// used before.
+    async fn cancel(
+        &self,
+        id: OperationId,
+        detail: String,
+        ticket: Ticket,
+        now: Timestamp,
+    ) -> Result<(Operation, Option<Operation>)>;
 
     /// One operation.
     async fn operation(&self, id: OperationId) -> Result<Option<Operation>>;
@@ -312,6 +339,37 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// The log that an operation brought.
     async fn log_bundle(&self, operation: OperationId) -> Result<Option<LogBundle>>;
+
+    /// Adds an alarm, unless one of the same terminal and sequence is there; answers whether it is new.
+    /// Its `number` is given by the store. Of each terminal [`MAX_ALARMS_KEPT`] are kept, those with the
+    /// highest sequences.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such terminal.
+    async fn add_alarm(&self, alarm: Alarm) -> Result<bool>;
+
+    /// At most `limit` alarms, of one terminal or of all, newest first; those with numbers below `after`
+    /// if it is given.
+    async fn alarms(&self, tid: Option<&TerminalId>, after: Option<u64>, limit: u32) -> Result<Vec<Alarm>>;
+
+    /// Puts a set that all terminals download, in place of the one before. Answers its revision, which
+    /// rises by one unless the content is the same.
+    async fn put_set(&self, name: SetName, content: String, now: Timestamp) -> Result<u64>;
+
+    /// One set.
+    async fn set(&self, name: SetName) -> Result<Option<EstateSet>>;
+
+    /// Every set there is, in the order of their names.
+    async fn sets(&self) -> Result<Vec<EstateSet>>;
+
+    /// Keeps a small document about a terminal, in place of the one of the same name.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such terminal.
+    async fn put_document(&self, tid: &TerminalId, name: &str, content: String) -> Result<()>;
+
+    /// A document about a terminal.
+    async fn document(&self, tid: &TerminalId, name: &str) -> Result<Option<String>>;
 
     /// Sets somebody's password; a one-time one works once.
     async fn set_admin_password(&self, user: &str, password_hash: &str, one_time: bool) -> Result<()>;

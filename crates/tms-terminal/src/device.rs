@@ -39,9 +39,8 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use tms_crypto::password::is_documented_default;
-use tms_firmware::{Slot, install::Phase};
-use tms_proto::{Identity, Profile, TerminalSession, report::Health};
+use tms_firmware::Slot;
+use tms_proto::{Identity, Profile, TerminalSession, address::Dial, report::Health};
 
 use crate::{
     agent::{Connection, Exit},
@@ -49,12 +48,13 @@ use crate::{
     failure::{Failure, FailureKind},
     hardware::Effect,
     keypad::Login,
-    machine::Machine,
+    machine::{Downloads, Machine},
     materials::Materials,
     scenario::Scenario,
     state::{State, StateError},
     status::{Link, Status},
     storage::Storage,
+    trade::Transaction,
 };
 
 /// One terminal. Clones are the same terminal.
@@ -73,6 +73,8 @@ struct Life {
     backoff: Backoff,
     /// Sign-ons before the present connection.
     sign_ons: u32,
+    /// Where the next connection goes.
+    dial: Option<Dial>,
     /// The memory is ahead of the storage and must be read again.
     stale: bool,
 }
@@ -163,7 +165,7 @@ impl Device {
             profile,
             machine: Arc::new(Mutex::new(machine)),
             status: Arc::default(),
-            life: Arc::new(Mutex::new(Life { backoff, sign_ons: 0, stale: false })),
+            life: Arc::new(Mutex::new(Life { backoff, sign_ons: 0, dial: None, stale: false })),
         })
     }
 
@@ -179,20 +181,41 @@ impl Device {
         self.machine().boot(now)
     }
 
+    /// The address to connect to, for a driver that cares: where the host is, or an address on trial.
+    /// [`connect`](Self::connect) next.
+    ///
+    /// # Errors
+    /// [`StateError`] when the attempt cannot be counted; give it to [`ended`](Self::ended).
+    pub fn dial(&self, now: Timestamp) -> Result<String, StateError> {
+        let dial = self.machine().dial(now)?;
+        let address = dial.address.clone();
+        self.life().dial = Some(dial);
+        Ok(address)
+    }
+
     /// The terminal's end of a new connection. Call [`Connection::start`] next.
     #[must_use]
     pub fn connect(&self, now: Timestamp) -> Connection {
         self.life().sign_ons = self.status.sign_ons();
-        let mut session = TerminalSession::new(Arc::clone(&self.profile), self.identity());
+        let (mac_key, tmk, batch) = {
+            let machine = self.machine();
+            let materials = &machine.materials;
+            (materials.mac_key.clone(), materials.tmk.clone(), machine.state.trade.open.number)
+        };
+        let identity = Identity { batch, ..self.identity() };
+        let mut session = TerminalSession::new(Arc::clone(&self.profile), identity);
+        if let Some(tmk) = tmk {
+            session.set_key_opener(Box::new(tmk));
+        }
         if let Some(framing) = self.scenario.host.framing {
             session = session.with_framing(framing);
         }
-        let mac_key = self.machine().materials.mac_key.clone();
         if let Some(Err(error)) = mac_key.map(|key| session.set_mac_key(key)) {
             // Checked at the start; without it nothing that needs a MAC would be sent.
             tracing::warn!(%error, "the MAC key is not used");
         }
-        Connection::new(Arc::clone(&self.machine), Arc::clone(&self.status), session, now)
+        let dial = self.life().dial.take().map_or_else(|| self.machine().dial(now), Ok);
+        Connection::new(Arc::clone(&self.machine), Arc::clone(&self.status), session, dial, now)
     }
 
     /// A connection has ended, could not be made, or a boot could not be remembered: what comes next.
@@ -205,6 +228,7 @@ impl Device {
         let boot = Duration::from_millis(self.scenario.hardware.boot_delay_ms);
         match exit {
             Exit::Stopped => Next::End,
+            Exit::Moved => Next::Connect { at: now },
             Exit::Reboot => {
                 self.restarts();
                 Next::Boot { at: after(now, boot) }
@@ -302,10 +326,74 @@ impl Device {
         self.machine().try_login(role, secret, now)
     }
 
-    /// Changes the state of the parts; the host is told if there is a session.
-    pub fn set_health(&self, health: Health) {
-        self.machine().health = health;
+    /// Changes the state of the parts at `now`; what goes wrong raises an alarm, and the host is told if
+    /// there is a session.
+    ///
+    /// # Errors
+    /// [`StateError`] when the alarm cannot be kept.
+    pub fn set_health(&self, health: Health, now: Timestamp) -> Result<(), StateError> {
+        let mut machine = self.machine();
+        machine.health = health;
+        if machine.watch(now) {
+            machine.save()?;
+        }
         self.status.report.notify_one();
+        Ok(())
+    }
+
+    /// Someone at the terminal asks for an action of the plan, by its id; for triggers by hand.
+    pub fn by_hand(&self, action: u32) {
+        self.machine().by_hand = Some(action);
+        self.status.report.notify_one();
+    }
+
+    /// Someone at the terminal settles the batch.
+    ///
+    /// # Errors
+    /// [`StateError`] when the wish cannot be kept.
+    pub fn settle(&self) -> Result<(), StateError> {
+        self.machine().settle()?;
+        self.status.report.notify_one();
+        Ok(())
+    }
+
+    /// Sells something now.
+    ///
+    /// # Errors
+    /// [`StateError`] when it cannot be booked; then nothing was sold.
+    pub fn trade(&self, now: Timestamp) -> Result<(), StateError> {
+        self.machine().trade(now)
+    }
+
+    /// The transactions of the open batch.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn transactions(&self) -> io::Result<Vec<Transaction>> {
+        self.machine().transactions()
+    }
+
+    /// What was downloaded for chip cards, looked at without copying it.
+    pub fn downloads<R>(&self, look: impl FnOnce(&Downloads) -> R) -> R {
+        look(&self.machine().downloads)
+    }
+
+    /// Does what is due between connections: the plan's actions that need none. A restart that one wants
+    /// is an [`Exit::Reboot`] for [`ended`](Self::ended).
+    ///
+    /// # Errors
+    /// The exit, also when something cannot be remembered.
+    pub fn tick(&self, now: Timestamp) -> Result<(), Exit> {
+        let mut machine = self.machine();
+        machine.pump_plan(now)?;
+        if machine.restart_is_due() { Err(Exit::Reboot) } else { Ok(()) }
+    }
+
+    /// When [`tick`](Self::tick) is next due.
+    #[must_use]
+    pub fn next_due(&self, now: Timestamp) -> Timestamp {
+        let machine = self.machine();
+        if machine.restart_is_due() { now } else { machine.plan_due(now) }
     }
 
     /// The connection and its history.
@@ -320,9 +408,6 @@ impl Device {
         let machine = self.machine();
         let state = &machine.state;
         let credentials = state.credentials.generations();
-        let default_still_set = machine.scenario.credentials.iter().filter(|given| {
-            is_documented_default(&given.secret) && credentials.get(&given.role) == Some(&given.generation)
-        });
         Snapshot {
             tid: state.tid.clone(),
             profile: machine.scenario.host.profile.clone(),
@@ -332,7 +417,7 @@ impl Device {
             boot_count: state.boot_count,
             parameters: machine.parameters(),
             parameters_revision: state.parameters_revision,
-            default_still_set: default_still_set.map(|given| given.role.clone()).collect(),
+            default_still_set: state.credentials.default_still_set().into_iter().collect(),
             credentials,
             health: machine.health,
             link: self.status.link(),
@@ -361,8 +446,7 @@ impl Device {
 
     /// Whether a restart was ordered that the broken connection kept from being announced.
     fn restart_is_due(&self) -> bool {
-        let machine = self.machine();
-        machine.state.reboot.is_some() || *machine.state.slots.phase() == Phase::Ready
+        self.machine().restart_is_due()
     }
 
     fn restarts(&self) {

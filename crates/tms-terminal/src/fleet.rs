@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use tms_crypto::{
     keyblock::Tmk,
     keyfile::{self, KeyFileError},
@@ -30,6 +31,9 @@ use crate::{
     storage::FolderStorage,
     tls::{TlsClient, TlsFactory, TlsSetupError},
 };
+
+/// The shortest rest between two looks at a terminal that waits to connect.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
 /// Why a terminal cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -196,9 +200,19 @@ impl Handle {
         self.device.try_login(role, secret, self.clock.now())
     }
 
+    /// Sells something now.
+    ///
+    /// # Errors
+    /// [`StateError`] when it cannot be booked; then nothing was sold.
+    pub fn trade(&self) -> Result<(), StateError> {
+        self.device.trade(self.clock.now())
+    }
+
     /// Changes the state of the parts; the host is told if there is a session.
     pub fn set_health(&self, health: Health) {
-        self.device.set_health(health);
+        if let Err(error) = self.device.set_health(health, self.clock.now()) {
+            tracing::warn!(tid = %self.tid(), %error, "an alarm is not kept");
+        }
     }
 
     /// Signs off and ends the terminal; returns when it has ended.
@@ -237,15 +251,16 @@ impl Runner {
                 Next::Connect { at } => (at, false),
                 Next::End => return,
             };
-            while self.clock.now() < at {
-                if !self.wait(self.clock.until(at)).await {
-                    return;
-                }
-            }
-            let booted = if boots { self.device.boot(self.clock.now()) } else { Ok(()) };
+            let waited = self.wait_until(at, boots).await;
+            let booted = match waited {
+                Ok(false) => return,
+                Ok(true) if boots => self.device.boot(self.clock.now()).map_err(Exit::Storage),
+                Ok(true) => Ok(()),
+                Err(exit) => Err(exit),
+            };
             let exit = match booted {
                 Ok(()) => self.connection().await,
-                Err(error) => Exit::Storage(error),
+                Err(exit) => exit,
             };
             next = self.device.ended(exit, self.clock.now());
         }
@@ -253,9 +268,12 @@ impl Runner {
 
     async fn connection(&mut self) -> Exit {
         let mut stop = self.stop.clone();
-        let address = &self.device.scenario().host.address;
+        let address = match self.device.dial(self.clock.now()) {
+            Ok(address) => address,
+            Err(error) => return Exit::Storage(error),
+        };
         let stream = tokio::select! {
-            connected = line::connect(address, &self.tls) => match connected {
+            connected = line::connect(&address, &self.tls) => match connected {
                 Ok(stream) => stream,
                 Err(failure) => return Exit::Lost(failure),
             },
@@ -274,6 +292,23 @@ impl Runner {
         match connection.close() {
             Ok(()) => exit,
             Err(error) => Exit::Storage(error),
+        }
+    }
+
+    /// Waits, and does meanwhile what needs no connection, unless it is down. Gives whether to go on.
+    async fn wait_until(&mut self, at: Timestamp, down: bool) -> Result<bool, Exit> {
+        loop {
+            let now = self.clock.now();
+            if now >= at {
+                return Ok(true);
+            }
+            let due = if down { at } else { at.min(self.device.next_due(now)) };
+            if !self.wait(self.clock.until(due).max(SHORTEST_WAIT)).await {
+                return Ok(false);
+            }
+            if !down {
+                self.device.tick(self.clock.now())?;
+            }
         }
     }
 

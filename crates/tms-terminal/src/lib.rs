@@ -23,7 +23,7 @@
 //!
 //! Modules in reading order: [`scenario`] (what `terminal.toml` says), [`fleet`] (running terminals),
 //! [`device`] (one of them, driven from outside) and what it is given ([`Materials`], [`hardware`]),
-//! [`keypad`], [`flash`] and [`log`] (virtual hardware), [`state`] (what survives) and [`storage`]
+//! [`console`] (what a person does at it), [`keypad`], [`flash`], [`log`] and [`trade`] (virtual hardware), [`state`] (what survives) and [`storage`]
 //! (where), [`tls`], [`failure`] (why there is no session, and what to do) and [`backoff`].
 
 mod agent;
@@ -35,6 +35,7 @@ mod materials;
 mod status;
 
 pub mod backoff;
+pub mod console;
 pub mod device;
 pub mod failure;
 pub mod flash;
@@ -46,12 +47,14 @@ pub mod scenario;
 pub mod state;
 pub mod storage;
 pub mod tls;
+pub mod trade;
 
 pub use agent::{Connection, Exit};
 pub use device::{Device, Next, Snapshot};
 pub use failure::{Failure, FailureKind};
 pub use fleet::{Fleet, Handle, StartError};
 pub use keypad::Login;
+pub use machine::Downloads;
 pub use materials::{Entropy, Materials};
 pub use scenario::{Scenario, ScenarioError};
 pub use status::Link;

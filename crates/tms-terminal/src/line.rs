@@ -67,7 +67,7 @@ impl Line<'_> {
             Ok(()) => Exit::Stopped,
             Err(exit) => exit,
         };
-        if matches!(exit, Exit::Stopped | Exit::Reboot) {
+        if matches!(exit, Exit::Stopped | Exit::Reboot | Exit::Moved) {
             // A polite end, so that the host does not take it for a failure. It may have gone already.
             let _ = timeout(STOP_TIMEOUT, self.stream.shutdown()).await;
         }

@@ -42,6 +42,15 @@ impl Log {
         Ok(Self { storage, max_lines, lines_in_newer, activity })
     }
 
+    /// Removes the log of a storage.
+    ///
+    /// # Errors
+    /// When the files cannot be removed.
+    pub fn forget(storage: &dyn Storage) -> io::Result<()> {
+        storage.remove(NEWER)?;
+        storage.remove(OLDER)
+    }
+
     /// Adds a line: time, level, part, text.
     ///
     /// # Errors
@@ -53,7 +62,7 @@ impl Log {
         self.append(&format_line(now, level, part, text))
     }
 
-    /// Adds what one invented transaction leaves behind.
+    /// Adds what happens at a counter.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -73,11 +82,7 @@ impl Log {
     pub fn tail(&self, max_bytes: u64) -> io::Result<Vec<u8>> {
         let mut bytes = self.storage.read(OLDER)?.unwrap_or_default();
         bytes.extend(self.storage.read(NEWER)?.unwrap_or_default());
-        let max = usize::try_from(max_bytes).unwrap_or(usize::MAX);
-        let Some(cut) = bytes.len().checked_sub(max).filter(|cut| *cut > 0) else { return Ok(bytes) };
-        // A line that does not fit as a whole is left out.
-        let boundary = bytes.iter().skip(cut.saturating_sub(1)).position(|byte| *byte == b'\n');
-        Ok(boundary.map_or_else(Vec::new, |at| bytes.split_off(cut.saturating_add(at))))
+        Ok(newest_lines(bytes, max_bytes))
     }
 
     fn append(&mut self, line: &str) -> io::Result<()> {
@@ -89,6 +94,15 @@ impl Log {
         self.lines_in_newer = self.lines_in_newer.saturating_add(1);
         Ok(())
     }
+}
+
+/// The newest whole lines of a text that fit into `max_bytes`.
+pub(crate) fn newest_lines(mut bytes: Vec<u8>, max_bytes: u64) -> Vec<u8> {
+    let max = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+    let Some(cut) = bytes.len().checked_sub(max).filter(|cut| *cut > 0) else { return bytes };
+    // A line that does not fit as a whole is left out.
+    let boundary = bytes.iter().skip(cut.saturating_sub(1)).position(|byte| *byte == b'\n');
+    boundary.map_or_else(Vec::new, |at| bytes.split_off(cut.saturating_add(at)))
 }
 
 fn format_line(now: Timestamp, level: char, part: &str, text: &str) -> String {

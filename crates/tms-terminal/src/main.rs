@@ -3,7 +3,8 @@
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
-use tms_terminal::{Fleet, Handle, Scenario, scenario};
+use tms_terminal::{Fleet, Handle, Scenario, console, scenario};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tracing_subscriber::EnvFilter;
 
 /// Simulated POS terminals.
@@ -24,6 +25,10 @@ enum Command {
         /// Run only the first so many of the terminals found.
         #[arg(long)]
         count: Option<usize>,
+        /// Read what a person does at the terminal from standard input, a line each; `help` says what there
+        /// is. For one terminal.
+        #[arg(long)]
+        keypad: bool,
         /// What to tell: error, warn, info, debug or trace.
         #[arg(long, env = "TMS_LOG", default_value = "info")]
         log: String,
@@ -31,7 +36,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Command::Run { paths, count, log } = Arguments::parse().command;
+    let Command::Run { paths, count, keypad, log } = Arguments::parse().command;
     let filter = EnvFilter::try_new(&log).unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -46,7 +51,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(&paths, count)) {
+    let ended = runtime.block_on(run(&paths, count, keypad));
+    // A read of standard input has no end of its own.
+    runtime.shutdown_background();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("tms-terminal: {message}");
@@ -55,7 +63,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(paths: &[PathBuf], count: Option<usize>) -> Result<(), String> {
+async fn run(paths: &[PathBuf], count: Option<usize>, keypad: bool) -> Result<(), String> {
     let mut files = Vec::new();
     for path in paths {
         files.extend(scenario::find(path).map_err(|error| error.to_string())?);
@@ -69,6 +77,12 @@ async fn run(paths: &[PathBuf], count: Option<usize>) -> Result<(), String> {
         }
         files.truncate(count);
     }
+    if keypad && files.len() != 1 {
+        return Err(format!(
+            "--keypad is for one terminal, not for {}; name one, or give --count 1",
+            files.len()
+        ));
+    }
     let fleet = Fleet::new();
     let mut terminals = Vec::with_capacity(files.len());
     for file in &files {
@@ -77,7 +91,13 @@ async fn run(paths: &[PathBuf], count: Option<usize>) -> Result<(), String> {
         terminals.push(fleet.start(scenario).map_err(|error| format!("terminal {tid}: {error}"))?);
     }
     tracing::info!(terminals = terminals.len(), "running, Ctrl-C stops");
-    watch(&terminals).await?;
+    match terminals.first().filter(|_| keypad) {
+        Some(terminal) => tokio::select! {
+            watched = watch(&terminals) => watched?,
+            () = person(terminal) => {}
+        },
+        None => watch(&terminals).await?,
+    }
     tracing::info!("signing off");
     let stops: Vec<_> = terminals.into_iter().map(|terminal| tokio::spawn(terminal.stop())).collect();
     for stop in stops {
@@ -105,6 +125,22 @@ async fn watch(terminals: &[Handle]) -> Result<(), String> {
         if now != told {
             tracing::info!("{now}");
             told = now;
+        }
+    }
+}
+
+/// Does what is typed until `quit`. The end of the input ends nothing.
+async fn person(terminal: &Handle) {
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    loop {
+        let Ok(Some(line)) = lines.next_line().await else { return std::future::pending().await };
+        if line.trim() == "quit" {
+            return;
+        }
+        match console::line(terminal, &line) {
+            Ok(shown) if shown.is_empty() => {}
+            Ok(shown) => println!("{shown}"),
+            Err(reason) => println!("{reason}"),
         }
     }
 }

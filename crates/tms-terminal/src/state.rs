@@ -2,18 +2,26 @@
 //! at any moment and the next start finds the old state or the new one.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tms_firmware::SlotState;
-use tms_proto::{journal::Journal, rotation::CredentialSlots};
+use tms_proto::{
+    address::Addresses,
+    alarm::{AlarmKind, AlarmLog},
+    journal::Journal,
+    plan::{PlanRunner, PlanSource},
+    rotation::CredentialSlots,
+    task::{Outcome, TaskResult},
+};
 use uuid::Uuid;
 
-use crate::{keypad::Lockout, storage::Storage};
+use crate::{keypad::Lockout, storage::Storage, trade::Trade};
 
 const VERSION: u32 = 1;
 const FILE_NAME: &str = "state.json";
@@ -44,8 +52,90 @@ pub struct State {
     pub reboot: Option<TaskKey>,
     /// The installation that is going on.
     pub install: Option<Install>,
-    /// The log that is being sent.
+    /// The log or journal that is being sent.
     pub upload: Option<Upload>,
+    /// The plan in force and how far it has come.
+    #[serde(default)]
+    pub plan: PlanRunner,
+    /// A plan that is being fetched.
+    #[serde(default)]
+    pub plan_file: Option<PlanFile>,
+    /// Where the host is, once it was told to move; before, the scenario says.
+    #[serde(default)]
+    pub addresses: Option<Addresses>,
+    /// What the display says while the terminal takes no payments; none when it takes them.
+    #[serde(default)]
+    pub lock: Option<String>,
+    /// What the host shows on the display.
+    #[serde(default)]
+    pub message: Option<Message>,
+    /// The terminal's own clock.
+    #[serde(default)]
+    pub clock: OwnClock,
+    /// Alarms that the host may not have yet.
+    #[serde(default)]
+    pub alarms: AlarmLog,
+    /// What is wrong and was told; told again only after it was right in between.
+    #[serde(default)]
+    pub wrong: BTreeSet<AlarmKind>,
+    /// The books.
+    #[serde(default)]
+    pub trade: Trade,
+    /// Connections to the host that were tried.
+    #[serde(default)]
+    pub comm_attempts: u64,
+    /// Those on which the terminal signed on.
+    #[serde(default)]
+    pub sign_ons: u64,
+    /// Starts of the payment application.
+    #[serde(default)]
+    pub application_starts: u64,
+}
+
+/// A message on the display.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// The text.
+    pub text: String,
+    /// From then on it is not shown any more.
+    pub until: Option<Timestamp>,
+}
+
+/// The terminal's own clock beside the true one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnClock {
+    /// How far it is ahead, in milliseconds.
+    pub ahead_ms: i64,
+    /// How far it was moved when it was last set, in seconds.
+    pub last_step_s: Option<i64>,
+    /// Local time less UTC, in seconds.
+    pub utc_offset_s: i32,
+}
+
+impl OwnClock {
+    /// What it says.
+    #[must_use]
+    pub fn reads(&self, now: Timestamp) -> Timestamp {
+        now.saturating_add(SignedDuration::from_millis(self.ahead_ms)).unwrap_or(now)
+    }
+
+    /// When it will say this.
+    #[must_use]
+    pub fn when(&self, own: Timestamp) -> Timestamp {
+        own.saturating_sub(SignedDuration::from_millis(self.ahead_ms)).unwrap_or(own)
+    }
+}
+
+/// A plan on its way from the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanFile {
+    /// Who ordered it.
+    pub task: TaskKey,
+    /// Where it is.
+    pub source: PlanSource,
 }
 
 /// One step of an operation.
@@ -55,6 +145,13 @@ pub struct TaskKey {
     pub operation: Uuid,
     /// The step.
     pub step: u8,
+}
+
+impl TaskKey {
+    /// Its result.
+    pub(crate) fn result(self, outcome: Outcome) -> TaskResult {
+        TaskResult::new(self.operation, self.step, outcome)
+    }
 }
 
 /// A firmware installation, from the task until the image is confirmed.
@@ -73,7 +170,7 @@ pub struct Install {
     pub durable_bytes: u64,
 }
 
-/// A log bundle on its way to the host.
+/// A bundle of the log or of the journal on its way to the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upload {
@@ -83,6 +180,9 @@ pub struct Upload {
     pub total_bytes: u64,
     /// SHA-256 of the bundle, hexadecimal.
     pub sha256: String,
+    /// Whether it is the journal of transactions and not the log.
+    #[serde(default)]
+    pub journal: bool,
 }
 
 impl State {
@@ -102,7 +202,41 @@ impl State {
             reboot: None,
             install: None,
             upload: None,
+            plan: PlanRunner::default(),
+            plan_file: None,
+            addresses: None,
+            lock: None,
+            message: None,
+            clock: OwnClock::default(),
+            alarms: AlarmLog::default(),
+            wrong: BTreeSet::new(),
+            trade: Trade::default(),
+            comm_attempts: 0,
+            sign_ons: 0,
+            application_starts: 0,
         }
+    }
+
+    /// Notes the result of a task, or of a plan's action.
+    pub(crate) fn finish(&mut self, result: TaskResult, now: Timestamp) {
+        if self.plan.running() == Some((result.operation, result.step)) {
+            if let Err(error) = self.plan.finished(result, self.clock.reads(now)) {
+                tracing::warn!(tid = %self.tid, %error, "the plan did not take a result");
+            }
+        } else {
+            self.journal.finish(result);
+        }
+    }
+
+    /// The next result that the host may not have.
+    pub(crate) fn next_result(&self) -> Option<&TaskResult> {
+        self.journal.unacknowledged().chain(self.plan.unreported()).next()
+    }
+
+    /// The host has a result.
+    pub(crate) fn acknowledge(&mut self, task: TaskKey) {
+        self.journal.acknowledge(task.operation, task.step);
+        self.plan.acknowledge(task.operation, task.step);
     }
 }
 

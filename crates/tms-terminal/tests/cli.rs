@@ -19,9 +19,20 @@ fn refusal(arguments: &[&str]) -> String {
 #[test]
 fn help_names_the_command_and_its_options() {
     let help = String::from_utf8(run(&["run", "--help"]).stdout).unwrap();
-    for word in ["terminal.toml", "--count", "--log"] {
+    for word in ["terminal.toml", "--count", "--keypad", "--log"] {
         assert!(help.contains(word), "{help}");
     }
+}
+
+#[test]
+fn a_keypad_is_for_one_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    for tid in ["10000001", "10000002"] {
+        std::fs::create_dir(folder.path().join(tid)).unwrap();
+        std::fs::write(folder.path().join(tid).join("terminal.toml"), "").unwrap();
+    }
+    let message = refusal(&["run", "--keypad", &folder.path().display().to_string()]);
+    assert!(message.contains("--keypad is for one terminal, not for 2"), "{message}");
 }
 
 #[test]

@@ -143,6 +143,11 @@ impl Client {
         self.answer(self.authorized(self.agent.patch(self.url(path))).send_json(body))
     }
 
+    /// Puts a resource in place of the one before.
+    pub(crate) fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.answer(self.authorized(self.agent.put(self.url(path))).send_json(body))
+    }
+
     /// Uploads `size_bytes` bytes.
     pub(crate) fn upload(&self, path: &str, size_bytes: u64, bytes: &mut dyn Read) -> Result<Value, Failure> {
         let request = self
@@ -272,7 +277,7 @@ pub(crate) fn path(segments: &[&str]) -> String {
     segments.iter().map(|segment| format!("/{}", escaped(segment))).collect()
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

@@ -17,6 +17,7 @@
 mod change;
 pub mod cli;
 mod client;
+mod device;
 pub mod dialect;
 pub mod failure;
 mod firmware;
@@ -71,6 +72,10 @@ fn dispatch(Cli { connection, command }: &Cli) -> Result<(), Failure> {
         Command::Parameter(command) => change::parameter(connection, command),
         Command::Firmware(command) => firmware::run(connection, command),
         Command::Reset(options) => change::reset(connection, options),
+        Command::Command(command) => device::command(connection, command),
+        Command::Plan(command) => device::plan(connection, command),
+        Command::Alarm(command) => device::alarm(connection, command),
+        Command::Emv(command) => device::emv(connection, command),
         Command::Credential(command) => change::credential(connection, command),
         Command::Logs(command) => logs::run(connection, command),
         Command::Operation(command) => operation::run(connection, command),

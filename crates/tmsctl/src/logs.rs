@@ -17,6 +17,13 @@ pub(crate) fn run(connection: &Connection, command: &LogsCommand) -> Result<(), 
     let client = Client::logged_in(connection)?;
     match command {
         LogsCommand::Fetch(options) => fetch(&client, options),
+        LogsCommand::Show { operation, out } => {
+            let mut log = client.download(&path(&["logs", operation]))?;
+            let Some(path) = out else { return print(&mut log) };
+            let mut file = File::create(path).map_err(|error| unwritable(path, &error))?;
+            let bytes = save(&mut log, &mut file, path)?;
+            output::line(&format!("{bytes} bytes are in {}", path.display()))
+        }
         LogsCommand::List { terminal, json } => {
             let logs = client.all_pages(&path(&["terminals", terminal, "logs"]))?;
             if *json {
@@ -48,8 +55,7 @@ fn fetch(client: &Client, options: &Fetch) -> Result<(), Failure> {
     let mut log = client.download(&path(&["logs", &operation.id]))?;
     match (&mut file, &options.out) {
         (Some(file), Some(path)) => {
-            let bytes = io::copy(&mut log, file).and_then(|bytes| file.sync_all().map(|()| bytes));
-            let bytes = bytes.map_err(|error| unwritable(path, &error))?;
+            let bytes = save(&mut log, file, path)?;
             if options.json {
                 return output::json(&value);
             }
@@ -60,13 +66,22 @@ fn fetch(client: &Client, options: &Fetch) -> Result<(), Failure> {
             ))
         }
         // Raw, as it is asked for: `logs fetch … | less` or a file.
-        _ => match io::copy(&mut log, &mut io::stdout().lock()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Failure::new(format!("the log cannot be printed: {error}")))
-            }
-            _ => Ok(()),
-        },
+        _ => print(&mut log),
     }
+}
+
+fn print(log: &mut impl io::Read) -> Result<(), Failure> {
+    match io::copy(log, &mut io::stdout().lock()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("the log cannot be printed: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn save(log: &mut impl io::Read, file: &mut File, path: &std::path::Path) -> Result<u64, Failure> {
+    let bytes = io::copy(log, file).and_then(|bytes| file.sync_all().map(|()| bytes));
+    bytes.map_err(|error| unwritable(path, &error))
 }
 
 fn unwritable(path: &std::path::Path, error: &io::Error) -> Failure {

@@ -1,5 +1,6 @@
 //! Operations: showing them, and waiting until a terminal has done one.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use comfy_table::Table;
@@ -37,6 +38,8 @@ pub(crate) struct Operation {
     detail: Option<String>,
     #[serde(default)]
     progress: Option<Progress>,
+    #[serde(default)]
+    result: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -72,7 +75,15 @@ impl Operation {
             }
             Some("reboot") => "start again".to_owned(),
             Some("collect_logs") => "send log".to_owned(),
-            Some(other) => output::printable(other),
+            Some("cancel_operation") => {
+                format!("give up operation {}", output::printable(text("target").unwrap_or_default()))
+            }
+            Some("lock" | "show_message") => {
+                let said = text("message").or(text("text")).unwrap_or_default();
+                let name = text("type").unwrap_or_default().replace('_', " ");
+                format!("{name}: {}", output::printable(said))
+            }
+            Some(other) => output::printable(&other.replace('_', " ")),
             None => output::printable(self.kind.as_str().unwrap_or("?")),
         }
     }
@@ -95,6 +106,9 @@ impl Operation {
         table.add_row(["created", &optional(&self.created_at)]);
         table.add_row(["updated", &optional(&self.updated_at)]);
         table.add_row(["expires", &optional(&self.expires_at)]);
+        for (name, value) in &self.result {
+            table.add_row([output::printable(name), output::printable(value)]);
+        }
         table
     }
 }
@@ -106,6 +120,21 @@ pub(crate) fn run(connection: &Connection, command: &OperationCommand) -> Result
         OperationCommand::Show { operation, change } => {
             let value = client.get(&path(&["operations", operation]))?;
             finish(&client, value, change, |_| {})
+        }
+        OperationCommand::Cancel { operation, json } => {
+            let answer = client.post(&path(&["operations", operation, "cancel"]), None)?;
+            if *json {
+                return output::json(&answer);
+            }
+            let at = |key: &str| answer.get(key).filter(|value| !value.is_null());
+            output::line(&Operation::read(at("operation").unwrap_or(&Value::Null))?.table().to_string())?;
+            match at("told") {
+                Some(told) => output::line(&format!(
+                    "the terminal may have begun it, and is told to give it up by operation {}",
+                    Operation::read(told)?.id
+                )),
+                None => Ok(()),
+            }
         }
         OperationCommand::List { terminal, json } => {
             let operations = client.all_pages(&path(&["terminals", terminal, "operations"]))?;

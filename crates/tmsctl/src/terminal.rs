@@ -18,6 +18,10 @@ pub(crate) fn run(connection: &Connection, command: &TerminalCommand) -> Result<
             let answer = client.get(&path(&["terminals", terminal]))?;
             if *json { output::json(&answer) } else { show(&answer) }
         }
+        TerminalCommand::Batch { terminal, json } => {
+            let answer = client.get(&path(&["terminals", terminal, "batch"]))?;
+            if *json { output::json(&answer) } else { batch(terminal, &answer) }
+        }
     }
 }
 
@@ -95,6 +99,15 @@ fn show(terminal: &Value) -> Result<(), Failure> {
     pairs(&mut wanted, terminal, "credentials", "credential generation of role ");
     output::line(&wanted.to_string())?;
 
+    let details = terminal.pointer("/reported/details").and_then(Value::as_object);
+    if let Some(details) = details.filter(|details| !details.is_empty()) {
+        let mut table = output::table(&["it says", ""]);
+        for (name, value) in details {
+            table.add_row([output::printable(&name.replace('_', " ")), text_at(value, "")]);
+        }
+        output::line(&table.to_string())?;
+    }
+
     let health = terminal.pointer("/reported/health").and_then(Value::as_object);
     let known: Vec<_> = health.into_iter().flatten().filter(|(_, state)| !state.is_null()).collect();
     if known.is_empty() {
@@ -103,6 +116,24 @@ fn show(terminal: &Value) -> Result<(), Failure> {
     let mut table = output::table(&["hardware", "state"]);
     for (part, state) in known {
         table.add_row([output::printable(&part.replace('_', " ")), text_at(state, "")]);
+    }
+    output::line(&table.to_string())
+}
+
+fn batch(terminal: &str, answer: &Value) -> Result<(), Failure> {
+    let mut table = output::table(&["terminal", &output::printable(terminal)]);
+    let in_hand = text_at(answer, "/batch");
+    if !in_hand.is_empty() {
+        table.add_row(["batch being settled", &in_hand]);
+        table.add_row(["its details so far", &text_at(answer, "/details")]);
+    }
+    if answer.pointer("/closed").is_some_and(|closed| !closed.is_null()) {
+        table.add_row(["last settled batch", &text_at(answer, "/closed/batch")]);
+        table.add_row(["details announced", &text_at(answer, "/closed/announced")]);
+        table.add_row(["details received", &text_at(answer, "/closed/received")]);
+        table.add_row(["everything adds up", &yes_no(answer, "/closed/complete")]);
+    } else if in_hand.is_empty() {
+        table.add_row(["batches", "none was settled yet"]);
     }
     output::line(&table.to_string())
 }

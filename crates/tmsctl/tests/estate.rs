@@ -296,3 +296,152 @@ fn a_hostile_answer_cannot_drive_the_terminal() {
     });
     assert!(!at(&server, &["terminal", "show", "1"]).out.contains('\u{1b}'));
 }
+
+#[test]
+fn a_command_is_one_post_with_its_kind_and_prints_what_the_terminal_found() {
+    let server = Server::start(|count, _| {
+        let mut operation = operation(if count == 0 { "queued" } else { "done" });
+        operation["kind"] = json!({"type": "self_test"});
+        operation["result"] = json!({"printer": "no paper 缺纸", "keyboard": "ok"});
+        (if count == 0 { 202 } else { 200 }, operation.to_string())
+    });
+    let done = at(&server, &["command", "self-test", "10000001", "--wait"]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.out.contains("no paper 缺纸") && done.out.contains("self test"), "{}", done.out);
+    let asked = &server.requests()[0];
+    assert_eq!(
+        (asked.method.as_str(), asked.path.as_str()),
+        ("POST", "/api/v1/terminals/10000001/operations")
+    );
+    assert_eq!(asked.json(), json!({"type": "self_test"}));
+}
+
+#[test]
+fn every_command_sends_its_details() {
+    let server = working(&["queued"]);
+    for (args, kind) in [
+        (&["lock", "1", "--message", "停用"][..], json!({"type": "lock", "message": "停用"})),
+        (&["unlock", "1"], json!({"type": "unlock"})),
+        (&["restart-application", "1"], json!({"type": "restart_application"})),
+        (&["factory-reset", "1", "--yes"], json!({"type": "factory_reset"})),
+        (&["clear-reversal", "1", "--yes"], json!({"type": "clear_reversal"})),
+        (&["clear-batch", "1", "--yes"], json!({"type": "clear_batch"})),
+        (&["print-test-slip", "1"], json!({"type": "print_test_slip", "text": null})),
+        (&["diagnose", "1"], json!({"type": "diagnose"})),
+        (
+            &["collect-journal", "1", "--from-batch", "7"],
+            json!({"type": "collect_journal", "from_batch": 7, "max_bytes": 1_048_576}),
+        ),
+        (
+            &["sync-clock", "1", "--utc-offset-min", "-60"],
+            json!({"type": "sync_clock", "utc_offset_s": -3600, "force": false}),
+        ),
+        (
+            &["show-message", "1", "--text", "a", "--seconds", "9"],
+            json!({"type": "show_message", "text": "a", "until": null, "seconds": 9}),
+        ),
+        (
+            &["change-tms-address", "1", "--address", "a:1", "--address", "b:2"],
+            json!({"type": "change_tms_address", "addresses": ["a:1", "b:2"], "attempts": 3}),
+        ),
+    ] {
+        let args: Vec<_> = ["command"].iter().chain(args).copied().collect();
+        let done = at(&server, &args);
+        assert_eq!(done.code, 0, "{args:?}: {}", done.err);
+        assert_eq!(server.requests().last().unwrap().json(), kind);
+    }
+    for destroys in ["factory-reset", "clear-reversal", "clear-batch"] {
+        let refused = at(&server, &["command", destroys, "1"]);
+        assert_eq!(refused.code, 2, "{}", refused.out);
+        assert!(refused.err.contains("--yes"), "{}", refused.err);
+    }
+}
+
+#[test]
+fn cancelling_says_whether_the_terminal_is_told() {
+    let server = Server::start(|_, _| {
+        let body = json!({"operation": operation("cancelled"), "told": operation("queued")});
+        (202, body.to_string())
+    });
+    let done = at(&server, &["operation", "cancel", ID]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.out.contains("cancelled") && done.out.contains("is told to give it up"), "{}", done.out);
+    assert_eq!(server.requests()[0].path, format!("/api/v1/operations/{ID}/cancel"));
+    let ended = Server::start(|_, _| {
+        problem(409, "operation_state", "operation is done and cannot become cancelled")
+    });
+    let refused = at(&ended, &["operation", "cancel", ID]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("is done"), "{}", refused.err);
+}
+
+#[test]
+fn alarms_are_a_table_of_one_terminal_or_of_all() {
+    let server = Server::start(|_, _| {
+        let alarm = json!({"terminal": "10000001", "sequence": 3, "kind": "paper-out", "severity": "warning",
+            "at": "2026-01-01T00:00:00Z", "text": "no paper 缺纸", "number": 9, "received_at": "2026-01-01T00:00:01Z"});
+        (200, json!({"items": [alarm]}).to_string())
+    });
+    let done = at(&server, &["alarm", "list", "--terminal", "10000001"]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.out.contains("paper-out") && done.out.contains("缺纸"), "{}", done.out);
+    assert_eq!(server.requests()[0].path, "/api/v1/alarms?terminal=10000001&limit=50");
+    assert_eq!(at(&server, &["alarm", "list", "--json"]).json()["items"][0]["sequence"], 3);
+}
+
+#[test]
+fn a_plan_is_read_from_a_file_before_the_server_is_asked() {
+    let server = working(&["queued"]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plan.json");
+    std::fs::write(&file, r#"{"actions": [{"id": 1, "command": "self_test"}]}"#).unwrap();
+    let done = at(&server, &["plan", "install", "10000001", file.to_str().unwrap()]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert_eq!(server.requests()[0].json()["plan"]["actions"][0]["command"], "self_test");
+    std::fs::write(&file, "actions: none").unwrap();
+    let refused = at(&server, &["plan", "install", "10000001", file.to_str().unwrap()]);
+    assert_eq!((refused.code, server.requests().len()), (1, 1));
+    assert!(refused.err.contains("is not JSON"), "{}", refused.err);
+}
+
+#[test]
+fn a_set_is_put_from_a_file_and_printed_as_it_was_put() {
+    let server = Server::start(|_, _| {
+        let body = json!({"name": "capks", "revision": 2, "updated_at": "2026-01-01T00:00:00Z", "content": ["9F06"]});
+        (200, body.to_string())
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("capks.json");
+    std::fs::write(&file, r#"["9F0605A000000333"]"#).unwrap();
+    let done = at(&server, &["emv", "put", "capks", file.to_str().unwrap()]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.out.contains("capks is at revision 2"), "{}", done.out);
+    let asked = &server.requests()[0];
+    assert_eq!((asked.method.as_str(), asked.path.as_str()), ("PUT", "/api/v1/sets/capks"));
+    assert_eq!(asked.json(), json!(["9F0605A000000333"]));
+    let shown = at(&server, &["emv", "show", "tms-parameters"]);
+    assert_eq!(
+        (shown.json(), server.requests()[1].path.as_str()),
+        (json!(["9F06"]), "/api/v1/sets/tms_parameters")
+    );
+}
+
+#[test]
+fn a_settled_batch_says_whether_everything_adds_up() {
+    let server = Server::start(|_, _| {
+        let closed = json!({"batch": 12, "announced": 3, "received": 2, "complete": false});
+        (200, json!({"batch": null, "details": 0, "closed": closed}).to_string())
+    });
+    let done = at(&server, &["terminal", "batch", "10000001"]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.out.contains("last settled batch") && done.out.contains("no"), "{}", done.out);
+    assert_eq!(server.requests()[0].path, "/api/v1/terminals/10000001/batch");
+}
+
+#[test]
+fn a_log_that_was_sent_is_printed_as_it_is() {
+    let server = Server::start(|_, _| (200, "line one\nline two\n".to_owned()));
+    let done = at(&server, &["logs", "show", ID]);
+    assert_eq!((done.code, done.out.as_str()), (0, "line one\nline two\n"), "{}", done.err);
+    assert_eq!(server.requests()[0].path, format!("/api/v1/logs/{ID}"));
+}

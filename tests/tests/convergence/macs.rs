@@ -3,33 +3,19 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use testkit::{Estate, Speaks, Terminal, until};
-use tms_proto::{Function, Profile};
 use tms_server::{config::Config, service};
 use tms_terminal::Scenario;
 
 use crate::{done, reported};
 
-/// The rules of a UnionPay profile with a MAC on every function that has a STAN.
-fn wherever_there_is_a_stan() -> String {
-    let built_in = Profile::builtin("unionpay").unwrap();
-    let mut rules = String::from("protect = \"required\"\n[mac.function]\n");
-    for function in Function::ALL {
-        if built_in.rule(*function).is_some_and(|rule| !rule.request.always(11)) {
-            rules += &format!("{} = \"none\"\n", function.name());
-        }
-    }
-    rules
-}
-
 /// A profile that asks for MACs, and for :1987 the key, in files of the estate.
 fn ask_for_macs(config: &mut Config, speaks: Speaks) -> (PathBuf, Option<PathBuf>) {
     let folder = config.vault_key_file.parent().unwrap().to_owned();
     let (name, rules) = match speaks {
-        Speaks::UnionPay => ("unionpay", wherever_there_is_a_stan()),
-        Speaks::Iso87 => ("iso87", "protect = \"required\"\n".to_owned()),
+        Speaks::UnionPay => ("unionpay", "protect = \"possible\"\n"),
+        Speaks::Iso87 => ("iso87", "protect = \"required\"\n"),
     };
-    let built_in = format!("{}/../crates/tms-proto/profiles/{name}.toml", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(built_in).unwrap().replace("protect = \"optional\"\n", &rules);
+    let text = format!("extends = \"{name}\"\n\n[mac]\n{rules}");
     let profile = folder.join("acquirer.toml");
     std::fs::write(&profile, text).unwrap();
     let key = (speaks == Speaks::Iso87).then(|| folder.join("mac.key"));

@@ -3,17 +3,58 @@
 use crate::class::{Class, is_sign};
 use crate::error::{ParseError, ParseReason};
 use crate::field::Field;
-use crate::format::{Digits, FieldFormat, Length};
+use crate::format::{Charset, Digits, FieldFormat, Length};
 use crate::plan::Plan;
+
+use super::Structure;
 
 /// Checks the subfields of a field and all that is inside of them.
 pub(crate) fn check(field: &Field<'_>) -> Result<(), ParseError> {
+    if is_plain_table(field) {
+        return Ok(());
+    }
     for subfield in field.subfields() {
         let subfield = subfield?;
         content(&subfield)?;
         check(&subfield)?;
     }
     Ok(())
+}
+
+/// A first look that only ever says yes: whether the field is a table of tags in ascending order, as
+/// senders write them, with values of fixed length that are well formed. Anything else is left to the
+/// careful way, which decides and explains.
+fn is_plain_table(field: &Field<'_>) -> bool {
+    let Structure::TagTable { tag_len, tags } = field.structure else { return false };
+    if field.format.charset != Charset::Ascii {
+        return false;
+    }
+    let mut known = tags.known.iter();
+    let mut rest = field.view.plain();
+    while let Some(content) = rest.filter(|content| !content.is_empty()) {
+        let value = content.split_at_checked(usize::from(*tag_len)).and_then(|(tag, value)| {
+            let (_, format) = known.find(|(known, _)| known.bytes() == tag)?;
+            Some((plain_len(format)?, format.class, value))
+        });
+        rest = value.and_then(|(len, class, value)| {
+            let (value, rest) = value.split_at_checked(len)?;
+            value.iter().all(|byte| class.allows(*byte)).then_some(rest)
+        });
+    }
+    rest.is_some()
+}
+
+/// Bytes of a value of fixed length that is one byte for each character and nothing inside.
+fn plain_len(format: &FieldFormat) -> Option<usize> {
+    let has_signs = matches!(format.class, Class::Binary | Class::SignedNumeric | Class::Track);
+    let is_plain = format.charset == Charset::Ascii
+        && !has_signs
+        && !format.is_packed()
+        && matches!(format.structure, Structure::None);
+    match format.length {
+        Length::Fixed(len) if is_plain => Some(usize::from(len)),
+        _ => None,
+    }
 }
 
 fn content(field: &Field<'_>) -> Result<(), ParseError> {

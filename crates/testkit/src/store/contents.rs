@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tms_core::{
-    Credential, FirmwareId, FirmwareRecord, LogBundle, Operation, OperationId, Role, Terminal, TerminalId,
+    Alarm, Credential, EstateSet, FirmwareId, FirmwareRecord, LogBundle, Operation, OperationId, Role,
+    Terminal, TerminalId,
 };
 use tms_store::{Admin, StoreError, Token};
 
@@ -23,11 +24,18 @@ pub struct Contents {
     pub firmware: BTreeMap<FirmwareId, FirmwareRecord>,
     /// Logs that terminals sent.
     pub log_bundles: BTreeMap<OperationId, LogBundle>,
+    /// Alarms of each terminal by their sequence.
+    pub alarms: BTreeMap<TerminalId, BTreeMap<u64, Alarm>>,
+    /// Sets that all terminals download, by name.
+    pub sets: BTreeMap<&'static str, EstateSet>,
+    /// Documents about terminals by name.
+    pub documents: BTreeMap<(TerminalId, String), String>,
     /// People.
     pub admins: BTreeMap<String, Admin>,
     /// Bearer tokens by the digest of their text.
     pub tokens: BTreeMap<String, Token>,
     pub(super) certificates: BTreeMap<String, TerminalId>,
+    pub(super) last_alarm: u64,
     pub(super) leased: BTreeSet<OperationId>,
 }
 

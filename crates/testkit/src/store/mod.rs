@@ -5,6 +5,7 @@
 //! answered `Ok` is in every later [`snapshot`](MemoryStore::snapshot), as committed data is in a
 //! database after a crash. [`on_call`](MemoryStore::on_call) makes calls fail.
 
+mod alarms;
 mod artifacts;
 mod contents;
 mod credentials;

@@ -1,5 +1,7 @@
 //! Operations: the queue of every terminal.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use tms_core::{
     FirmwareId, Lease, NewOperation, Operation, OperationId, OperationKind, OperationState, Progress,
@@ -25,6 +27,7 @@ impl Contents {
             lease: None,
             detail: None,
             progress: None,
+            result: BTreeMap::new(),
         };
         self.operations.insert(new.id, operation.clone());
         let queue = self.queues.entry(new.terminal).or_default();
@@ -142,8 +145,10 @@ impl Contents {
             let held = operation.lease.as_ref().is_some_and(|lease| lease.until > now);
             operation.expires_at > now && !held
         };
-        let open = &self.queues.get(tid)?.open;
-        let id = *open.iter().find(|id| self.operations.get(id).is_some_and(is_free))?;
+        let open = self.queues.get(tid)?.open.iter().filter_map(|id| self.operations.get(id));
+        // The first of the least: those that cancel others, then the oldest.
+        let goes_after = |operation: &&Operation| operation.kind.name() != OperationKind::CANCEL;
+        let id = open.filter(|operation| is_free(operation)).min_by_key(goes_after)?.id;
         let operation = self.operations.get_mut(&id)?;
         operation.attempts = operation.attempts.saturating_add(1);
         operation.lease = Some(Lease { holder: holder.to_owned(), until });
@@ -221,6 +226,32 @@ impl Contents {
             operation.progress = Some(progress);
         }
         Ok(())
+    }
+
+    pub(super) fn add_result(&mut self, id: OperationId, result: BTreeMap<String, String>) -> Result<()> {
+        self.known_operation(id)?.result.extend(result);
+        Ok(())
+    }
+
+    pub(super) fn cancel(
+        &mut self,
+        id: OperationId,
+        detail: String,
+        ticket: Ticket,
+        now: Timestamp,
+    ) -> Result<(Operation, Option<Operation>)> {
+        let before = self.known_operation(id)?.clone();
+        let may_have_begun = before.is_open() && before.attempts > 0;
+        let tell = may_have_begun && before.kind.is_cancelled_at_the_terminal();
+        if tell {
+            self.unused(ticket.id)?;
+        }
+        let cancelled = self.transition(id, OperationState::Cancelled, Some(detail), now)?;
+        if !tell {
+            return Ok((cancelled, None));
+        }
+        let kind = OperationKind::CancelOperation { target: id };
+        Ok((cancelled, Some(self.enqueue_with(&before.terminal, kind, ticket, now)?)))
     }
 
     pub(super) fn expire(&mut self, now: Timestamp) -> u64 {

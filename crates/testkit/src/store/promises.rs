@@ -1,10 +1,12 @@
 //! The trait: each call one step on the contents.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tms_core::{
-    Credential, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation, OperationId, OperationState,
-    Progress, Reported, Role, RotationPhase, Terminal, TerminalId,
+    Alarm, Credential, EstateSet, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation,
+    OperationId, OperationState, Progress, Reported, Role, RotationPhase, SetName, Terminal, TerminalId,
 };
 use tms_store::{Admin, InitialCredential, ParameterChange, Result, Store, Ticket, Token};
 
@@ -121,6 +123,20 @@ impl Store for MemoryStore {
         self.call("set_progress", |c| c.set_progress(id, progress))
     }
 
+    async fn add_result(&self, id: OperationId, result: BTreeMap<String, String>) -> Result<()> {
+        self.call("add_result", |c| c.add_result(id, result))
+    }
+
+    async fn cancel(
+        &self,
+        id: OperationId,
+        detail: String,
+        ticket: Ticket,
+        now: Timestamp,
+    ) -> Result<(Operation, Option<Operation>)> {
+        self.call("cancel", |c| c.cancel(id, detail, ticket, now))
+    }
+
     async fn operation(&self, id: OperationId) -> Result<Option<Operation>> {
         self.call("operation", |c| Ok(c.operations.get(&id).cloned()))
     }
@@ -210,6 +226,38 @@ impl Store for MemoryStore {
 
     async fn log_bundle(&self, operation: OperationId) -> Result<Option<LogBundle>> {
         self.call("log_bundle", |c| Ok(c.log_bundles.get(&operation).cloned()))
+    }
+
+    async fn add_alarm(&self, alarm: Alarm) -> Result<bool> {
+        self.call("add_alarm", |c| c.add_alarm(alarm))
+    }
+
+    async fn alarms(&self, tid: Option<&TerminalId>, after: Option<u64>, limit: u32) -> Result<Vec<Alarm>> {
+        self.call("alarms", |c| Ok(c.alarm_page(tid, after, limit)))
+    }
+
+    async fn put_set(&self, name: SetName, content: String, now: Timestamp) -> Result<u64> {
+        self.call("put_set", |c| c.put_set(name, content, now))
+    }
+
+    async fn set(&self, name: SetName) -> Result<Option<EstateSet>> {
+        self.call("set", |c| Ok(c.sets.get(name.name()).cloned()))
+    }
+
+    async fn sets(&self) -> Result<Vec<EstateSet>> {
+        self.call("sets", |c| Ok(c.sets.values().cloned().collect()))
+    }
+
+    async fn put_document(&self, tid: &TerminalId, name: &str, content: String) -> Result<()> {
+        self.call("put_document", |c| {
+            c.known_terminal(tid)?;
+            c.documents.insert((tid.clone(), name.to_owned()), content);
+            Ok(())
+        })
+    }
+
+    async fn document(&self, tid: &TerminalId, name: &str) -> Result<Option<String>> {
+        self.call("document", |c| Ok(c.documents.get(&(tid.clone(), name.to_owned())).cloned()))
     }
 
     async fn set_admin_password(&self, user: &str, password_hash: &str, one_time: bool) -> Result<()> {

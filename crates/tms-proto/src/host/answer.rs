@@ -1,7 +1,7 @@
 //! What the host says: replies to requests, and refusals of what it cannot act on.
 
 use iso8583::{
-    Builder, Message, Mti,
+    Builder, Message,
     framing::{Header, Tpdu},
 };
 use jiff::Timestamp;
@@ -39,12 +39,20 @@ impl HostSession {
         let mut builder = self.outbox.builder(profile.dialect(), reply_mti(exchange.mti)?);
         self.fill_reply(&mut builder, rule, &exchange, refusal, now)?;
         let mut new_keys = None;
+        let mut offer = None;
         match answer {
             Answer::Approved | Answer::Refused(_) | Answer::Task(None) => {}
+            Answer::Keys { block, keys } if exchange.function == Function::KeyRequest => {
+                let sent = self.offered(block, keys);
+                let put = put_body(&profile, &mut builder, &sent.block);
+                offer = Some(sent);
+                put?;
+            }
             Answer::Keys { block, keys } => {
                 put_body(&profile, &mut builder, block)?;
                 new_keys = Some(keys);
             }
+            Answer::MasterKey(content) => put_body(&profile, &mut builder, content)?,
             Answer::Parameters(values) => match rule.body {
                 BodyLayout::Tags => {
                     let tags = parameters::encode_tags(&profile, TagPlace::Parameters, values)?;
@@ -54,6 +62,11 @@ impl HostSession {
                 }
                 _ => message::put_spread(&profile, &mut builder, &parameters::encode_named(values)?)?,
             },
+            Answer::Download(body) => {
+                if !body.is_empty() {
+                    put_body(&profile, &mut builder, body)?;
+                }
+            }
             Answer::Task(Some(task)) => put_body(&profile, &mut builder, &task.encode())?,
             Answer::Block { offset, total_bytes, data } => {
                 put_body(&profile, &mut builder, &Block::encode_header(offset, total_bytes, data))?;
@@ -71,6 +84,7 @@ impl HostSession {
         match (exchange.function, refusal) {
             (Function::SignOn, None) => {
                 self.signed_on = true;
+                self.offer = None;
                 // What an earlier sign-on gave ends here, whether or not this one gives anything.
                 self.gate.forget_working_key();
                 new_keys.map_or(Ok(()), |keys| self.gate.set_working_keys(keys))?;
@@ -78,11 +92,13 @@ impl HostSession {
             (Function::SignOn, Some(_)) => self.signed_on = false,
             (Function::SignOff, None) => {
                 self.signed_on = false;
+                self.offer = None;
                 self.gate.forget_working_key();
             }
+            (Function::Alarm, None) => self.last_alarm = exchange.alarm,
             _ => {}
         }
-        Ok(())
+        offer.map_or(Ok(()), |offer| self.offer_sent(offer))
     }
 
     fn fill_reply(
@@ -101,7 +117,10 @@ impl HostSession {
             batch: exchange.batch,
             terminal: exchange.terminal.as_bytes(),
             merchant: exchange.merchant.as_bytes(),
-            response: Some(refusal.map_or(self.profile.approval(rule.function), |r| self.profile.code(r))),
+            response: Some(match refusal {
+                Some(refusal) => self.profile.code_of(rule.function, refusal),
+                None => self.profile.approval(rule.function),
+            }),
             transmitted: exchange.transmitted,
             pending: match (self.profile.pending_place(), self.pending_digit()) {
                 (PendingPlace::Field(field), Some(digit)) => Some((field, digit)),
@@ -133,10 +152,7 @@ impl HostSession {
         refusal: Refusal,
         reason: Reason,
     ) -> Result<(), ProtocolError> {
-        let selector = self.profile.selector_template().map(|(field, _)| field);
-        let mut echo = [3, 7, 11, 24, 41, 42, 70, selector.unwrap_or(0)];
-        echo.sort_unstable();
-        let mut builder = Builder::reply_to(message, &echo)?;
+        let mut builder = message::echo(&self.profile, message)?;
         builder.set(39, self.profile.code(refusal))?;
         let outgoing = Outgoing::Reply { to: None, refusal: Some(refusal), authentic: false };
         self.send(&builder, outgoing, exchange.tpdu.map(Tpdu::swapped), exchange.header)?;
@@ -154,8 +170,7 @@ impl HostSession {
         reason: Reason,
     ) -> Result<(), ProtocolError> {
         let profile = std::sync::Arc::clone(&self.profile);
-        if let Some(mti) = Message::peek_mti(profile.dialect(), body).and_then(Mti::response) {
-            let mut builder = Builder::new(profile.dialect(), mti);
+        if let Some(mut builder) = message::echo_part(&profile, body) {
             if let Some(peer) = &self.peer {
                 builder.set_bytes(41, peer.terminal.as_bytes())?;
             }

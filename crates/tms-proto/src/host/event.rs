@@ -10,13 +10,16 @@ use iso8583::{
 use tms_crypto::keyblock::WorkingKeys;
 
 use crate::{
+    alarm::Alarm,
+    emv::{DownloadBody, DownloadRequest},
     file::BlockRequest,
     label::{Code, Name},
-    parameters::{Push, TagValues, Values},
+    parameters::{Push, PushAnswer, TagValues, Values},
     profile::{Function, Refusal},
     reason::Reason,
     report::Report,
     task::{Task, TaskResult},
+    terminal::KeyBlock,
     upload::Chunk,
 };
 
@@ -61,6 +64,14 @@ pub enum HostEvent {
         /// To answer with.
         exchange: Exchange,
     },
+    /// A question of a download. Answer with [`Answer::Download`], or refuse what there is none of; after
+    /// a question that ends a download the terminal has what it wanted.
+    Download {
+        /// To answer with.
+        exchange: Exchange,
+        /// The question.
+        request: DownloadRequest,
+    },
     /// The terminal wants a block. Answer with [`Answer::Block`].
     FileRead {
         /// To answer with.
@@ -87,6 +98,14 @@ pub enum HostEvent {
         /// The piece.
         chunk: Chunk,
     },
+    /// Something is wrong with the terminal. Make it durable, then answer. [`Exchange::repeats_an_alarm`]
+    /// says whether it was told before.
+    Alarm {
+        /// To answer with.
+        exchange: Exchange,
+        /// What is wrong.
+        alarm: Alarm,
+    },
     /// The terminal answered a command that the host pushed.
     CommandAnswered {
         /// The task.
@@ -94,15 +113,37 @@ pub enum HostEvent {
         /// Why it did not take it; `None` when it did.
         refusal: Option<Refusal>,
     },
-    /// The terminal answered a parameter push.
+    /// The terminal answered a push of records, all messages of it.
     PushAnswered {
         /// What was pushed.
         push: Push,
         /// Why it did not take it; `None` when it did.
         refusal: Option<Refusal>,
+        /// What it has now, and why it refused; `None` when it did not say. To an inquiry all that was asked for.
+        answer: Option<Box<PushAnswer>>,
     },
     /// The terminal answered the host's echo.
     EchoAnswered,
+    /// The terminal asks for new working keys. Answer with [`Answer::Keys`].
+    KeysRequested {
+        /// To answer with.
+        exchange: Exchange,
+    },
+    /// A step of the remote download of a terminal master key (UnionPay 352, 350, 351; unionpay.md §4.13):
+    /// [`Exchange::function`] says which. Answer it, the first two with [`Answer::MasterKey`].
+    MasterKey {
+        /// To answer with.
+        exchange: Exchange,
+        /// The data objects of the request.
+        content: KeyBlock,
+    },
+    /// The terminal has the working keys that it was sent last; those before them are over.
+    KeysTaken,
+    /// The terminal refused new working keys: those before them stay in force.
+    KeysRefused {
+        /// Why.
+        refusal: Refusal,
+    },
     /// A request of the host was not answered in time.
     TimedOut(Function),
     /// The next event's message had a MAC that the profile asks for nowhere and that nothing here can
@@ -130,11 +171,17 @@ impl HostEvent {
             | Self::Status { exchange, .. }
             | Self::Report { exchange, .. }
             | Self::ParametersRequested { exchange }
+            | Self::Download { exchange, .. }
             | Self::FileRead { exchange, .. }
             | Self::TaskPoll { exchange }
             | Self::TaskResult { exchange, .. }
-            | Self::LogChunk { exchange, .. } => Some(exchange),
+            | Self::LogChunk { exchange, .. }
+            | Self::KeysRequested { exchange }
+            | Self::MasterKey { exchange, .. }
+            | Self::Alarm { exchange, .. } => Some(exchange),
             Self::Echo
+            | Self::KeysTaken
+            | Self::KeysRefused { .. }
             | Self::CommandAnswered { .. }
             | Self::PushAnswered { .. }
             | Self::EchoAnswered
@@ -160,6 +207,9 @@ pub struct Exchange {
     pub(super) header: Option<Header>,
     /// Whether the request's MAC was checked and right.
     pub(super) authentic: bool,
+    /// Sequence of the alarm that the request brings.
+    pub(super) alarm: Option<u64>,
+    pub(super) repeated: bool,
 }
 
 impl Exchange {
@@ -188,6 +238,13 @@ impl Exchange {
         self.mti.is_repeat()
     }
 
+    /// Whether this alarm was approved on this connection before: its answer was lost. Approve it again. One
+    /// that comes again on another connection is known by its sequence.
+    #[must_use]
+    pub fn repeats_an_alarm(&self) -> bool {
+        self.repeated
+    }
+
     /// Whether the request had a MAC that was right.
     #[must_use]
     pub fn is_authentic(&self) -> bool {
@@ -200,15 +257,21 @@ impl Exchange {
 pub enum Answer<'a> {
     /// Done, nothing to add.
     Approved,
-    /// Sign-on with working keys, whose MAC key the session uses from then on if the profile says so.
+    /// Sign-on, or an answer to [`HostEvent::KeysRequested`], with working keys, whose MAC key the session
+    /// uses from then on if the profile says so. Keys that were sent before and may not have arrived are
+    /// sent again in their place.
     Keys {
         /// UnionPay DE62 key block: `keys` as the terminal can open them.
         block: &'a [u8],
         /// The keys in it.
         keys: &'a WorkingKeys,
     },
+    /// The data objects of an answer to [`HostEvent::MasterKey`].
+    MasterKey(&'a [u8]),
     /// The terminal's parameters.
     Parameters(&'a Values),
+    /// An answer to a question of a download; [`crate::emv::Offer::answer`] makes it.
+    Download(&'a DownloadBody),
     /// The next task, or none.
     Task(Option<&'a Task>),
     /// A block of a file.
@@ -231,7 +294,9 @@ impl fmt::Debug for Answer<'_> {
         match self {
             Self::Approved => f.write_str("Approved"),
             Self::Keys { block, .. } => write!(f, "Keys({} bytes)", block.len()),
+            Self::MasterKey(content) => write!(f, "MasterKey({} bytes)", content.len()),
             Self::Parameters(values) => f.debug_tuple("Parameters").field(values).finish(),
+            Self::Download(body) => f.debug_tuple("Download").field(body).finish(),
             Self::Task(task) => f.debug_tuple("Task").field(task).finish(),
             Self::Block { offset, total_bytes, data } => {
                 write!(f, "Block({} of {total_bytes} bytes from {offset})", data.len())

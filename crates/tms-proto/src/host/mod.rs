@@ -2,7 +2,9 @@
 
 mod answer;
 mod event;
+mod keys;
 mod push;
+mod pushing;
 mod receive;
 mod request;
 
@@ -25,6 +27,7 @@ use crate::{
 
 pub use event::{Answer, Exchange, HostEvent};
 
+use keys::Offer;
 use push::Outstanding;
 
 /// Requests of the host that may wait for replies at once.
@@ -51,7 +54,12 @@ pub struct HostSession {
     stan: Option<u32>,
     useless_in_a_row: u32,
     counts: Counts,
+    /// Sequence of the alarm that was approved last.
+    last_alarm: Option<u64>,
     outstanding: Vec<Outstanding>,
+    offer: Option<Box<Offer>>,
+    /// Keys that were offered so far.
+    offers: u32,
     outbox: Outbox,
     events: Queue<HostEvent>,
 }
@@ -95,7 +103,10 @@ impl HostSession {
             stan: None,
             useless_in_a_row: 0,
             counts: Counts::default(),
+            last_alarm: None,
             outstanding: Vec::new(),
+            offer: None,
+            offers: 0,
             outbox: Outbox::default(),
             events: Queue::default(),
         }

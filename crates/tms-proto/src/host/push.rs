@@ -3,7 +3,11 @@
 use iso8583::{Builder, Message, Mti};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{HostEvent, HostSession, MAX_OUTSTANDING, put_body, reply_mti};
+use super::{
+    HostEvent, HostSession, MAX_OUTSTANDING,
+    pushing::{Pushing, Turn},
+    put_body, reply_mti,
+};
 use crate::{
     authentic::{Admitted, Outgoing},
     error::ProtocolError,
@@ -35,8 +39,12 @@ pub(super) struct Outstanding {
 #[derive(Debug)]
 pub(super) enum Sent {
     Command(Task),
-    Push(Push),
+    Push(Box<Pushing>),
     Echo,
+    Keys {
+        /// Which offer.
+        offer: u32,
+    },
 }
 
 impl HostSession {
@@ -47,23 +55,37 @@ impl HostSession {
     pub fn push_command(&mut self, task: Task, now: Timestamp) -> Result<(), ProtocolError> {
         let body = task.encode();
         self.push(
-            Function::Command,
+            (Function::Command, 0),
             Sent::Command(task),
             |profile, builder| put_body(profile, builder, &body),
             now,
         )
     }
 
-    /// Pushes parameters to a signed-on terminal.
+    /// Pushes records to a signed-on terminal, in as many messages as they need, one after the other.
     ///
     /// # Errors
-    /// When the profile has no push, too much is outstanding, or the set does not fit.
+    /// When the profile has no push or no such file, too much is outstanding, or the set does not fit.
     pub fn push_parameters(&mut self, push: Push, now: Timestamp) -> Result<(), ProtocolError> {
-        let data = push.encode()?;
+        let pushing = Pushing::new(push, self.profile.data_bytes())?;
+        self.push_message(Box::new(pushing), now)
+    }
+
+    fn push_message(&mut self, pushing: Box<Pushing>, now: Timestamp) -> Result<(), ProtocolError> {
+        let message = pushing.message();
+        let (file, place) = (message.file.name(), message.action.place());
+        let data = message.encode()?;
         self.push(
-            Function::ParameterPush,
-            Sent::Push(push),
-            |profile, builder| message::put_spread(profile, builder, &data),
+            (Function::ParameterPush, place),
+            Sent::Push(pushing),
+            |profile, builder| {
+                let files = profile.rule(Function::ParameterPush).map_or(&[][..], |rule| &rule.files);
+                if !files.iter().any(|known| known == file) {
+                    return Err(ProtocolError::NotInProfile(Function::ParameterPush));
+                }
+                builder.set(101, file)?;
+                message::put_spread(profile, builder, &data)
+            },
             now,
         )
     }
@@ -73,7 +95,7 @@ impl HostSession {
     /// # Errors
     /// When the profile gives the host no echo, or too much is outstanding.
     pub fn push_echo(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        self.push(Function::Echo, Sent::Echo, |_, _| Ok(()), now)
+        self.push((Function::Echo, 0), Sent::Echo, |_, _| Ok(()), now)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is next due.
@@ -92,7 +114,11 @@ impl HostSession {
         }
     }
 
-    pub(super) fn receive_reply(&mut self, message: &Message<'_>) -> Result<(), ProtocolError> {
+    pub(super) fn receive_reply(
+        &mut self,
+        message: &Message<'_>,
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
         let profile = std::sync::Arc::clone(&self.profile);
         let Some(sent) = self.outstanding.iter().find(|o| o.is_answered_by(&profile, message)) else {
             self.counts.strays = self.counts.strays.saturating_add(1);
@@ -109,7 +135,8 @@ impl HostSession {
         match self.gate.reply(function, refusal, message) {
             Ok(admitted) => {
                 self.useless_in_a_row = 0;
-                self.take_reply(stan, refusal, &admitted);
+                self.note_keys();
+                self.take_reply(stan, refusal, &admitted, now);
                 Ok(())
             }
             // The request still waits: the true reply may yet come.
@@ -125,22 +152,40 @@ impl HostSession {
         }
     }
 
-    fn take_reply(&mut self, stan: u32, refusal: Option<Refusal>, admitted: &Admitted<'_, '_>) {
+    fn take_reply(
+        &mut self,
+        stan: u32,
+        refusal: Option<Refusal>,
+        admitted: &Admitted<'_, '_>,
+        now: Timestamp,
+    ) {
         let Some(index) = self.outstanding.iter().position(|o| o.stan == stan) else { return };
         let sent = self.outstanding.swap_remove(index);
         if admitted.is_unchecked() {
             self.events.push_back(HostEvent::MacUnchecked(sent.function));
         }
-        self.events.push_back(match sent.request {
+        let event = match sent.request {
             Sent::Command(task) => HostEvent::CommandAnswered { task, refusal },
-            Sent::Push(push) => HostEvent::PushAnswered { push, refusal },
+            Sent::Push(pushing) => {
+                let data = message::take_spread(&self.profile, admitted.message());
+                match pushing.answered(refusal, &data) {
+                    Turn::Over(event) => *event,
+                    Turn::Next(pushing) => match self.push_message(pushing, now) {
+                        Ok(()) => return,
+                        // The caller offers again what was not answered.
+                        Err(_) => HostEvent::TimedOut(sent.function),
+                    },
+                }
+            }
             Sent::Echo => HostEvent::EchoAnswered,
-        });
+            Sent::Keys { offer } => return self.keys_answered(offer, refusal, admitted),
+        };
+        self.events.push_back(event);
     }
 
-    fn push(
+    pub(super) fn push(
         &mut self,
-        function: Function,
+        (function, place): (Function, usize),
         request: Sent,
         body: impl FnOnce(&Profile, &mut Builder<'_>) -> Result<(), ProtocolError>,
         now: Timestamp,
@@ -159,9 +204,7 @@ impl HostSession {
         }
         let stan = next_stan(self.stan.unwrap_or_else(|| stan_before_the_first(now)));
         self.stan = Some(stan);
-        // The codes of a push are those of its actions, and this one changes.
-        let action = usize::from(function == Function::ParameterPush && rule.codes.len() > 1);
-        let code = rule.codes.get(action).map_or("", String::as_str);
+        let code = rule.codes.get(place).ok_or(ProtocolError::NotInProfile(function))?;
         let mut builder = self.outbox.builder(profile.dialect(), rule.mti);
         Standard {
             profile: &profile,

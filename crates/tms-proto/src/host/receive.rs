@@ -41,7 +41,7 @@ impl HostSession {
             }
         };
         if message.mti().response().is_none() {
-            return self.receive_reply(&message);
+            return self.receive_reply(&message, now);
         }
         self.useless_in_a_row = 0;
         self.receive_request(&message, frame.tpdu, frame.header, now)
@@ -70,17 +70,19 @@ impl HostSession {
             mti: message.mti(),
             stan: message::stan(message),
             transmitted: message::transmitted(message),
-            batch: batch(message),
+            batch: message::batch(message),
             terminal: message::label(message, 41),
             merchant: message::label(message, 42),
             tpdu,
             header,
             authentic: false,
+            alarm: None,
+            repeated: false,
         };
         if message.mti().is_repeat() {
             self.counts.repeats = self.counts.repeats.saturating_add(1);
         }
-        let Some(rule) = profile.classify(message) else {
+        let Some(found) = profile.identify(message) else {
             if let Some(missing) = profile.missing_selector(message) {
                 let reason = Reason::NoSelector { mti: message.mti(), field: missing };
                 return self.refuse_unknown(&exchange, message, Refusal::FormatError, reason);
@@ -88,8 +90,9 @@ impl HostSession {
             let reason = Reason::UnknownFunction(message.mti());
             return self.refuse_unknown(&exchange, message, Refusal::NotSupported, reason);
         };
+        let rule = found.rule;
         exchange.function = rule.function;
-        exchange.code = Code::new(message::code(message, rule).as_bytes());
+        exchange.code = Code::new(found.code().as_bytes());
         if rule.from == Direction::Host {
             // Its MAC may be right, and the host's own: it is no proof of a terminal.
             return self.refuse(exchange, Refusal::NotSupported, Reason::HostOnly(rule.function), now);
@@ -103,6 +106,7 @@ impl HostSession {
             }
         };
         exchange.authentic = admitted.is_authentic();
+        self.note_keys();
         if let Some(field) = message::lacks(message, &rule.request.mandatory) {
             let reason = Reason::LacksField { function: rule.function, field };
             return self.refuse(exchange, Refusal::FormatError, reason, now);
@@ -143,7 +147,7 @@ impl HostSession {
         let profile = std::sync::Arc::clone(&self.profile);
         match read_request(&profile, function, admitted) {
             Ok(request) => {
-                self.events.push_back(request.into_event(exchange));
+                self.events.push_back(request.into_event(exchange, self.last_alarm));
                 Ok(())
             }
             Err(ProtocolError::Unexpected(_)) => {
@@ -152,10 +156,4 @@ impl HostSession {
             Err(error) => self.refuse(exchange, Refusal::FormatError, error.into(), now),
         }
     }
-}
-
-/// DE60.2, the batch number, which replies echo.
-fn batch(message: &Message<'_>) -> u32 {
-    let batch = message.get("60.2").and_then(|field| field.u64().ok());
-    batch.and_then(|batch| u32::try_from(batch).ok()).unwrap_or(0)
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::{Exchange, HostEvent};
 use crate::{
+    alarm::Alarm,
     authentic::Admitted,
+    emv::DownloadRequest,
     error::ProtocolError,
     file::BlockRequest,
     message,
@@ -12,6 +14,7 @@ use crate::{
     profile::{Function, Profile, TagPlace},
     report::Report,
     task::TaskResult,
+    terminal::KeyBlock,
     upload::Chunk,
 };
 
@@ -22,14 +25,19 @@ pub(super) enum Request {
     Status(TagValues),
     Report(Box<Report>),
     Parameters,
+    Download(DownloadRequest),
     FileRead(BlockRequest),
     TaskPoll,
     TaskResult(TaskResult),
     LogChunk(Chunk),
+    Keys,
+    MasterKey(KeyBlock),
+    Alarm(Alarm),
 }
 
 impl Request {
-    pub(super) fn into_event(self, exchange: Exchange) -> HostEvent {
+    /// `last_alarm` is the sequence of the alarm that was approved last.
+    pub(super) fn into_event(self, mut exchange: Exchange, last_alarm: Option<u64>) -> HostEvent {
         match self {
             Self::SignOn { serial } => HostEvent::SignOn {
                 terminal: exchange.terminal.as_str().trim_end().to_owned(),
@@ -41,10 +49,18 @@ impl Request {
             Self::Status(values) => HostEvent::Status { exchange, values },
             Self::Report(report) => HostEvent::Report { exchange, report },
             Self::Parameters => HostEvent::ParametersRequested { exchange },
+            Self::Download(request) => HostEvent::Download { exchange, request },
             Self::FileRead(request) => HostEvent::FileRead { exchange, request },
             Self::TaskPoll => HostEvent::TaskPoll { exchange },
             Self::TaskResult(result) => HostEvent::TaskResult { exchange, result },
             Self::LogChunk(chunk) => HostEvent::LogChunk { exchange, chunk },
+            Self::Keys => HostEvent::KeysRequested { exchange },
+            Self::MasterKey(content) => HostEvent::MasterKey { exchange, content },
+            Self::Alarm(alarm) => {
+                exchange.alarm = Some(alarm.sequence);
+                exchange.repeated = last_alarm == exchange.alarm;
+                HostEvent::Alarm { exchange, alarm }
+            }
         }
     }
 }
@@ -68,9 +84,15 @@ pub(super) fn read_request(
         Function::TaskPoll => Request::TaskPoll,
         Function::TaskResult => Request::TaskResult(TaskResult::decode(body)?),
         Function::LogUpload => Request::LogChunk(Chunk::decode(body)?),
-        // An echo is answered by the session itself; the others are the host's own, or not served.
-        _ => {
-            return Err(ProtocolError::Unexpected(function.to_string()));
+        Function::KeyRequest => Request::Keys,
+        Function::TmkKey | Function::TmkRequest | Function::TmkActivate => {
+            Request::MasterKey(KeyBlock(body.to_vec()))
         }
+        Function::Alarm => Request::Alarm(Alarm::decode(body)?),
+        // An echo is answered by the session itself; the others are the host's own, or not served.
+        _ => match DownloadRequest::decode(function, body) {
+            Some(request) => Request::Download(request?),
+            None => return Err(ProtocolError::Unexpected(function.to_string())),
+        },
     })
 }

@@ -6,7 +6,7 @@ use iso8583::{Class, Dialect, FieldFormat, Length, Message};
 use serde::Deserialize;
 use tms_crypto::mac::{MacAlgorithm, MacForm};
 
-use super::{Function, Refusal, Rule, file::invalid};
+use super::{Function, Refusal, Rule, load::invalid};
 use crate::error::ProfileError;
 
 /// Which MACs a profile has. What it means for a message is in the documentation of
@@ -23,9 +23,24 @@ pub struct MacRules {
     /// DE39 that answers a message whose MAC is missing or wrong.
     refused: String,
     /// The rule of every function that `function` does not name.
-    protect: MacRule,
+    protect: Protect,
     #[serde(default)]
     function: BTreeMap<Function, MacRule>,
+    /// The rule of every function, in the order of [`Function::ALL`].
+    #[serde(skip)]
+    rules: Vec<MacRule>,
+}
+
+/// What `protect` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Protect {
+    None,
+    Optional,
+    Required,
+    /// Required of every function whose request and reply list what makes a MAC worth something, and
+    /// optional elsewhere.
+    Possible,
 }
 
 /// What a function's messages have to do with MACs.
@@ -86,10 +101,7 @@ impl MacRules {
     /// What a request of `function` has to do with MACs.
     #[must_use]
     pub fn request(&self, function: Function) -> MacRule {
-        if function == Function::SignOn && self.key == MacKeySource::Working {
-            return MacRule::None;
-        }
-        self.function.get(&function).copied().unwrap_or(self.protect)
+        self.rules.get(function as usize).copied().unwrap_or(MacRule::Required)
     }
 
     /// What a reply to `function` has to do with them; `refusal` is what its DE39 means.
@@ -110,7 +122,7 @@ impl MacRules {
     /// The field of a message's MAC: the last one that its bitmap has room for, so that the MAC
     /// covers everything. A profile may say that the bitmap always has both halves.
     pub(crate) fn place(&self, message: &Message<'_>) -> u8 {
-        if self.field == 128 || message.fields().any(|field| field.number() > 64) { 128 } else { 64 }
+        if self.field == 128 || message.contents().any(|(n, _)| n > 64) { 128 } else { 64 }
     }
 
     /// The place of a MAC in a message without fields above it.
@@ -123,8 +135,9 @@ impl MacRules {
         &self.refused
     }
 
-    pub(super) fn validate(
-        &self,
+    /// Whether the section makes sense with the rest of the profile, whose rules it takes in.
+    pub(super) fn resolve(
+        &mut self,
         dialect: &Dialect,
         rules: &[Rule],
         other_fields: &[u8],
@@ -165,15 +178,12 @@ impl MacRules {
                 return wrong(format!("the profile has no {function} to protect"));
             }
         }
-        // What a reply must say, so that it proves which request it answers: with a key for one connection
-        // the STAN, and with one for many connections and terminals when and to whom, too.
-        let to_list: &[(u8, &str)] = match self.key {
-            MacKeySource::Working => &[STAN],
-            MacKeySource::Static => &[STAN, TIME, TERMINAL],
-        };
+        self.rules = Function::ALL
+            .iter()
+            .map(|function| self.rule_of(*function, rules.iter().find(|rule| rule.function == *function)))
+            .collect();
         for rule in rules.iter().filter(|rule| self.request(rule.function) == MacRule::Required) {
-            let missing = |field: u8| !(rule.request.always(field) && rule.reply.always(field));
-            if let Some((field, without)) = to_list.iter().find(|(field, _)| missing(*field)) {
+            if let Some((field, without)) = self.missing(rule) {
                 let function = rule.function;
                 let key = if self.key == MacKeySource::Static { " with a static key" } else { "" };
                 return wrong(format!(
@@ -182,6 +192,32 @@ impl MacRules {
             }
         }
         Ok(())
+    }
+
+    fn rule_of(&self, function: Function, rule: Option<&Rule>) -> MacRule {
+        if function == Function::SignOn && self.key == MacKeySource::Working {
+            return MacRule::None;
+        }
+        let named = self.function.get(&function).copied();
+        named.unwrap_or_else(|| match self.protect {
+            Protect::None => MacRule::None,
+            Protect::Optional => MacRule::Optional,
+            Protect::Required => MacRule::Required,
+            Protect::Possible => match rule {
+                Some(rule) if self.missing(rule).is_none() => MacRule::Required,
+                _ => MacRule::Optional,
+            },
+        })
+    }
+
+    /// What a reply must say, so that it proves which request it answers, and does not: with a key for one
+    /// connection the STAN, and with one for many connections and terminals when and to whom, too.
+    fn missing(&self, rule: &Rule) -> Option<(u8, &'static str)> {
+        let to_list: &[(u8, &str)] = match self.key {
+            MacKeySource::Working => &[STAN],
+            MacKeySource::Static => &[STAN, TIME, TERMINAL],
+        };
+        to_list.iter().copied().find(|(field, _)| !(rule.request.always(*field) && rule.reply.always(*field)))
     }
 }
 

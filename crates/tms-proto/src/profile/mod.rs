@@ -1,13 +1,20 @@
 //! Profiles: one set of management functions, mapped to the wire by a table.
 //!
-//! A profile is a TOML file ([`Profile::from_toml`]); `unionpay` and `iso87` are built in and are
-//! the same kind of file (`profiles/*.toml` of this crate). What acquirers vary (function codes,
+//! A profile is a TOML file ([`Profile::from_toml`]); `unionpay`, `iso87` and `iso93` are built in and
+//! are the same kind of file (`profiles/*.toml` of this crate). What acquirers vary (function codes,
 //! 处理要求 digits, response codes, which fields are mandatory) is data in it.
 
+mod check;
 mod file;
+mod load;
 mod mac;
+mod refusal;
+mod response;
 mod rule;
+mod table;
 mod terms;
+#[cfg(test)]
+mod tests;
 
 use std::str::FromStr;
 
@@ -15,16 +22,27 @@ use iso8583::{Dialect, Message, framing::Framing};
 
 use tms_crypto::mac::MacKey;
 
-use crate::error::{ProfileError, ProtocolError};
+use crate::{
+    emv::Forms,
+    error::{ProfileError, ProtocolError},
+};
 
 pub use mac::{MacKeySource, MacReplies, MacRule, MacRules};
+pub use refusal::{Refusal, Remedy};
 pub use rule::{BodyLayout, Direction, Fields, Rule, TagPad, TagPlace, TagRule};
-pub use terms::{Function, PendingWork, Refusal};
+pub use terms::{Function, PendingWork};
 
-use file::{PlaceName, ProfileFile, invalid};
+use file::{PlaceName, ProfileFile};
+use load::invalid;
+use response::Responses;
+use table::{Found, Table};
 
-const UNIONPAY: &str = include_str!("../../profiles/unionpay.toml");
-const ISO87: &str = include_str!("../../profiles/iso87.toml");
+/// Name and text of the built-in profiles.
+const BUILT_IN: [(&str, &str); 3] = [
+    ("unionpay", include_str!("../../profiles/unionpay.toml")),
+    ("iso87", include_str!("../../profiles/iso87.toml")),
+    ("iso93", include_str!("../../profiles/iso93.toml")),
+];
 
 /// A validated profile.
 #[derive(Debug)]
@@ -33,95 +51,99 @@ pub struct Profile {
     framing: Framing,
     dialect: &'static Dialect,
     rules: Vec<Rule>,
+    /// Place in `rules` of every function, in the order of [`Function::ALL`].
+    by_function: Vec<Option<usize>>,
+    table: Table,
+    responses: Vec<(String, Responses)>,
+    /// Place in `responses` of every rule.
+    responses_of: Vec<usize>,
+    data_room: usize,
+}
+
+/// A request's function, and which of its codes it has.
+#[derive(Debug, Clone, Copy)]
+pub struct Classified<'a> {
+    /// The function's row.
+    pub rule: &'a Rule,
+    /// Place of the code in [`Rule::codes`].
+    pub code: usize,
+}
+
+impl<'a> Classified<'a> {
+    /// The code as the table writes it.
+    #[must_use]
+    pub fn code(&self) -> &'a str {
+        self.rule.codes.get(self.code).map_or("", String::as_str)
+    }
 }
 
 impl Profile {
-    /// A built-in profile: `unionpay` or `iso87`.
+    /// A built-in profile: `unionpay`, `iso87` or `iso93`.
     #[must_use]
     pub fn builtin(name: &str) -> Option<Self> {
-        let text = match name {
-            "unionpay" => UNIONPAY,
-            "iso87" => ISO87,
-            _ => return None,
-        };
-        Self::from_toml(text).ok()
+        Self::from_toml(Self::builtin_toml(name)?).ok()
     }
 
     /// Names of the built-in profiles.
     #[must_use]
     pub fn builtin_names() -> &'static [&'static str] {
-        &["unionpay", "iso87"]
+        &["unionpay", "iso87", "iso93"]
     }
 
-    /// Reads a profile file.
+    /// The file of a built-in profile.
+    #[must_use]
+    pub fn builtin_toml(name: &str) -> Option<&'static str> {
+        BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+    }
+
+    /// Reads a profile file. One that says `extends = "unionpay"` holds only what differs from that
+    /// built-in profile: tables are merged key by key, lists and values replaced.
     ///
     /// # Errors
     /// Names the line of a TOML fault or an unknown key, or the table that contradicts itself.
     pub fn from_toml(text: &str) -> Result<Self, ProfileError> {
-        let file: ProfileFile = toml::from_str(text).map_err(|e| ProfileError::Toml(Box::new(e)))?;
+        let mut file = load::read(text)?;
         let dialect = Dialect::builtin(&file.dialect).ok_or_else(|| {
-            invalid(
-                "dialect",
-                format!("'{}' is unknown; known are {}", file.dialect, Dialect::builtin_names().join(", ")),
-            )
+            let known = Dialect::builtin_names().join(", ");
+            invalid("dialect", format!("'{}' is unknown; known are {known}", file.dialect))
         })?;
         let framing = Framing::from_str(&file.framing).map_err(|e| invalid("framing", e.to_string()))?;
+        check::pending(&file.pending, dialect)?;
+        check::others(&file, dialect)?;
         let mut rules = Vec::with_capacity(file.function.len());
-        for (function, rule) in &file.function {
+        for (function, rule) in file.function.iter().filter(|(f, _)| !file.without.contains(f)) {
             rules.push(rule.validate(*function, dialect)?);
         }
-        for (index, rule) in rules.iter().enumerate() {
-            let clash = rules.iter().skip(index.saturating_add(1)).find(|other| {
-                other.mti == rule.mti
-                    && other.select == rule.select
-                    && other.codes.iter().any(|c| rule.codes.contains(c))
-                    && (other.files.is_empty()
-                        || rule.files.is_empty()
-                        || other.files.iter().any(|f| rule.files.contains(f)))
-            });
-            if let Some(other) = clash {
-                return Err(invalid(
-                    &format!("function {}", other.function),
-                    format!("has the same MTI and code as {}", rule.function),
-                ));
-            }
-        }
-        for n in file.data_fields.iter().chain([&file.body_field]) {
-            if dialect.field(*n).is_none() {
-                return Err(invalid("data_fields", format!("DE{n} is not in dialect {}", file.dialect)));
-            }
-        }
-        let room = file.data_fields.len().saturating_mul(crate::message::FIELD_ROOM_BYTES);
-        if file.block_bytes == 0 || file.block_bytes as usize > room {
-            return Err(invalid("block_bytes", format!("must be 1 to {room}, what the data fields hold")));
-        }
-        for tag in &file.tag {
-            if tag.tag.len() != 2 || !tag.tag.bytes().all(|b| b.is_ascii_digit()) {
-                return Err(invalid(&format!("tag {}", tag.tag), "must be two digits".into()));
-            }
-        }
-        if let Some(mac) = &file.mac {
-            let template = file.selector_template.iter().map(|t| t.field);
+        let template = file.selector_template.as_ref().map(|t| (t.field, t.template.as_str()));
+        let table = Table::compile(dialect, template, &rules)?;
+        if let Some(mac) = &mut file.mac {
             let other_fields: Vec<u8> = file
                 .data_fields
                 .iter()
                 .copied()
                 .chain([file.body_field])
-                .chain(template)
+                .chain(template.map(|(field, _)| field))
                 .chain(file.pending.field)
                 .collect();
-            mac.validate(dialect, &rules, &other_fields)?;
+            mac.resolve(dialect, &rules, &other_fields)?;
         }
-        file.response.validate(file.mac.as_ref().map(MacRules::refused), dialect)?;
-        let profile = Self { file, framing, dialect, rules };
-        if let Some(mac) = profile.mac() {
-            let means = profile.refusal(mac.refused());
-            if means != Some(Refusal::MacWrong) {
-                let reason = format!("refused = \"{}\" means something else in [response]", mac.refused());
-                return Err(invalid("mac", reason));
-            }
+        let data_room = check::data_room(&file, dialect)?;
+        let refused = file.mac.as_ref().map(MacRules::refused);
+        let responses = response::compile(&file.response, &file.responses, refused, dialect)?;
+        let mut responses_of = Vec::with_capacity(rules.len());
+        for rule in &rules {
+            let name = rule.responses.as_deref().unwrap_or_default();
+            let place = responses.iter().position(|(known, _)| known == name).ok_or_else(|| {
+                let reason = format!("there is no [responses.{name}]");
+                invalid(&format!("function {}", rule.function.name()), reason)
+            })?;
+            responses_of.push(place);
         }
-        Ok(profile)
+        let by_function = Function::ALL
+            .iter()
+            .map(|function| rules.iter().position(|rule| rule.function == *function))
+            .collect();
+        Ok(Self { file, framing, dialect, rules, by_function, table, responses, responses_of, data_room })
     }
 
     /// The profile's name.
@@ -160,10 +182,32 @@ impl Profile {
         self.file.block_bytes
     }
 
+    /// Most bytes that the data fields of one message hold.
+    #[must_use]
+    pub fn data_bytes(&self) -> usize {
+        self.file.data_fields.len().saturating_mul(self.data_room)
+    }
+
+    /// How the bodies of EMV and TMS parameter downloads are written.
+    #[must_use]
+    pub fn downloads(&self) -> &Forms {
+        &self.file.download
+    }
+
     /// The wire form of a function, if the profile has one.
     #[must_use]
     pub fn rule(&self, function: Function) -> Option<&Rule> {
-        self.rules.iter().find(|r| r.function == function)
+        self.rules.get(self.place(function)?)
+    }
+
+    /// Every function that the profile has.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter()
+    }
+
+    /// Place of a function in `rules`. [`Function::ALL`] is in the order of the variants.
+    fn place(&self, function: Function) -> Option<usize> {
+        self.by_function.get(function as usize).copied().flatten()
     }
 
     /// The fixed-length tags of a message, in wire order.
@@ -200,97 +244,94 @@ impl Profile {
         })
     }
 
-    /// The function of a request, by MTI (repeat or not) and selector value.
+    /// The function of a request, by MTI (repeat or not) and selector value. Allocates nothing.
     #[must_use]
     pub fn classify(&self, message: &Message<'_>) -> Option<&Rule> {
-        let mti = message.mti().without_repeat();
-        self.rules.iter().find(|rule| {
-            rule.mti == mti
-                && !crate::message::code(message, rule).is_empty()
-                && (rule.files.is_empty()
-                    || message.text("101").is_some_and(|file| rule.files.iter().any(|f| *f == file)))
-        })
+        self.identify(message).map(|found| found.rule)
+    }
+
+    /// The function of a request and which of its codes it has. Allocates nothing.
+    #[must_use]
+    pub fn identify(&self, message: &Message<'_>) -> Option<Classified<'_>> {
+        match self.table.find(message) {
+            Found::Rule(rule, code) => Some(Classified { rule: self.rules.get(rule)?, code }),
+            Found::Lacks(_) | Found::Nothing => None,
+        }
     }
 
     /// The data element that would tell which function a message has, when its type needs one and
     /// the message has none.
     pub(crate) fn missing_selector(&self, message: &Message<'_>) -> Option<u8> {
-        let mti = message.mti().without_repeat();
-        let mut selectors = self
-            .rules
-            .iter()
-            .filter(|rule| rule.mti == mti)
-            .filter_map(|rule| rule.select.split('.').next()?.parse().ok());
-        let first = selectors.next()?;
-        let present = message.has(first) || selectors.any(|field| message.has(field));
-        (!present).then_some(first)
+        match self.table.find(message) {
+            Found::Lacks(field) => Some(field),
+            Found::Rule(..) | Found::Nothing => None,
+        }
+    }
+
+    /// Whether a message has code number `code` of a function, counted as in [`Rule::codes`]; `None` when
+    /// there is nothing in its place, or no such function. Allocates nothing.
+    #[must_use]
+    pub fn has_code(&self, function: Function, code: usize, message: &Message<'_>) -> Option<bool> {
+        self.table.has_code(self.place(function)?, code, message)
     }
 
     /// DE39 of an approval, unless a function has its own: [`Profile::approval`].
     #[must_use]
     pub fn approved(&self) -> &str {
-        &self.file.response.approved
+        self.responses.first().map_or("", |(_, set)| set.approved())
     }
 
     /// DE39 of an approval of `function`.
     #[must_use]
     pub fn approval(&self, function: Function) -> &str {
-        let own = self.rule(function).and_then(|rule| rule.approved.as_deref());
-        own.unwrap_or(&self.file.response.approved)
+        self.responses_to(Some(function)).map_or("", Responses::approved)
+    }
+
+    /// DE39 of a refusal of a message of no known function.
+    #[must_use]
+    pub fn code(&self, refusal: Refusal) -> &str {
+        self.responses_to(None).map_or("", |set| set.code(refusal))
+    }
+
+    /// DE39 of a refusal of `function`.
+    #[must_use]
+    pub fn code_of(&self, function: Function, refusal: Refusal) -> &str {
+        self.responses_to(Some(function)).map_or("", |set| set.code(refusal))
+    }
+
+    /// What a DE39 value means in a reply to a message of no known function; `None` when it is the
+    /// approval.
+    #[must_use]
+    pub fn refusal(&self, code: &str) -> Option<Refusal> {
+        self.responses_to(None).map_or(Some(Refusal::Other), |set| set.read(code))
     }
 
     /// What a reply to `function` says: `None` when it approves. One without DE39 approves where the
     /// table lists none (unionpay.md §4.10), and is malformed elsewhere.
     #[must_use]
     pub fn outcome(&self, function: Function, code: Option<&str>) -> Option<Refusal> {
-        let rule = self.rule(function);
         match code {
-            Some(code) if code == self.approval(function) => None,
-            // The approval of another function says nothing about this one.
-            Some(code) => Some(self.refusal(code).unwrap_or(Refusal::Other)),
-            None => rule.is_none_or(|rule| rule.reply.lists(39)).then_some(Refusal::FormatError),
+            Some(code) => {
+                self.responses_to(Some(function)).map_or(Some(Refusal::Other), |set| set.read(code))
+            }
+            None => {
+                let needed = self.rule(function).is_none_or(|rule| rule.reply.lists(39));
+                needed.then_some(Refusal::FormatError)
+            }
         }
     }
 
-    /// DE39 of a refusal.
-    #[must_use]
-    pub fn code(&self, refusal: Refusal) -> &str {
-        let r = &self.file.response;
-        match refusal {
-            Refusal::InvalidTerminal => &r.invalid_terminal,
-            Refusal::NotPermitted => &r.not_permitted,
-            Refusal::FormatError => &r.format_error,
-            Refusal::NotSupported => &r.not_supported,
-            Refusal::NotFound => &r.not_found,
-            Refusal::OutOfRange => &r.out_of_range,
-            Refusal::Busy => &r.busy,
-            Refusal::MacWrong => self.mac().map_or(&r.system_error, MacRules::refused),
-            Refusal::SystemError | Refusal::Other => &r.system_error,
-        }
+    /// Name and codes of each kind of reply, that of `[response]` (without a name) first: what each code
+    /// means (`None`: approved), and how it is written and read.
+    pub fn response_codes(
+        &self,
+    ) -> impl Iterator<Item = (&str, impl Iterator<Item = (Option<Refusal>, &[String])>)> {
+        self.responses.iter().map(|(name, set)| (name.as_str(), set.all()))
     }
 
-    /// The refusal that a DE39 value means; `None` when it is the approval.
-    #[must_use]
-    pub fn refusal(&self, code: &str) -> Option<Refusal> {
-        let r = &self.file.response;
-        let known = [
-            (&r.invalid_terminal, Refusal::InvalidTerminal),
-            (&r.not_permitted, Refusal::NotPermitted),
-            (&r.format_error, Refusal::FormatError),
-            (&r.not_supported, Refusal::NotSupported),
-            (&r.not_found, Refusal::NotFound),
-            (&r.out_of_range, Refusal::OutOfRange),
-            (&r.busy, Refusal::Busy),
-            (&r.system_error, Refusal::SystemError),
-        ];
-        if code == r.approved {
-            return None;
-        }
-        if let Some((_, refusal)) = known.iter().find(|(c, _)| *c == code) {
-            return Some(*refusal);
-        }
-        let mac_wrong = self.mac().is_some_and(|mac| mac.refused() == code);
-        Some(if mac_wrong { Refusal::MacWrong } else { Refusal::Other })
+    fn responses_to(&self, function: Option<Function>) -> Option<&Responses> {
+        let own = function.and_then(|function| self.responses_of.get(self.place(function)?).copied());
+        self.responses.get(own.unwrap_or(0)).map(|(_, set)| set)
     }
 
     /// Where replies announce waiting work.
@@ -321,60 +362,23 @@ impl Profile {
         self.file.selector_template.as_ref().map(|t| (t.field, t.template.as_str()))
     }
 
-    pub(crate) fn body_field(&self) -> u8 {
+    /// The field of bodies.
+    #[must_use]
+    pub fn body_field(&self) -> u8 {
         self.file.body_field
     }
 
     pub(crate) fn data_fields(&self) -> &[u8] {
         &self.file.data_fields
     }
+
+    /// Bytes that each of the data fields holds.
+    pub(crate) fn data_room(&self) -> usize {
+        self.data_room
+    }
 }
 
 pub(crate) enum PendingPlace {
     Header,
     Field(u8),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_built_in_profile_loads() {
-        for name in Profile::builtin_names() {
-            let profile = Profile::builtin(name).unwrap();
-            assert_eq!(profile.name(), *name);
-        }
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused_with_its_line() {
-        let text = ISO87.replace("push = true", "push = true\npusch = true");
-        let error = Profile::from_toml(&text).unwrap_err().to_string();
-        assert!(error.contains("pusch") && error.contains("line"), "{error}");
-    }
-
-    #[test]
-    fn two_functions_with_one_code_are_refused() {
-        let text = UNIONPAY.replace("codes = [\"971\"]", "codes = [\"360\"]");
-        let error = Profile::from_toml(&text).unwrap_err().to_string();
-        assert!(error.contains("same MTI and code"), "{error}");
-    }
-
-    #[test]
-    fn a_block_larger_than_its_fields_is_refused() {
-        let text = ISO87.replace("block_bytes = 4096", "block_bytes = 100000");
-        assert!(Profile::from_toml(&text).unwrap_err().to_string().contains("block_bytes"));
-    }
-
-    #[test]
-    fn response_codes_map_both_ways() {
-        let profile = Profile::builtin("unionpay").unwrap();
-        assert_eq!(profile.refusal("00"), None);
-        assert_eq!(profile.refusal("97"), Some(Refusal::InvalidTerminal));
-        assert_eq!(profile.refusal("A0"), Some(Refusal::MacWrong));
-        assert_eq!(profile.code(Refusal::MacWrong), "A0");
-        assert_eq!(profile.refusal("ZZ"), Some(Refusal::Other));
-        assert_eq!(profile.code(Refusal::FormatError), "30");
-    }
 }

@@ -38,8 +38,8 @@ pub struct Rule {
     pub body: BodyLayout,
     /// DE101 of a file message; the first is the one sent.
     pub files: Vec<String>,
-    /// DE39 of its approval, where it is not that of the profile.
-    pub approved: Option<String>,
+    /// Name of the response codes that its replies have; `None` for those of `[response]`.
+    pub responses: Option<String>,
 }
 
 /// Which data elements a message has.

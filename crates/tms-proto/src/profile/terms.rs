@@ -1,4 +1,4 @@
-//! What functions, refusals and announcements mean, whatever their codes are.
+//! What functions and announcements mean, whatever their codes are.
 
 use std::fmt;
 
@@ -187,59 +187,6 @@ impl fmt::Display for Function {
             Self::TmkKey => "TMK key",
             Self::TmkRequest => "TMK request",
             Self::TmkActivate => "TMK activation",
-        })
-    }
-}
-
-/// Why a request was not done, independent of a profile's codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// The terminal is not in the estate, or is not who its certificate says.
-    InvalidTerminal,
-    /// The terminal may not do this.
-    NotPermitted,
-    /// The message is malformed or lacks a mandatory field.
-    FormatError,
-    /// The function is unknown here.
-    NotSupported,
-    /// What was asked for does not exist.
-    NotFound,
-    /// An offset or length lies outside the object.
-    OutOfRange,
-    /// Not now; try again later.
-    Busy,
-    /// The message has no MAC, a wrong one, or one that the receiver has no key for. UnionPay
-    /// terminals sign on again (unionpay.md §6).
-    MacWrong,
-    /// The other side failed.
-    SystemError,
-    /// A code that the profile does not list.
-    Other,
-}
-
-impl Refusal {
-    /// Whether asking again can help, after a new sign-on when the MAC was wrong. Everything else is
-    /// final.
-    #[must_use]
-    pub fn may_retry(self) -> bool {
-        matches!(self, Self::Busy | Self::SystemError | Self::MacWrong)
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::InvalidTerminal => "terminal not registered",
-            Self::NotPermitted => "not permitted",
-            Self::FormatError => "format error",
-            Self::NotSupported => "function not supported",
-            Self::NotFound => "not found",
-            Self::OutOfRange => "offset or length out of range",
-            Self::Busy => "busy, try again",
-            Self::MacWrong => "MAC missing or wrong",
-            Self::SystemError => "system malfunction",
-            Self::Other => "refused",
         })
     }
 }

@@ -6,14 +6,16 @@ use iso8583::{
     Mti,
     framing::{Header, Tpdu},
 };
+use tms_crypto::keyblock::{KeyBlockError, WorkingKeys};
 use uuid::Uuid;
 
 #[cfg(doc)]
 use super::TerminalSession;
 use crate::{
+    emv::{DownloadBody, DownloadRequest},
     file::{Block, BlockRequest},
     label::Code,
-    parameters::{Push, Values},
+    parameters::{Push, RecordFile, Values},
     profile::{Function, PendingWork, Refusal},
     reason::Reason,
     task::Task,
@@ -27,6 +29,31 @@ pub enum TerminalEvent {
     SignedOn {
         /// The key block, if the host sent one (UnionPay DE62).
         keys: Option<KeyBlock>,
+        /// The keys in it, which the session uses already, where it
+        /// [opens blocks](TerminalSession::set_key_opener) by itself.
+        opened: Option<WorkingKeys>,
+        /// A batch number that the host gave and that the session has taken over (DE60.2; unionpay.md §3).
+        batch: Option<u32>,
+    },
+    /// New working keys are in force in place of the last ones.
+    KeysReplaced {
+        /// The keys.
+        keys: WorkingKeys,
+    },
+    /// A step of the download of a master key was answered.
+    MasterKey {
+        /// Which step.
+        function: Function,
+        /// The data objects of the reply.
+        content: KeyBlock,
+    },
+    /// A key block was refused, all of it: of a sign-on, which then did not take place, or of later keys,
+    /// in whose place those before them stay in force.
+    KeysRefused {
+        /// What brought the block.
+        function: Function,
+        /// Why.
+        error: KeyBlockError,
     },
     /// The host took the sign-off.
     SignedOff,
@@ -56,8 +83,23 @@ pub enum TerminalEvent {
         /// The next offset wanted.
         next: u64,
     },
+    /// The host has an alarm: the log of alarms may forget it.
+    AlarmTaken {
+        /// Its sequence.
+        sequence: u64,
+    },
+    /// The host's answer to a question of a download: give it to [`crate::emv::Download::on_reply`].
+    Download {
+        /// The question.
+        request: DownloadRequest,
+        /// The body of the answer.
+        body: DownloadBody,
+    },
     /// A reply announces that work waits; told once for each change.
     WorkPending(PendingWork),
+    /// A reply announces something under a digit that the profile gives no meaning; told once for each
+    /// change.
+    WorkUnknown(u8),
     /// The host gives a command. Answer with [`TerminalSession::answer`].
     Command {
         /// To answer with.
@@ -65,11 +107,13 @@ pub enum TerminalEvent {
         /// What to do.
         task: Task,
     },
-    /// The host gives parameters. Apply them durably, then answer.
+    /// The host changes records of a file, or asks for them. Give it to
+    /// [`Held::take`](crate::parameters::Held::take), make durable what changed, then answer with
+    /// [`TerminalSession::answer_push`].
     ParameterPush {
         /// To answer with.
         request: HostRequest,
-        /// The set.
+        /// What is done.
         push: Push,
     },
     /// The next event's message had a MAC that the profile asks for nowhere and that nothing here can
@@ -115,11 +159,14 @@ impl fmt::Debug for KeyBlock {
 
 /// What a terminal asked, as far as the asker needs it back.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Asked {
     /// Any function without further identity.
     Function(Function),
     /// A block of a file.
     Block(BlockRequest),
+    /// A question of a download.
+    Download(DownloadRequest),
     /// A result of this operation and step.
     Result {
         /// The operation.
@@ -134,6 +181,23 @@ pub enum Asked {
         /// Offset of the piece.
         offset: u64,
     },
+    /// An alarm of this sequence.
+    Alarm(u64),
+}
+
+impl Asked {
+    /// The function that was asked.
+    #[must_use]
+    pub fn function(&self) -> Function {
+        match self {
+            Self::Function(function) => *function,
+            Self::Block(_) => Function::FileRead,
+            Self::Download(request) => request.function(),
+            Self::Result { .. } => Function::TaskResult,
+            Self::Upload { .. } => Function::LogUpload,
+            Self::Alarm(_) => Function::Alarm,
+        }
+    }
 }
 
 /// The right to answer one request of the host, once.
@@ -141,6 +205,8 @@ pub enum Asked {
 pub struct HostRequest {
     pub(super) function: Function,
     pub(super) code: Code,
+    /// The file of a push.
+    pub(super) file: Option<RecordFile>,
     pub(super) mti: Mti,
     pub(super) stan: Option<u32>,
     pub(super) transmitted: Option<u64>,

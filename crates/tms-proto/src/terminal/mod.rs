@@ -1,6 +1,8 @@
 //! The terminal's end of one connection.
 
+mod answer;
 mod event;
+mod keys;
 mod receive;
 
 use std::fmt;
@@ -13,15 +15,17 @@ use jiff::{SignedDuration, Timestamp};
 use tms_crypto::{keyblock::WorkingKeys, mac::MacKey};
 
 use crate::{
+    alarm::Alarm,
     authentic::{Gate, Outgoing},
     bounded::{Outbox, Queue},
     counts::Counts,
+    emv::DownloadRequest,
     error::ProtocolError,
     file::BlockRequest,
     label::Code,
     message::{self, Identity, Standard, next_stan, stan_before_the_first},
     parameters::{self, Values},
-    profile::{Direction, Function, PendingWork, Profile, Refusal, TagPlace},
+    profile::{Direction, Function, Profile, TagPlace},
     reason::Reason,
     report::Report,
     task::TaskResult,
@@ -30,6 +34,7 @@ use crate::{
 };
 
 pub use event::{Asked, HostRequest, KeyBlock, TerminalEvent};
+pub use keys::OpenKeys;
 
 /// Requests other than for file blocks that may wait for replies at once.
 const MAX_OUTSTANDING: usize = 64;
@@ -47,7 +52,12 @@ pub struct TerminalSession {
     gate: Gate,
     identity: Identity,
     stan: Option<u32>,
-    announced: Option<PendingWork>,
+    signed_on: bool,
+    opener: Option<Box<dyn OpenKeys>>,
+    /// The block of the keys in force, to know it again.
+    block: Option<KeyBlock>,
+    /// The digit that the last reply had, 0 for none.
+    announced: u8,
     useless_in_a_row: u32,
     counts: Counts,
     outstanding: Vec<Outstanding>,
@@ -90,7 +100,10 @@ impl TerminalSession {
             framing,
             identity,
             stan: None,
-            announced: None,
+            signed_on: false,
+            opener: None,
+            block: None,
+            announced: 0,
             useless_in_a_row: 0,
             counts: Counts::default(),
             outstanding: Vec::new(),
@@ -142,20 +155,49 @@ impl TerminalSession {
         self.profile.rule(function).is_some()
     }
 
+    /// The same session with the STAN of its next request, which otherwise follows from the time.
+    #[must_use]
+    pub fn with_next_stan(mut self, stan: u32) -> Self {
+        self.stan = Some(stan.saturating_sub(1));
+        self
+    }
+
+    /// Whether a sign-on was approved on this connection, and its keys, if any, opened.
+    #[must_use]
+    pub fn is_signed_on(&self) -> bool {
+        self.signed_on
+    }
+
+    /// The terminal as it is on the wire, with the batch number in force.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// Requests that wait for replies.
     #[must_use]
     pub fn outstanding(&self) -> usize {
         self.outstanding.len()
     }
 
-    /// Signs on; `serial` is the terminal's serial block (UnionPay DE62 用法十九), or empty.
+    /// Signs on with the profile's first code; `serial` is the terminal's serial block (UnionPay DE62
+    /// 用法十九), or empty.
     ///
     /// # Errors
     /// As for every request: when the profile has no such function, a value does not fit, or too
     /// much is outstanding.
     pub fn sign_on(&mut self, serial: &[u8], now: Timestamp) -> Result<(), ProtocolError> {
+        self.sign_on_as(0, serial, now)
+    }
+
+    /// Signs on with the code at a place of the profile's list: UnionPay terminals ask with it for keys of
+    /// one form or another.
+    ///
+    /// # Errors
+    /// As for every request, and when the list has no such place.
+    pub fn sign_on_as(&mut self, code: usize, serial: &[u8], now: Timestamp) -> Result<(), ProtocolError> {
         let body = (!serial.is_empty()).then_some(serial);
-        self.request(Function::SignOn, Asked::Function(Function::SignOn), body, &[], now)
+        self.request_as(Function::SignOn, code, Asked::Function(Function::SignOn), body, &[], now)
     }
 
     /// Signs off.
@@ -163,7 +205,7 @@ impl TerminalSession {
     /// # Errors
     /// As for every request.
     pub fn sign_off(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        self.request(Function::SignOff, Asked::Function(Function::SignOff), None, &[], now)
+        self.ask(Function::SignOff, now)
     }
 
     /// Asks whether the host is there.
@@ -171,7 +213,7 @@ impl TerminalSession {
     /// # Errors
     /// As for every request.
     pub fn echo(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        self.request(Function::Echo, Asked::Function(Function::Echo), None, &[], now)
+        self.ask(Function::Echo, now)
     }
 
     /// Sends the fixed status tags that the profile has.
@@ -197,7 +239,7 @@ impl TerminalSession {
     /// # Errors
     /// As for every request.
     pub fn request_parameters(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        self.request(Function::Parameters, Asked::Function(Function::Parameters), None, &[], now)
+        self.ask(Function::Parameters, now)
     }
 
     /// Asks for work.
@@ -205,7 +247,7 @@ impl TerminalSession {
     /// # Errors
     /// As for every request.
     pub fn poll_task(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
-        self.request(Function::TaskPoll, Asked::Function(Function::TaskPoll), None, &[], now)
+        self.ask(Function::TaskPoll, now)
     }
 
     /// Asks for a block of a file.
@@ -217,6 +259,16 @@ impl TerminalSession {
         self.request(Function::FileRead, Asked::Block(request), Some(&body), &[], now)
     }
 
+    /// Asks the next question of a download.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn download(&mut self, request: &DownloadRequest, now: Timestamp) -> Result<(), ProtocolError> {
+        let body = request.encode();
+        let body = (!body.is_empty()).then_some(body.as_slice());
+        self.request(request.function(), Asked::Download(request.clone()), body, &[], now)
+    }
+
     /// Tells how a task went.
     ///
     /// # Errors
@@ -226,6 +278,14 @@ impl TerminalSession {
         self.request(Function::TaskResult, asked, Some(&result.encode()), &[], now)
     }
 
+    /// Tells the host that something is wrong: the next of the [log](crate::alarm::AlarmLog).
+    ///
+    /// # Errors
+    /// As for every request.
+    pub fn alarm(&mut self, alarm: &Alarm, now: Timestamp) -> Result<(), ProtocolError> {
+        self.request(Function::Alarm, Asked::Alarm(alarm.sequence), Some(&alarm.encode()), &[], now)
+    }
+
     /// Sends a piece of a log.
     ///
     /// # Errors
@@ -233,42 +293,6 @@ impl TerminalSession {
     pub fn upload(&mut self, chunk: &Chunk, now: Timestamp) -> Result<(), ProtocolError> {
         let asked = Asked::Upload { operation: chunk.operation, offset: chunk.offset };
         self.request(Function::LogUpload, asked, Some(&chunk.encode()), &[], now)
-    }
-
-    /// Answers a request of the host: taken, or refused.
-    ///
-    /// # Errors
-    /// When the answer does not fit the dialect.
-    pub fn answer(
-        &mut self,
-        request: HostRequest,
-        refusal: Option<Refusal>,
-        now: Timestamp,
-    ) -> Result<(), ProtocolError> {
-        let profile = std::sync::Arc::clone(&self.profile);
-        let rule = profile.rule(request.function).ok_or(ProtocolError::NotInProfile(request.function))?;
-        let mti = request.mti.response().ok_or_else(|| ProtocolError::Unexpected(request.mti.to_string()))?;
-        let mut builder = self.outbox.builder(profile.dialect(), mti);
-        Standard {
-            profile: &profile,
-            rule,
-            code: request.code.as_str(),
-            stan: request.stan,
-            batch: self.identity.batch,
-            terminal: self.identity.terminal.as_bytes(),
-            merchant: self.identity.merchant.as_bytes(),
-            response: Some(refusal.map_or(profile.approval(request.function), |r| profile.code(r))),
-            transmitted: request.transmitted,
-            pending: None,
-            now,
-        }
-        .fill(&mut builder, &rule.reply.mandatory)?;
-        let outgoing = Outgoing::Reply { to: Some(request.function), refusal, authentic: request.authentic };
-        self.send(builder, outgoing, request.tpdu.map(Tpdu::swapped), request.header)?;
-        if let Some(refusal) = refusal {
-            self.counts.note_refusal(refusal);
-        }
-        Ok(())
     }
 
     /// What this session has seen so far.
@@ -310,9 +334,27 @@ impl TerminalSession {
         }
     }
 
+    /// A request that is nothing but its function.
+    fn ask(&mut self, function: Function, now: Timestamp) -> Result<(), ProtocolError> {
+        self.request(function, Asked::Function(function), None, &[], now)
+    }
+
     fn request(
         &mut self,
         function: Function,
+        asked: Asked,
+        body: Option<&[u8]>,
+        data: &[u8],
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
+        self.request_as(function, 0, asked, body, data, now)
+    }
+
+    /// A request with the code at a place of its rule's list.
+    fn request_as(
+        &mut self,
+        function: Function,
+        code: usize,
         asked: Asked,
         body: Option<&[u8]>,
         data: &[u8],
@@ -331,7 +373,7 @@ impl TerminalSession {
             .ok_or(ProtocolError::NotInProfile(function))?;
         let stan = next_stan(self.stan.unwrap_or_else(|| stan_before_the_first(now)));
         self.stan = Some(stan);
-        let code = rule.codes.first().map_or("", String::as_str);
+        let code = rule.codes.get(code).ok_or(ProtocolError::NotInProfile(function))?.as_str();
         let mut builder = self.outbox.builder(profile.dialect(), rule.mti);
         Standard {
             profile: &profile,
@@ -350,13 +392,16 @@ impl TerminalSession {
         if let Some(body) = body {
             builder.set_bytes(profile.body_field(), body)?;
         }
+        if let Some(operator) = &self.identity.operator
+            && function == Function::SignOn
+            && rule.request.lists(63)
+        {
+            builder.set(63, operator)?;
+        }
         message::put_spread(&profile, &mut builder, data)?;
-        self.send(
-            builder,
-            Outgoing::Request(function),
-            Some(self.identity.tpdu),
-            Some(self.identity.header),
-        )?;
+        let (tpdu, header) = (Some(self.identity.tpdu), Some(self.identity.header));
+        let body_bytes = self.send(&builder, Outgoing::Request(function), tpdu, header)?;
+        self.outbox.keep(builder, body_bytes);
         self.outstanding.push(Outstanding {
             function,
             reply_mti: rule.mti.response().ok_or(ProtocolError::NotInProfile(function))?,
@@ -371,17 +416,14 @@ impl TerminalSession {
 
     fn send(
         &mut self,
-        builder: Builder<'static>,
+        builder: &Builder<'_>,
         outgoing: Outgoing,
         tpdu: Option<Tpdu>,
         header: Option<Header>,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<usize, ProtocolError> {
         let tpdu = tpdu.filter(|_| self.framing.has_tpdu());
         let header = header.filter(|_| self.framing.has_header());
         let gate = &self.gate;
-        let body_bytes =
-            self.outbox.push(self.framing, tpdu, header, |body| gate.seal(&builder, outgoing, body))?;
-        self.outbox.keep(builder, body_bytes);
-        Ok(())
+        self.outbox.push(self.framing, tpdu, header, |body| gate.seal(builder, outgoing, body))
     }
 }

@@ -1,7 +1,7 @@
 //! What comes in: replies to what the terminal asked, and requests of the host.
 
 use iso8583::{
-    Message, Mti,
+    Message,
     framing::{Frame, Header, Tpdu},
 };
 use jiff::Timestamp;
@@ -9,11 +9,12 @@ use jiff::Timestamp;
 use super::{Asked, HostRequest, KeyBlock, Outstanding, TerminalEvent, TerminalSession};
 use crate::{
     authentic::{Admitted, Outgoing},
+    emv::DownloadBody,
     error::ProtocolError,
     file::Block,
     label::Code,
     message,
-    parameters::{self, Push, Values},
+    parameters::{self, Action, Push, RecordFile, Values},
     profile::{BodyLayout, Direction, Function, PendingPlace, Profile, Refusal, TagPlace},
     reason::Reason,
     task::Task,
@@ -22,7 +23,7 @@ use crate::{
 
 /// Messages that may be of no use in a row before the connection is given up: all replies of a window that
 /// was given up as unanswered may still come, one after the other.
-const MAX_USELESS_IN_A_ROW: u32 = 72;
+const MAX_USELESS_IN_A_ROW: u32 = 600;
 
 impl TerminalSession {
     /// Takes one whole frame.
@@ -92,16 +93,14 @@ impl TerminalSession {
     /// Answers bytes that are no message of the dialect, if at least their type asks for a reply.
     fn answer_unreadable(&mut self, frame: &Frame<'_>) -> Result<(), ProtocolError> {
         let profile = std::sync::Arc::clone(&self.profile);
-        let Some(mti) = Message::peek_mti(profile.dialect(), frame.body).and_then(Mti::response) else {
-            return Ok(());
-        };
+        let Some(mut builder) = message::echo_part(&profile, frame.body) else { return Ok(()) };
         let refusal = Refusal::FormatError;
-        let mut builder = self.outbox.builder(profile.dialect(), mti);
         builder.set_bytes(39, profile.code(refusal).as_bytes())?;
         builder.set_bytes(41, self.identity.terminal.as_bytes())?;
         self.counts.note_refusal(refusal);
         let outgoing = Outgoing::Reply { to: None, refusal: Some(refusal), authentic: false };
-        self.send(builder, outgoing, frame.tpdu.map(Tpdu::swapped), frame.header)
+        self.send(&builder, outgoing, frame.tpdu.map(Tpdu::swapped), frame.header)?;
+        Ok(())
     }
 
     fn take_reply(
@@ -119,18 +118,12 @@ impl TerminalSession {
         } else if let Some(refusal) = refusal {
             if refusal == Refusal::MacWrong {
                 // The host has no key, or another one: only a sign-on mends that.
-                self.gate.forget_working_key();
+                self.end_keys();
             }
             TerminalEvent::Refused { request: sent.asked, refusal, code }
         } else {
-            match self.read_reply(&sent, admitted) {
-                Ok(event) => {
-                    // A sign-on may bring new keys; those of an earlier one are over in any case.
-                    if matches!(sent.function, Function::SignOn | Function::SignOff) {
-                        self.gate.forget_working_key();
-                    }
-                    event
-                }
+            match self.take_approval(&sent, admitted) {
+                Ok(event) => event,
                 Err(error) => TerminalEvent::Unanswered { request: sent.asked, reason: error.into() },
             }
         };
@@ -144,6 +137,34 @@ impl TerminalSession {
         (!listed && !message.has(41)) || message::names_terminal(message, self.identity.terminal.as_bytes())
     }
 
+    fn take_approval(
+        &mut self,
+        sent: &Outstanding,
+        admitted: &Admitted<'_, '_>,
+    ) -> Result<TerminalEvent, ProtocolError> {
+        let message = admitted.message();
+        let body = message.bytes(self.profile.body_field());
+        match sent.function {
+            Function::SignOn => {
+                let batch = self.batch_of(message);
+                self.signed_on(body.map(|block| KeyBlock(block.to_vec())), batch)
+            }
+            Function::KeyRequest => self.keys_received(body.unwrap_or_default()),
+            Function::SignOff => {
+                self.end_keys();
+                Ok(TerminalEvent::SignedOff)
+            }
+            _ => self.read_reply(sent, admitted),
+        }
+    }
+
+    /// The batch number that a host gives with a sign-on, when it is another one (unionpay.md §3).
+    fn batch_of(&self, message: &Message<'_>) -> Option<u32> {
+        let (_, template) = self.profile.selector_template().filter(|(field, _)| *field == 60)?;
+        let given = template.contains("{batch}").then(|| message::batch(message))?;
+        (given != self.identity.batch && (1..999_999).contains(&given)).then_some(given)
+    }
+
     fn read_reply(
         &self,
         sent: &Outstanding,
@@ -152,15 +173,15 @@ impl TerminalSession {
         let message = admitted.message();
         let body = message.bytes(self.profile.body_field());
         Ok(match (sent.function, &sent.asked) {
-            (Function::SignOn, _) => {
-                TerminalEvent::SignedOn { keys: body.map(|block| KeyBlock(block.to_vec())) }
-            }
-            (Function::SignOff, _) => TerminalEvent::SignedOff,
             (Function::Echo, _) => TerminalEvent::EchoAnswered,
+            (function @ (Function::TmkKey | Function::TmkRequest | Function::TmkActivate), _) => {
+                let content = KeyBlock(body.unwrap_or_default().to_vec());
+                TerminalEvent::MasterKey { function, content }
+            }
             (Function::Status, _) => TerminalEvent::StatusTaken,
             (Function::Report, _) => TerminalEvent::ReportTaken,
             (Function::Parameters, _) => TerminalEvent::Parameters(self.read_parameters(message, body)?),
-            (Function::TaskPoll, _) => TerminalEvent::Task(body.map(Task::decode).transpose()?),
+            (Function::TaskPoll, _) => TerminalEvent::Task(body.map(Task::decode_named).transpose()?),
             (_, Asked::Block(request)) => {
                 let data = message::take_spread(&self.profile, message);
                 let block = Block::decode(body.unwrap_or_default(), data)?;
@@ -169,9 +190,14 @@ impl TerminalSession {
                 }
                 TerminalEvent::Block(block)
             }
+            (_, Asked::Download(request)) => TerminalEvent::Download {
+                request: request.clone(),
+                body: DownloadBody(body.unwrap_or_default().to_vec()),
+            },
             (_, Asked::Result { operation, step }) => {
                 TerminalEvent::ResultTaken { operation: *operation, step: *step }
             }
+            (_, Asked::Alarm(sequence)) => TerminalEvent::AlarmTaken { sequence: *sequence },
             (_, Asked::Upload { operation, .. }) => TerminalEvent::Uploaded {
                 operation: *operation,
                 next: upload::decode_next(body.unwrap_or_default())?,
@@ -197,15 +223,18 @@ impl TerminalSession {
         now: Timestamp,
     ) -> Result<(), ProtocolError> {
         let profile = std::sync::Arc::clone(&self.profile);
-        let Some(rule) = profile.classify(message).filter(|rule| rule.from != Direction::Terminal) else {
+        let Some(found) = profile.identify(message).filter(|found| found.rule.from != Direction::Terminal)
+        else {
             return self.drop_message(Reason::NoRequestOfTheHost(message.mti()));
         };
+        let rule = found.rule;
         if message.mti().is_repeat() {
             self.counts.repeats = self.counts.repeats.saturating_add(1);
         }
         let mut request = HostRequest {
             function: rule.function,
-            code: Code::new(message::code(message, rule).as_bytes()),
+            code: Code::new(found.code().as_bytes()),
+            file: record_file(rule.function, message),
             mti: message.mti(),
             stan: message::stan(message),
             transmitted: message::transmitted(message),
@@ -244,10 +273,23 @@ impl TerminalSession {
         }
         let event = match request.function {
             Function::Echo => return self.answer(request, None, now),
+            Function::KeyExchange => {
+                return self.keys_pushed(
+                    request,
+                    message.bytes(profile.body_field()).unwrap_or_default(),
+                    now,
+                );
+            }
             Function::Command => Task::decode(message.bytes(profile.body_field()).unwrap_or_default())
                 .map(HostMessage::Command),
             Function::ParameterPush => {
-                Push::decode(&message::take_spread(&profile, message)).map(HostMessage::Push)
+                let codes = profile.rule(request.function).map_or(&[][..], |rule| &rule.codes);
+                let place = codes.iter().position(|code| *code == request.code.as_str());
+                let action = Action::ALL.into_iter().find(|action| Some(action.place()) == place);
+                let (Some(file), Some(action)) = (request.file, action) else {
+                    return self.answer(request, Some(Refusal::NotSupported), now);
+                };
+                Push::decode(file, action, &message::take_spread(&profile, message)).map(HostMessage::Push)
             }
             _ => return self.answer(request, Some(Refusal::NotSupported), now),
         };
@@ -270,17 +312,28 @@ impl TerminalSession {
         let digit = match self.profile.pending_place() {
             PendingPlace::Header => header.map_or(0, Header::processing_requirement),
             PendingPlace::Field(field) => {
-                message.text(&field.to_string()).and_then(|t| t.parse().ok()).unwrap_or(0)
+                let number = message.field(field).and_then(|field| field.u64().ok());
+                number.and_then(|number| u8::try_from(number).ok()).unwrap_or(0)
             }
         };
-        let work = self.profile.pending_work(digit);
-        if work != self.announced {
-            self.announced = work;
-            if let Some(work) = work {
-                self.events.push_back(TerminalEvent::WorkPending(work));
-            }
+        if digit == self.announced {
+            return;
+        }
+        self.announced = digit;
+        match self.profile.pending_work(digit) {
+            Some(work) => self.events.push_back(TerminalEvent::WorkPending(work)),
+            None if digit != 0 => self.events.push_back(TerminalEvent::WorkUnknown(digit)),
+            None => {}
         }
     }
+}
+
+/// DE101 of a push.
+fn record_file(function: Function, message: &Message<'_>) -> Option<RecordFile> {
+    if function != Function::ParameterPush {
+        return None;
+    }
+    RecordFile::named(&message.text("101")?)
 }
 
 enum HostMessage {

@@ -15,6 +15,8 @@
 //! transfer holds at most one window in memory: [`MAX_WINDOW`] blocks, which is 1 MiB with blocks of
 //! 4 KiB, or less if [`TransferSpec::window`] says so.
 
+#[cfg(test)]
+mod model;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -197,7 +197,7 @@ impl Estate {
     fn at_terminal(&mut self, event: TerminalEvent) -> bool {
         let now = self.pair.now();
         match event {
-            TerminalEvent::SignedOn { keys } => {
+            TerminalEvent::SignedOn { keys, .. } => {
                 if let Some(block) = keys {
                     // All or nothing: keys that cannot be opened end the connection.
                     let Ok(keys) = unwrap_working_keys(&self.tmk, &block) else { return false };

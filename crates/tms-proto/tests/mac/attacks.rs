@@ -212,7 +212,7 @@ fn a_message_sent_back_to_its_own_sender_is_no_reply() {
     let mut pair = Pair::new(&iso87());
     pair.host.push_echo(NOW).unwrap();
     let _ = pair.host.poll_transmit();
-    let push = Push { operation: Uuid::from_u128(1), revision: 3, values: Default::default() };
+    let push = Push::parameters(Uuid::from_u128(1), 3, Default::default());
     pair.host.push_parameters(push, NOW).unwrap();
     let _ = pair.host.poll_transmit();
     // STAN 2 is the push's, and the terminal's second request's.
@@ -232,7 +232,7 @@ fn a_terminals_own_reply_sent_back_to_it_is_none() {
     let mut pair = Pair::new(&iso87());
     pair.host.push_echo(NOW).unwrap();
     let _ = pair.host.poll_transmit();
-    let push = Push { operation: Uuid::from_u128(1), revision: 3, values: Default::default() };
+    let push = Push::parameters(Uuid::from_u128(1), 3, Default::default());
     pair.host.push_parameters(push, NOW).unwrap();
     let TerminalEvent::ParameterPush { request, .. } = pair.carry_to_terminal() else { panic!() };
     pair.terminal.answer(request, None, NOW).unwrap();
@@ -271,7 +271,7 @@ fn stans_begin_elsewhere_on_a_later_connection() {
 #[test]
 fn a_push_without_a_right_mac_is_refused_by_the_terminal_and_the_host_is_told() {
     let mut pair = Pair::new(&iso87());
-    let push = Push { operation: Uuid::from_u128(1), revision: 3, values: Default::default() };
+    let push = Push::parameters(Uuid::from_u128(1), 3, Default::default());
     pair.host.push_parameters(push, NOW).unwrap();
     let sent = pair.host.poll_transmit().unwrap();
     let stripped = pair.with(&sent, |fields| fields.retain(|(n, _)| *n != 128));
@@ -374,7 +374,7 @@ fn no_changed_bit_of_an_approval_or_of_a_block_is_ever_acted_on() {
 fn no_changed_bit_of_a_push_or_of_its_reply_is_ever_acted_on() {
     let mut pair = Pair::new(&iso87());
     let values = [("timeout_s".to_owned(), "45".to_owned())].into();
-    pair.host.push_parameters(Push { operation: Uuid::from_u128(1), revision: 3, values }, NOW).unwrap();
+    pair.host.push_parameters(Push::parameters(Uuid::from_u128(1), 3, values), NOW).unwrap();
     let push = pair.host.poll_transmit().unwrap();
     for changed in every_bit_flipped(&pair, &push) {
         let _ = pair.terminal.receive(&changed, NOW);

@@ -175,7 +175,7 @@ fn an_approval_without_keys_leaves_no_older_key_in_force() {
     let mut pair = Pair::new(&unionpay());
     pair.terminal.sign_on(b"", NOW).unwrap();
     let HostEvent::SignOn { exchange, .. } = pair.carry_to_host() else { panic!() };
-    assert!(matches!(pair.reply(exchange, Answer::Approved), TerminalEvent::SignedOn { keys: None }));
+    assert!(matches!(pair.reply(exchange, Answer::Approved), TerminalEvent::SignedOn { keys: None, .. }));
     assert!(matches!(pair.terminal.poll_task(NOW), Err(ProtocolError::NoMacKey(_))));
 }
 

@@ -16,25 +16,19 @@ use tms_crypto::{
     mac::MacKey,
 };
 use tms_proto::{
-    Answer, Function, HostEvent, HostSession, Identity, Profile, TerminalEvent, TerminalSession,
-    report::Report,
+    Answer, HostEvent, HostSession, Identity, Profile, TerminalEvent, TerminalSession, report::Report,
 };
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 const UNIONPAY: &str = include_str!("../../profiles/unionpay.toml");
 const ISO87: &str = include_str!("../../profiles/iso87.toml");
+const ISO93: &str = include_str!("../../profiles/iso93.toml");
 const STATIC_KEY: [u8; 16] = [0x5A; 16];
 
 /// UnionPay with a MAC on every function that has a STAN.
 fn unionpay() -> Arc<Profile> {
-    let built_in = Profile::builtin("unionpay").unwrap();
-    let mut required = String::from("protect = \"required\"\n[mac.function]\n");
-    for function in Function::ALL {
-        if built_in.rule(*function).is_some_and(|rule| !rule.request.always(11)) {
-            required += &format!("{} = \"optional\"\n", function.name());
-        }
-    }
-    Arc::new(Profile::from_toml(&UNIONPAY.replace("protect = \"optional\"\n", &required)).unwrap())
+    let required = "protect = \"possible\"\n";
+    Arc::new(Profile::from_toml(&UNIONPAY.replace("protect = \"optional\"\n", required)).unwrap())
 }
 
 /// :1987 with a MAC on everything.
@@ -62,7 +56,7 @@ impl Pair {
             profile: profile.clone(),
             key,
         };
-        if profile.name() == "iso87" {
+        if profile.name() != "unionpay" {
             pair.host.set_mac_key(profile.static_mac_key(&STATIC_KEY).unwrap()).unwrap();
             pair.terminal.set_mac_key(profile.static_mac_key(&STATIC_KEY).unwrap()).unwrap();
         }
@@ -73,16 +67,16 @@ impl Pair {
     fn sign_on(&mut self) {
         self.terminal.sign_on(b"", NOW).unwrap();
         let HostEvent::SignOn { exchange, .. } = self.carry_to_host() else { panic!() };
-        if self.profile.name() == "iso87" {
+        if self.profile.name() != "unionpay" {
             let event = self.reply(exchange, Answer::Approved);
-            assert!(matches!(event, TerminalEvent::SignedOn { keys: None }), "{event:?}");
+            assert!(matches!(event, TerminalEvent::SignedOn { keys: None, .. }), "{event:?}");
             return;
         }
         let tmk = Tmk::new([0x11; 16]);
         let keys = WorkingKeys::generate(false);
         let block = wrap_working_keys(&tmk, &keys);
         let event = self.reply(exchange, Answer::Keys { block: &block, keys: &keys });
-        let TerminalEvent::SignedOn { keys: Some(block) } = event else { panic!("{event:?}") };
+        let TerminalEvent::SignedOn { keys: Some(block), .. } = event else { panic!("{event:?}") };
         let keys = unwrap_working_keys(&tmk, &block).unwrap();
         self.terminal.set_working_keys(&keys).unwrap();
         self.key = keys.mac_key(self.profile.mac().unwrap().algorithm()).unwrap();

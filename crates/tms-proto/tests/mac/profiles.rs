@@ -1,7 +1,7 @@
 //! The `[mac]` section: what it must say, and what it may not.
 
 use tms_proto::{
-    Refusal,
+    Function, Refusal,
     profile::{MacKeySource, MacRule},
 };
 
@@ -75,7 +75,7 @@ fn a_static_key_is_refused_where_replies_do_not_say_when_or_to_whom() {
 fn a_response_code_that_de39_cannot_carry_is_refused() {
     for (text, from, to, says) in [
         (ISO87, "refused = \"63\"", "refused = \"630\"", "mac: refused = \"630\""),
-        (ISO87, "busy = \"90\"", "busy = \"9\"", "response: busy = \"9\""),
+        (ISO87, "system_error = \"96\"", "system_error = \"9\"", "response: system_error = \"9\""),
         (UNIONPAY, "approved = \"00\"", "approved = \"0000\"", "response: approved = \"0000\""),
         (UNIONPAY, "refused = \"A0\"", "refused = \"中\"", "mac: refused = \"中\""),
     ] {
@@ -139,7 +139,12 @@ fn a_bitmap_that_always_has_both_halves_has_its_mac_in_de128() {
 // DE64 and DE128 are sixteen hexadecimal characters there, and the MAC covers the characters.
 #[test]
 fn a_dialect_that_writes_bytes_in_hexadecimal_carries_macs_too() {
-    let text = ISO87.replace("iso87-binary", "iso87-ascii").replace("\"optional\"", "\"required\"");
+    let text = ISO93
+        .replace("iso93-binary", "iso93-ascii")
+        .replace("body_field = 127", "body_field = 96")
+        .replace("data_fields = [123, 124, 125, 126]", "data_fields = [53]")
+        .replace("block_bytes = 3584", "block_bytes = 24")
+        .replace("\"optional\"", "\"required\"");
     let mut pair = Pair::new(&Arc::new(Profile::from_toml(&text).unwrap()));
     pair.terminal.poll_task(NOW).unwrap();
     let request = pair.terminal.poll_transmit().unwrap();
@@ -155,19 +160,29 @@ fn a_dialect_that_writes_bytes_in_hexadecimal_carries_macs_too() {
 // :2003 has four bytes for a MAC.
 #[test]
 fn the_form_must_fit_the_dialects_field() {
-    let iso03 = ISO87.replace("iso87-binary", "iso03-binary");
+    let iso03 = ISO93
+        .replace("iso93-binary", "iso03-binary")
+        .replace("body_field = 127", "body_field = 72")
+        .replace("data_fields = [123, 124, 125, 126]", "data_fields = [96]")
+        .replace("block_bytes = 3584", "block_bytes = 512");
     let error = Profile::from_toml(&iso03).unwrap_err().to_string();
     assert!(error.contains("DE64 of dialect iso03-binary is not the b8 that bytes-8 needs"), "{error}");
     // And DE39 has four digits there.
-    let error = Profile::from_toml(&iso03.replace("bytes-8", "bytes-4")).unwrap_err().to_string();
-    assert!(error.contains("approved = \"00\" does not fit DE39 (n4) of dialect iso03-binary"), "{error}");
+    let iso03 = iso03.replace("bytes-8", "bytes-4");
+    let error = Profile::from_toml(&iso03).unwrap_err().to_string();
+    assert!(error.contains("approved = \"800\" does not fit DE39 (n4) of dialect iso03-binary"), "{error}");
     let mut text = String::new();
     let mut codes = false;
-    for line in iso03.replace("bytes-8", "bytes-4").lines() {
-        codes = if line.starts_with('[') { line == "[response]" } else { codes };
+    for line in iso03.lines() {
+        codes = if line.starts_with('[') { line.starts_with("[response") } else { codes };
+        let (line, comment) = line.split_once('#').unwrap_or((line, ""));
         let is_code = codes && line.contains(" = ") || line.starts_with("refused");
-        text += &if is_code { line.replacen('"', "\"00", 1) } else { line.to_owned() };
-        text.push('\n');
+        for (index, part) in line.split('"').enumerate() {
+            let quote = if index == 0 { "" } else { "\"" };
+            let zero = if is_code && index % 2 == 1 { "0" } else { "" };
+            text += &format!("{quote}{zero}{part}");
+        }
+        text += &format!("#{comment}\n");
     }
     Profile::from_toml(&text).unwrap();
 }

@@ -24,7 +24,7 @@ fn command() -> Task {
 }
 
 fn push(revision: u64) -> Push {
-    Push { operation: Uuid::from_u128(1), revision, values: Default::default() }
+    Push::parameters(Uuid::from_u128(1), revision, Default::default())
 }
 
 /// The frame changed by someone who has the key.
@@ -169,7 +169,9 @@ fn another_terminals_answer_to_a_push_is_not_this_ones() {
     second.host.receive(&answers[0], NOW).unwrap();
     assert!(!host_acted(&mut second.host));
     second.host.receive(&answers[1], NOW).unwrap();
-    let Some(HostEvent::PushAnswered { push, refusal: None }) = second.host.poll_event() else { panic!() };
+    let Some(HostEvent::PushAnswered { push, refusal: None, .. }) = second.host.poll_event() else {
+        panic!()
+    };
     assert_eq!(push.revision, 8);
 }
 

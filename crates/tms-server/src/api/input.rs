@@ -55,11 +55,9 @@ pub(super) fn name<T: FromStr<Err = IdError>>(text: &str) -> Result<T, Problem> 
 
 fn body_problem(rejection: &JsonRejection) -> Problem {
     match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-            413,
-            "body_too_large",
-            format!("the body has more than {} bytes", super::MAX_JSON_BYTES),
-        ),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new(413, "body_too_large", "the body has more bytes than this address takes")
+        }
         StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::new(
             415,
             "media_type",

@@ -4,6 +4,7 @@
 //! step. Modules: [`problem`] (errors), `input` (bodies, queries and names), `auth` (who asks),
 //! `view` (what is shown), and one module for each kind of resource.
 
+mod alarms;
 mod auth;
 mod firmware;
 mod health;
@@ -11,6 +12,7 @@ mod input;
 mod logs;
 mod operations;
 pub mod problem;
+mod sets;
 mod terminals;
 mod view;
 
@@ -27,6 +29,9 @@ use problem::Problem;
 /// Largest JSON body: a change of every parameter has a tenth of it.
 const MAX_JSON_BYTES: usize = 64 * 1024;
 
+/// Largest set: a hundred keys of 2048 bits in hexadecimal are a tenth of it.
+const MAX_SET_BYTES: usize = 1024 * 1024;
+
 /// Every route of the interface.
 pub fn router(app: Arc<App>) -> Router {
     let estate = Router::new()
@@ -34,12 +39,17 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/terminals/{tid}", get(terminals::show))
         .route("/terminals/{tid}/parameters", patch(terminals::set_parameters))
         .route("/terminals/{tid}/firmware", post(terminals::assign_firmware))
+        .route("/terminals/{tid}/batch", get(terminals::batch))
         .route("/terminals/{tid}/reset", post(terminals::reset))
         .route("/terminals/{tid}/credentials/{role}/rotate", post(terminals::rotate_credential))
-        .route("/terminals/{tid}/operations", get(operations::list))
+        .route("/terminals/{tid}/operations", get(operations::list).post(operations::command))
         .route("/terminals/{tid}/logs", get(logs::list).post(logs::collect))
         .route("/operations/{id}", get(operations::show))
+        .route("/operations/{id}/cancel", post(operations::cancel))
+        .route("/alarms", get(alarms::list))
         .route("/logs/{operation}", get(logs::show))
+        .route("/sets", get(sets::list))
+        .route("/sets/{set}", get(sets::show).put(sets::put).layer(DefaultBodyLimit::max(MAX_SET_BYTES)))
         .route("/firmware", get(firmware::list).post(firmware::publish))
         .fallback(no_such_resource)
         .route_layer(from_fn_with_state(Arc::clone(&app), auth::require_token));

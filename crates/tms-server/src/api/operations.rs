@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use tms_core::{OperationId, TerminalId};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tms_core::{OperationId, OperationKind, TerminalId};
 use tms_store::StoreError;
 
-use super::input::{Asked, name};
+use super::input::{Asked, Body, name};
 use super::problem::Problem;
-use super::terminals::{PageRequest, existing};
+use super::terminals::{PageRequest, accepted, existing};
 use super::view::{OperationView, Page};
 use crate::app::App;
+use crate::service;
 
 pub(super) async fn show(
     State(app): State<Arc<App>>,
@@ -42,4 +46,26 @@ pub(super) async fn list(
     let next = found.last().filter(|_| more).map(|operation| operation.id.to_string());
     let items = found.into_iter().map(OperationView::from).collect();
     Ok(Json(Page { items, next }))
+}
+
+/// A command: its kind with its details, as it is shown again.
+pub(super) async fn command(
+    State(app): State<Arc<App>>,
+    Path(tid): Path<String>,
+    Body(kind): Body<OperationKind>,
+) -> Result<Response, Problem> {
+    accepted(service::command(&app, &name(&tid)?, kind).await)
+}
+
+#[derive(Serialize)]
+struct CancelReply {
+    operation: OperationView,
+    /// What tells the terminal; `null` if it cannot have begun the operation.
+    told: Option<OperationView>,
+}
+
+pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let (operation, told) = service::cancel(&app, name(&id)?).await?;
+    let reply = CancelReply { operation: operation.into(), told: told.map(OperationView::from) };
+    Ok((StatusCode::ACCEPTED, Json(reply)).into_response())
 }

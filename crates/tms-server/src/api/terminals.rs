@@ -16,13 +16,14 @@ use zeroize::Zeroizing;
 
 use super::input::{Asked, Body, name};
 use super::problem::Problem;
-use super::view::{OperationView, Page, TerminalView, Versions, versions};
+use super::view::{BatchView, OperationView, Page, TerminalView, Versions, versions};
 use crate::app::App;
 use crate::service::{self, GivenCredential, NewTerminal, ServiceError};
+use crate::session::settlement;
 
 /// Terminals on a page, unless asked otherwise, and at most.
-const PAGE: u32 = 50;
-const MAX_PAGE: u32 = 500;
+pub(super) const PAGE: u32 = 50;
+pub(super) const MAX_PAGE: u32 = 500;
 
 /// What the sealed master key of a new terminal is for (HPKE `info`); the terminal id is the
 /// additional data.
@@ -154,6 +155,18 @@ pub(super) async fn show(
     let terminal = existing(&app, &tid).await?;
     let versions = versions(&app).await?;
     Ok(Json(TerminalView::new(&app, terminal, &versions)))
+}
+
+/// The batches of a terminal, as its messages of settlement told them.
+pub(super) async fn batch(
+    State(app): State<Arc<App>>,
+    Path(tid): Path<String>,
+) -> Result<Json<BatchView>, Problem> {
+    let tid: TerminalId = name(&tid)?;
+    existing(&app, &tid).await?;
+    let document = app.store.document(&tid, settlement::DOCUMENT).await?;
+    let ledger = document.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    Ok(Json(BatchView::new(&ledger)))
 }
 
 #[derive(Deserialize)]

@@ -265,6 +265,7 @@ async fn a_parameter_change_is_accepted_with_its_revision_and_operation() {
         "expires_at",
         "detail",
         "progress",
+        "result",
     ];
     expected.sort_unstable();
     assert_eq!(members, expected);
@@ -519,4 +520,138 @@ async fn without_a_trust_root_nothing_is_published_and_the_next_step_is_told() {
     let package = client.estate.package("1.1.0", b"image");
     let detail = problem(client.upload(package).await, 422, "firmware_trust_root_missing");
     assert!(detail.contains("tmsctl firmware keygen"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_command_is_queued_as_it_was_asked_for_and_wakes_the_session() {
+    let client = client().await;
+    let tid = client.estate.terminal("10000001").await;
+    let session = client.estate.app.wake.subscribe(tid, 1);
+    let path = "/api/v1/terminals/10000001/operations";
+    for kind in [
+        json!({"type": "lock", "message": "设备停用 Out of use"}),
+        json!({"type": "unlock"}),
+        json!({"type": "restart_application"}),
+        json!({"type": "factory_reset"}),
+        json!({"type": "clear_reversal"}),
+        json!({"type": "clear_batch"}),
+        json!({"type": "print_test_slip", "text": null}),
+        json!({"type": "self_test"}),
+        json!({"type": "diagnose"}),
+        json!({"type": "collect_journal", "from_batch": 7, "max_bytes": 65536}),
+        json!({"type": "sync_clock", "utc_offset_s": 28800, "force": false}),
+        json!({"type": "show_message", "text": "Please settle", "until": "2027-01-01T00:00:00Z", "seconds": 30}),
+        json!({"type": "change_tms_address", "addresses": ["tms.example:9000"], "attempts": 3}),
+    ] {
+        let (status, body) = client.post(path, kind.clone()).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+        assert_eq!((&body["kind"], &body["state"]), (&kind, &json!("queued")));
+        assert!(session.take_wake_up());
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_no_terminal_would_take_is_refused_with_a_reason() {
+    let client = client().await;
+    client.estate.terminal("10000001").await;
+    let path = "/api/v1/terminals/10000001/operations";
+    for (kind, part) in [
+        (json!({"type": "lock", "message": ""}), "message has 0 bytes"),
+        (json!({"type": "change_tms_address", "addresses": ["tms"], "attempts": 3}), "write it as host:port"),
+        (json!({"type": "install_firmware", "firmware": "x"}), "assign the firmware"),
+        (json!({"type": "rotate_credential", "role": "99", "generation": 3}), "rotate the credential"),
+        (json!({"type": "install_plan", "plan": {"actions": 3}}), "must be a list"),
+        (
+            json!({"type": "install_plan", "plan": {"actions": [{"id": 1, "command": "fly"}]}}),
+            "the plan cannot be used",
+        ),
+        (
+            json!({"type": "install_plan", "plan": {"actions": [
+                {"id": 1, "command": "reboot"}, {"id": 1, "command": "unlock"}]}}),
+            "two actions have the id 1",
+        ),
+    ] {
+        let detail = problem(client.post(path, kind).await, 422, "invalid");
+        assert!(detail.contains(part), "{detail}");
+    }
+    problem(client.post(path, json!({"type": "fly"})).await, 400, "body_invalid");
+    let nobody = client.post("/api/v1/terminals/404/operations", json!({"type": "unlock"})).await;
+    problem(nobody, 404, "terminal_not_found");
+}
+
+#[tokio::test]
+async fn an_operation_is_cancelled_once_and_one_that_has_ended_is_not() {
+    let client = client().await;
+    let tid = client.estate.terminal("10000001").await;
+    let path = "/api/v1/terminals/10000001/operations";
+    let (_, waiting) = client.post(path, json!({"type": "unlock"})).await;
+    let id = waiting["id"].as_str().unwrap().to_owned();
+    let (status, body) = client.call("POST", &format!("/api/v1/operations/{id}/cancel"), None).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+    assert_eq!((&body["operation"]["state"], &body["told"]), (&json!("cancelled"), &Value::Null));
+    let (_, begun) = client.post(path, json!({"type": "self_test"})).await;
+    let now = client.estate.app.now();
+    let until = now + jiff::SignedDuration::from_secs(60);
+    client.estate.app.store.lease_next(&tid, "somebody", until, now).await.unwrap();
+    let begun = begun["id"].as_str().unwrap().to_owned();
+    let (_, body) = client.call("POST", &format!("/api/v1/operations/{begun}/cancel"), None).await;
+    assert_eq!(body["told"]["kind"], json!({"type": "cancel_operation", "target": begun}));
+
+    let (_, done) = client.post(path, json!({"type": "diagnose"})).await;
+    let done: tms_core::OperationId = done["id"].as_str().unwrap().parse().unwrap();
+    client.estate.app.store.transition(done, OperationState::Done, None, now).await.unwrap();
+    let late = client.call("POST", &format!("/api/v1/operations/{done}/cancel"), None).await;
+    problem(late, 409, "operation_state");
+    let missing = "/api/v1/operations/0199a000-0000-7000-8000-000000000009/cancel";
+    problem(client.call("POST", missing, None).await, 404, "operation_not_found");
+}
+
+#[tokio::test]
+async fn alarms_are_listed_newest_first_with_their_severity_in_words() {
+    let client = client().await;
+    let tid = client.estate.terminal("10000001").await;
+    client.estate.terminal("10000002").await;
+    let at = client.estate.app.now();
+    for sequence in 1..=3 {
+        let (kind, text) = ("paper-out".to_owned(), "no paper".to_owned());
+        let terminal = tid.clone();
+        let alarm =
+            tms_core::Alarm { number: 0, terminal, sequence, kind, severity: 2, at, text, received_at: at };
+        client.estate.app.store.add_alarm(alarm).await.unwrap();
+    }
+    let (status, body) = client.get("/api/v1/alarms?limit=2").await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let first = &body["items"][0];
+    assert_eq!(
+        (&first["sequence"], &first["severity"], &first["kind"]),
+        (&json!(3), &json!("warning"), &json!("paper-out"))
+    );
+    let next = body["next"].as_str().unwrap();
+    let (_, rest) = client.get(&format!("/api/v1/alarms?terminal=10000001&after={next}")).await;
+    assert_eq!(rest["items"].as_array().unwrap().len(), 1);
+    assert!(rest.get("next").is_none());
+    let (_, none) = client.get("/api/v1/alarms?terminal=10000002").await;
+    assert_eq!(none["items"], json!([]));
+    problem(client.get("/api/v1/alarms?terminal=404").await, 404, "terminal_not_found");
+    problem(client.get("/api/v1/alarms?limit=0").await, 400, "query_invalid");
+}
+
+#[tokio::test]
+async fn a_set_is_put_listed_and_shown_and_its_revision_rises_when_it_changes() {
+    let client = client().await;
+    let path = "/api/v1/sets/blacklist";
+    problem(client.get(path).await, 404, "not_found");
+    for (cards, revision) in
+        [(json!(["621700"]), 1), (json!(["621700"]), 1), (json!(["621700", "622588"]), 2)]
+    {
+        let (status, body) = client.call("PUT", path, Some(cards.clone())).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        assert_eq!((&body["revision"], body.get("content")), (&json!(revision), None));
+        assert_eq!(client.get(path).await.1["content"], cards);
+    }
+    let (_, list) = client.get("/api/v1/sets").await;
+    assert_eq!((&list["items"][0]["name"], &list["items"][0]["revision"]), (&json!("blacklist"), &json!(2)));
+    let detail = problem(client.call("PUT", path, Some(json!(["62 17"]))).await, 422, "invalid");
+    assert!(detail.contains("the set blacklist cannot be used"), "{detail}");
+    problem(client.call("PUT", "/api/v1/sets/rates", Some(json!([]))).await, 400, "name_invalid");
 }

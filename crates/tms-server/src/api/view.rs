@@ -1,13 +1,15 @@
 //! What callers are shown. Sealed values, leases and object paths stay inside.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use serde::Serialize;
 use tms_core::{
-    Desired, FirmwareId, FirmwareRecord, LogBundle, MerchantId, Operation, OperationId, OperationKind,
-    OperationState, Profile, Progress, Reported, Terminal, TerminalId, reconcile,
+    Alarm, Desired, EstateSet, FirmwareId, FirmwareRecord, LogBundle, MerchantId, Operation, OperationId,
+    OperationKind, OperationState, Profile, Progress, Reported, SetName, Terminal, TerminalId, reconcile,
 };
+
+use tms_proto::settlement::{BatchLedger, Closed};
 
 use crate::app::App;
 
@@ -88,6 +90,8 @@ pub(super) struct OperationView {
     expires_at: Timestamp,
     detail: Option<String>,
     progress: Option<Progress>,
+    /// What the terminal found, by name.
+    result: BTreeMap<String, String>,
 }
 
 impl From<Operation> for OperationView {
@@ -103,6 +107,7 @@ impl From<Operation> for OperationView {
             expires_at: operation.expires_at,
             detail: operation.detail,
             progress: operation.progress,
+            result: operation.result,
         }
     }
 }
@@ -148,5 +153,74 @@ impl From<LogBundle> for LogView {
             sha256: bundle.sha256,
             collected_at: bundle.collected_at,
         }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct AlarmView {
+    number: u64,
+    terminal: TerminalId,
+    sequence: u64,
+    kind: String,
+    severity: String,
+    at: Timestamp,
+    text: String,
+    received_at: Timestamp,
+}
+
+impl From<Alarm> for AlarmView {
+    fn from(alarm: Alarm) -> Self {
+        Self {
+            number: alarm.number,
+            terminal: alarm.terminal,
+            sequence: alarm.sequence,
+            kind: alarm.kind,
+            severity: tms_proto::alarm::Severity(alarm.severity).to_string(),
+            at: alarm.at,
+            text: alarm.text,
+            received_at: alarm.received_at,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct SetView {
+    name: SetName,
+    revision: u64,
+    updated_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<serde_json::Value>,
+}
+
+impl SetView {
+    pub(super) fn new(set: EstateSet, with_content: bool) -> Self {
+        let content = with_content.then(|| serde_json::from_str(&set.content).unwrap_or_default());
+        Self { name: set.name, revision: set.revision, updated_at: set.updated_at, content }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct BatchView {
+    /// The batch in hand; `null` if the terminal has said nothing since the last one ended.
+    batch: Option<u32>,
+    /// Its details so far.
+    details: usize,
+    /// How the one before ended.
+    closed: Option<ClosedView>,
+}
+
+#[derive(Serialize)]
+struct ClosedView {
+    #[serde(flatten)]
+    closed: Closed,
+    /// Whether nothing is missing and everything adds up.
+    complete: bool,
+}
+
+impl BatchView {
+    pub(super) fn new(ledger: &BatchLedger) -> Self {
+        let closed = ledger.closed().cloned();
+        let closed = closed.map(|closed| ClosedView { complete: closed.is_complete(), closed });
+        Self { batch: ledger.batch(), details: ledger.received(), closed }
     }
 }

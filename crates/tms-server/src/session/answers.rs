@@ -1,20 +1,24 @@
 //! What the estate answers to each request of an enrolled terminal. Whatever an answer promises
 //! is durable before it is given.
 
+use std::collections::BTreeMap;
+
 use tms_core::{
     DeviceState, Health, NewOperation, OperationId, OperationKind, OperationState, Reported, TerminalId,
     reconcile,
 };
-use tms_crypto::keyblock::{WorkingKeys, wrap_working_keys};
+use tms_crypto::keyblock::{KeyBlockForm, WorkingKeys};
 use tms_proto::{
-    Answer, Exchange, HostEvent, Refusal, file::BlockRequest, parameters::Values, report::Report,
+    Answer, Exchange, Function, HostEvent, Refusal, file::BlockRequest, parameters::Values,
+    report::{Details, Report},
     task::TaskResult, upload::Chunk,
 };
 use tracing::{debug, info};
 
 use super::{
     Ended, Session,
-    images::{ReadError, image_file},
+    images::{self, ReadError, image_file},
+    logs::Sent,
     seconds_between,
 };
 use crate::secret::unseal_tmk;
@@ -34,6 +38,9 @@ impl Session {
         match event {
             HostEvent::SignOn { exchange, .. } => self.sign_on(terminal, exchange).await,
             HostEvent::SignOff { exchange } => self.approve(exchange),
+            HostEvent::KeysTaken => self.keys_taken().await,
+            HostEvent::KeysRefused { refusal } => self.keys_refused(refusal).await,
+            HostEvent::KeysRequested { exchange } => self.new_keys(terminal, exchange).await,
             HostEvent::Status { exchange, values } => {
                 self.status(terminal, exchange, values.to_values()).await
             }
@@ -42,9 +49,20 @@ impl Session {
             HostEvent::FileRead { exchange, request } => self.file_read(terminal, exchange, request).await,
             HostEvent::TaskPoll { exchange } => self.task_poll(exchange).await,
             HostEvent::TaskResult { exchange, result } => self.task_result(terminal, exchange, result).await,
-            HostEvent::LogChunk { exchange, chunk } => self.log_chunk(terminal, exchange, chunk).await,
+            HostEvent::LogChunk { exchange, chunk } => self.chunk(terminal, exchange, chunk, Sent::Log).await,
+            HostEvent::Totals { exchange, batch, totals } => {
+                self.totals(terminal, exchange, batch, totals).await
+            }
+            HostEvent::Batch { exchange, batch, message } => {
+                self.batch(terminal, exchange, batch, message).await
+            }
+            HostEvent::JournalChunk { exchange, chunk } => {
+                self.chunk(terminal, exchange, chunk, Sent::Journal).await
+            }
+            HostEvent::Alarm { exchange, alarm } => self.alarm(terminal, exchange, alarm).await,
+            HostEvent::Download { exchange, request } => self.download(terminal, exchange, request).await,
             HostEvent::CommandAnswered { task, refusal } => self.command_answered(&task, refusal).await,
-            HostEvent::PushAnswered { push, refusal } => self.push_answered(&push, refusal).await,
+            HostEvent::PushAnswered { push, refusal, .. } => self.push_answered(&push, refusal).await,
             HostEvent::Echo | HostEvent::EchoAnswered => Ok(()),
             HostEvent::MacUnchecked(function) => {
                 debug!(terminal = terminal.as_str(), %function, "a MAC was let through unchecked");
@@ -77,7 +95,10 @@ impl Session {
             subscription.signed_on();
         }
         info!(terminal = terminal.as_str(), address = %self.peer.address, "signed on");
-        self.look_for_work().await
+        match keys {
+            Some(_) => self.keys_taken().await,
+            None => self.look_for_work().await,
+        }
     }
 
     /// The keys of a sign-on reply and the block that brings them: UnionPay terminals with a master
@@ -87,11 +108,23 @@ impl Session {
         id: &TerminalId,
         exchange: &Exchange,
     ) -> Result<Option<(Vec<u8>, WorkingKeys)>, Refusal> {
-        let with_track_key = match (self.protocol.profile().dialect().name(), exchange.code()) {
-            ("unionpay", "003") => false,
-            ("unionpay", "004") => true,
-            _ => return Ok(None),
+        let form = match (exchange.function(), self.protocol.profile().dialect().name()) {
+            (Function::KeyRequest, _) => Some(KeyBlockForm::Double),
+            (_, "unionpay") => KeyBlockForm::of_code(exchange.code()),
+            _ => None,
         };
+        match form {
+            Some(form) => self.keys(id, form).await,
+            None => Ok(None),
+        }
+    }
+
+    /// New working keys, and the block that brings them; `None` if the terminal has no master key.
+    pub(super) async fn keys(
+        &self,
+        id: &TerminalId,
+        form: KeyBlockForm,
+    ) -> Result<Option<(Vec<u8>, WorkingKeys)>, Refusal> {
         let terminal = self.stored_terminal(id).await.map_err(|e| self.store_refusal(&e))?;
         let sealed = terminal.map(|t| t.tmk_sealed).unwrap_or_default();
         if sealed.is_empty() {
@@ -101,8 +134,20 @@ impl Session {
             tracing::warn!(terminal = id.as_str(), %error, "terminal master key cannot be opened");
             Refusal::SystemError
         })?;
-        let keys = WorkingKeys::generate(with_track_key);
-        Ok(Some((wrap_working_keys(&tmk, &keys), keys)))
+        let keys = form.generate();
+        Ok(Some((form.wrap(&tmk, &keys), keys)))
+    }
+
+    /// New working keys for a terminal that asks for them.
+    async fn new_keys(&mut self, terminal: &TerminalId, exchange: Exchange) -> Result<(), Ended> {
+        match self.working_keys(terminal, &exchange).await {
+            Ok(Some((block, keys))) => {
+                let now = self.app.now();
+                Ok(self.protocol.answer(exchange, Answer::Keys { block: &block, keys: &keys }, now)?)
+            }
+            Ok(None) => self.refuse(exchange, Refusal::NotFound),
+            Err(refusal) => self.refuse(exchange, refusal),
+        }
     }
 
     async fn status(&mut self, id: &TerminalId, exchange: Exchange, mut values: Values) -> Result<(), Ended> {
@@ -140,7 +185,8 @@ impl Session {
             .collect();
         let reported = Reported {
             parameters: report.parameters,
-            parameters_revision: None,
+            parameters_revision: report.details.parameters_revision,
+            details: details(&report.details),
             firmware_version: Some(report.version),
             boot_count: Some(report.boot_count),
             credentials,
@@ -230,7 +276,7 @@ impl Session {
     async fn task_poll(&mut self, exchange: Exchange) -> Result<(), Ended> {
         self.look_for_work().await?;
         let accepted = self.work.as_ref().is_some_and(|w| w.operation.state == OperationState::Accepted);
-        let task = self.work.as_ref().filter(|_| !accepted).and_then(super::work::Work::task);
+        let task = self.work.as_ref().filter(|_| !accepted).and_then(|work| work.task(self.app.now()));
         if task.is_some() {
             self.work_fetched().await;
         }
@@ -261,13 +307,13 @@ impl Session {
         request: BlockRequest,
     ) -> Result<(), Ended> {
         let firmware = self.work.as_ref().and_then(super::work::Work::firmware).cloned();
-        let read = self.app.images.read(
-            &self.app,
-            firmware.as_ref(),
-            &request,
-            self.protocol.profile().block_bytes(),
-        );
-        let (file, data) = match read.await {
+        let limit = self.protocol.profile().block_bytes();
+        let own = self.work.as_ref().and_then(|work| work.file(&request.file)).cloned();
+        let read = match own {
+            Some(file) => images::block(&file, &request, limit).map(|data| (file, data)),
+            None => self.app.images.read(&self.app, firmware.as_ref(), &request, limit).await,
+        };
+        let (file, data) = match read {
             Ok(read) => read,
             Err(error) => {
                 if matches!(error, ReadError::OutOfRange { .. }) {
@@ -316,9 +362,15 @@ impl Session {
         }
     }
 
-    async fn log_chunk(&mut self, id: &TerminalId, exchange: Exchange, chunk: Chunk) -> Result<(), Ended> {
+    async fn chunk(
+        &mut self,
+        id: &TerminalId,
+        exchange: Exchange,
+        chunk: Chunk,
+        what: Sent,
+    ) -> Result<(), Ended> {
         let operation = OperationId::from_uuid(chunk.operation);
-        match self.take_chunk(id, operation, chunk).await {
+        match self.take_chunk(id, operation, chunk, what).await {
             Ok(next) => {
                 self.work_goes_on();
                 let now = self.app.now();
@@ -328,7 +380,7 @@ impl Session {
         }
     }
 
-    fn approve(&mut self, exchange: Exchange) -> Result<(), Ended> {
+    pub(super) fn approve(&mut self, exchange: Exchange) -> Result<(), Ended> {
         let now = self.app.now();
         Ok(self.protocol.answer(exchange, Answer::Approved, now)?)
     }
@@ -336,4 +388,39 @@ impl Session {
 
 fn device_state(works: bool) -> DeviceState {
     if works { DeviceState::Ok } else { DeviceState::Fault }
+}
+
+/// What else a report says, by name, for people.
+fn details(details: &Details) -> BTreeMap<String, String> {
+    let mut known = BTreeMap::new();
+    let mut put = |name: &str, value: Option<String>| {
+        known.extend(value.map(|value| (name.to_owned(), value)));
+    };
+    let number = |number: Option<u64>| number.map(|number| number.to_string());
+    put(
+        "locked",
+        details.lock.as_ref().map(|lock| match (lock.locked, lock.message.as_str()) {
+            (false, _) => "no".to_owned(),
+            (true, "") => "yes".to_owned(),
+            (true, message) => format!("yes: {message}"),
+        }),
+    );
+    put("plan_version", details.plan.as_ref().map(|plan| plan.version.to_string()));
+    put("free_storage_bytes", number(details.free_storage_bytes));
+    put("uptime_s", number(details.uptime_s));
+    put("transactions", number(details.transactions));
+    put("comm_attempts", number(details.comm_attempts));
+    put("comm_successes", number(details.comm_successes));
+    put("clock_step_s", details.clock_step_s.map(|step| step.to_string()));
+    put("batch", details.batch.map(|batch| batch.to_string()));
+    put("capk_sha256", details.capk_sha256.map(hex::encode));
+    put("aid_sha256", details.aid_sha256.map(hex::encode));
+    put("blacklist_sha256", details.blacklist_sha256.map(hex::encode));
+    for (role, default) in &details.default_credentials {
+        put(&format!("default_credential_{role}"), Some(if *default { "yes" } else { "no" }.to_owned()));
+    }
+    for (application, version) in &details.applications {
+        put(&format!("application_{application}"), Some(version.clone()));
+    }
+    known
 }

@@ -82,20 +82,10 @@ impl Images {
         if !manifest && request.file != image {
             return Err(ReadError::NotPermitted);
         }
-        if request.length > limit {
-            return Err(ReadError::TooLarge { length: request.length, limit });
-        }
         let load = self.load(app, firmware, manifest);
         let file = self.cache.get_or_insert_async(&request.file, load).await?;
-        // The last block is as long as what is left: a terminal need not know a manifest's size.
-        let range = usize::try_from(request.offset).ok().and_then(|start| {
-            let end = start.checked_add(usize::try_from(request.length).ok()?)?.min(file.len());
-            (start < end).then_some(start..end)
-        });
-        match range {
-            Some(range) => Ok((file.clone(), file.slice(range))),
-            None => Err(ReadError::OutOfRange { offset: request.offset, total_bytes: file.len() as u64 }),
-        }
+        let data = block(&file, request, limit)?;
+        Ok((file, data))
     }
 
     async fn load(&self, app: &App, firmware: &FirmwareId, manifest: bool) -> Result<Bytes, ReadError> {
@@ -106,4 +96,18 @@ impl Images {
         }
         app.objects.read(&record.object).await?.ok_or(ReadError::Gone)
     }
+}
+
+/// The block of a file that was asked for.
+pub(crate) fn block(file: &Bytes, request: &BlockRequest, limit: u32) -> Result<Bytes, ReadError> {
+    if request.length > limit {
+        return Err(ReadError::TooLarge { length: request.length, limit });
+    }
+    // The last block is as long as what is left: a terminal need not know a manifest's size.
+    let range = usize::try_from(request.offset).ok().and_then(|start| {
+        let end = start.checked_add(usize::try_from(request.length).ok()?)?.min(file.len());
+        (start < end).then_some(start..end)
+    });
+    let out = ReadError::OutOfRange { offset: request.offset, total_bytes: file.len() as u64 };
+    range.map(|range| file.slice(range)).ok_or(out)
 }

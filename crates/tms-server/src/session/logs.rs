@@ -1,4 +1,4 @@
-//! Taking a log bundle: gathered in memory up to the limit, then written whole.
+//! Taking a log bundle or a journal: gathered in memory up to the limit, then written whole.
 
 use tms_core::{LogBundle, OperationId, OperationKind, TerminalId};
 use tms_crypto::sha256;
@@ -6,6 +6,24 @@ use tms_proto::{Refusal, upload::Chunk};
 use tracing::info;
 
 use super::Session;
+
+/// What a terminal sends in pieces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// Its log.
+    Log,
+    /// Its journal of transactions.
+    Journal,
+}
+
+impl Sent {
+    fn is_asked_by(self, kind: &OperationKind) -> bool {
+        match self {
+            Self::Log => matches!(kind, OperationKind::CollectLogs { .. }),
+            Self::Journal => matches!(kind, OperationKind::CollectJournal { .. }),
+        }
+    }
+}
 
 /// A bundle on its way.
 #[derive(Debug)]
@@ -24,10 +42,10 @@ impl Session {
         terminal: &TerminalId,
         operation: OperationId,
         chunk: Chunk,
+        what: Sent,
     ) -> Result<u64, Refusal> {
-        let allowed = self.work.as_ref().is_some_and(|w| {
-            w.operation.id == operation && matches!(w.operation.kind, OperationKind::CollectLogs { .. })
-        });
+        let asked = |w: &super::work::Work| w.operation.id == operation && what.is_asked_by(&w.operation.kind);
+        let allowed = self.work.as_ref().is_some_and(asked);
         if !allowed {
             return self.already_taken(terminal, operation, &chunk).await;
         }
@@ -60,7 +78,7 @@ impl Session {
             info!(terminal = terminal.as_str(), "log bundle does not have its announced hash; asked again");
             return Ok(0);
         }
-        self.keep_bundle(terminal, upload).await?;
+        self.keep_bundle(terminal, upload, what).await?;
         Ok(next)
     }
 
@@ -78,8 +96,16 @@ impl Session {
         }
     }
 
-    async fn keep_bundle(&self, terminal: &TerminalId, upload: Upload) -> Result<(), Refusal> {
-        let object = format!("logs/{terminal}/{}.log", upload.operation);
+    async fn keep_bundle(
+        &self,
+        terminal: &TerminalId,
+        upload: Upload,
+        what: Sent,
+    ) -> Result<(), Refusal> {
+        let object = match what {
+            Sent::Log => format!("logs/{terminal}/{}.log", upload.operation),
+            Sent::Journal => format!("journals/{terminal}/{}.journal", upload.operation),
+        };
         if let Err(error) = self.app.objects.write(&object, &upload.data).await {
             tracing::error!(object, %error, "log bundle not written");
             return Err(Refusal::SystemError);

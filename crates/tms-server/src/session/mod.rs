@@ -5,13 +5,16 @@
 //! in memory every one of its futures is ready at once. [`serve`] is its driver on a TLS connection.
 //!
 //! Modules: [`driver`] is the loop around a socket, [`stream`] reads and writes, `work` is the
-//! operation being carried out, `answers` turns requests into store calls and replies, `images` and
-//! `logs` serve and take files.
+//! operation being carried out, `answers` turns requests into store calls and replies (`alarms`,
+//! `downloads` and `settlement` those of their kind), `images` and `logs` serve and take files.
 
+mod alarms;
 mod answers;
+mod downloads;
 pub mod driver;
 mod images;
 mod logs;
+pub(crate) mod settlement;
 pub mod stream;
 mod work;
 
@@ -103,6 +106,7 @@ pub struct Session {
     /// The operation that the terminal last stayed silent on, and how often.
     silences: Option<(OperationId, u32)>,
     upload: Option<logs::Upload>,
+    sets: downloads::Sets,
     /// File that this session was last asked for, to tell a resumed transfer from a new one.
     reading: Option<String>,
     last_heard: Timestamp,
@@ -268,6 +272,7 @@ impl Session {
             work: None,
             silences: None,
             upload: None,
+            sets: downloads::Sets::default(),
             reading: None,
             app,
         })

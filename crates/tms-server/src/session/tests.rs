@@ -12,8 +12,11 @@ use crate::{
     testing::{Estate, estate},
 };
 
+mod commands;
+mod downloads;
 mod embedded;
 mod macs;
+mod settlement;
 mod rotation;
 
 const TID: &str = "10000001";

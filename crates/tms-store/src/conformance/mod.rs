@@ -12,6 +12,7 @@
     reason = "test support: a panic is how a promise is reported broken"
 )]
 
+pub mod alarms;
 pub mod artifacts;
 pub mod concurrency;
 pub mod credentials;
@@ -49,6 +50,9 @@ macro_rules! conformance_tests {
             operations::an_illegal_transition_names_both_states,
             operations::a_repeated_transition_changes_nothing,
             operations::progress_stops_with_the_operation,
+            operations::what_a_terminal_found_is_added_to_its_operation,
+            operations::a_cancelled_operation_is_given_up_at_the_terminal_that_may_have_begun_it,
+            operations::what_cancels_goes_before_what_waits,
             operations::operations_expire_and_are_not_leased_any_more,
             operations::operations_come_in_pages_newest_first,
             credentials::a_rotation_goes_from_prepared_to_in_force,
@@ -57,6 +61,11 @@ macro_rules! conformance_tests {
             credentials::a_verified_generation_cannot_be_abandoned,
             artifacts::firmware_is_published_once_and_listed_newest_first,
             artifacts::a_log_belongs_to_an_operation_of_its_terminal,
+            alarms::an_alarm_that_comes_twice_is_kept_once,
+            alarms::alarms_come_in_pages_newest_first,
+            alarms::old_alarms_of_a_terminal_make_room,
+            alarms::the_revision_of_a_set_rises_when_it_changes,
+            alarms::a_document_replaces_the_one_before,
             people::a_one_time_password_is_used_up_once,
             people::a_token_is_valid_until_it_expires,
             concurrency::a_failing_write_does_not_fail_its_neighbours,

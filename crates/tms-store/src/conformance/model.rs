@@ -32,6 +32,7 @@ enum Step {
     ReleaseAll { holder: &'static str },
     Transition { operation: usize, to: OperationState, told: bool },
     Progress { operation: usize, done: u64 },
+    Cancel { operation: usize },
     Expire,
     BeginRotation,
     SetPhase { generation: u32, phase: RotationPhase },
@@ -63,6 +64,7 @@ fn step() -> impl Strategy<Value = Step> {
         (operation(), select(&OperationState::ALL[..]), any::<bool>())
             .prop_map(|(operation, to, told)| Step::Transition { operation, to, told }),
         (operation(), 0_u64..100).prop_map(|(operation, done)| Step::Progress { operation, done }),
+        operation().prop_map(|operation| Step::Cancel { operation }),
         Just(Step::Expire),
         Just(Step::BeginRotation),
         (generation(), phase).prop_map(|(generation, phase)| Step::SetPhase { generation, phase }),
@@ -223,7 +225,9 @@ impl Model {
                         && operation.expires_at > now
                         && operation.lease.as_ref().is_none_or(|lease| lease.until <= now)
                 };
-                let expected = self.operations.iter_mut().find(free).map(|operation| {
+                let goes_after = |operation: &&mut Operation| operation.kind.name() != OperationKind::CANCEL;
+                let next = self.operations.iter_mut().filter(free).min_by_key(goes_after);
+                let expected = next.map(|operation| {
                     operation.attempts += 1;
                     operation.lease = Some(Lease { holder: holder.to_owned(), until });
                     operation.id
@@ -282,6 +286,13 @@ impl Model {
                     }
                 };
                 (Answer::of(answered, Answer::nothing), expected)
+            }
+            Step::Cancel { operation } => {
+                let ticket = self.ticket(40);
+                let answered = store.cancel(self.id_of(operation), "withdrawn".to_owned(), ticket, now).await;
+                let told =
+                    |(_, told): (Operation, Option<Operation>)| Answer::Operation(told.map(|told| told.id));
+                (Answer::of(answered, told), self.withdraw(operation, ticket))
             }
             Step::Expire => {
                 let answered = store.expire_operations(now).await;
@@ -349,6 +360,7 @@ impl Model {
             lease: None,
             detail: None,
             progress: None,
+            result: Default::default(),
         });
     }
 
@@ -385,6 +397,22 @@ impl Model {
             operation.lease = None;
         }
         Answer::Nothing
+    }
+
+    fn withdraw(&mut self, place: usize, ticket: Ticket) -> Answer {
+        let Some(before) = self.operations.get(place).cloned() else {
+            return Answer::NotFound;
+        };
+        match self.transition(place, OperationState::Cancelled, Some("withdrawn".to_owned())) {
+            Answer::Nothing => {}
+            other => return other,
+        }
+        let begun = before.is_open() && before.attempts > 0;
+        if !begun || !before.kind.is_cancelled_at_the_terminal() {
+            return Answer::Operation(None);
+        }
+        self.queue(OperationKind::CancelOperation { target: before.id }, ticket);
+        Answer::Operation(Some(ticket.id))
     }
 
     fn begin_rotation(&mut self, ticket: Ticket) -> Answer {

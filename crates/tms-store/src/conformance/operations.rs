@@ -164,6 +164,81 @@ pub async fn progress_stops_with_the_operation(store: &Arc<dyn Store>) {
     assert!(store.set_progress(id(&tid, 9), half).await.is_err());
 }
 
+/// And after its end: a plan's actions end later than its installation.
+pub async fn what_a_terminal_found_is_added_to_its_operation(store: &Arc<dyn Store>) {
+    let tid = added(store.as_ref(), "T1").await;
+    let only = queued(store.as_ref(), &tid, 1, 0).await.id;
+    let found = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    store.add_result(only, found(&[("printer", "no paper 缺纸"), ("keys", "ok")])).await.unwrap();
+    let done = store.transition(only, OperationState::Done, None, at(1)).await.unwrap();
+    assert_eq!(done.result, found(&[("printer", "no paper 缺纸"), ("keys", "ok")]));
+    store.add_result(only, found(&[("printer", "ok"), ("step 2", "done")])).await.unwrap();
+    let known = store.operation(only).await.unwrap().unwrap();
+    assert_eq!(known.result, found(&[("printer", "ok"), ("keys", "ok"), ("step 2", "done")]));
+    assert_eq!((known.state, known.updated_at), (OperationState::Done, at(1)));
+    let missing = store.add_result(id(&tid, 9), found(&[])).await.unwrap_err();
+    assert!(matches!(missing, StoreError::NotFound { .. }), "{missing}");
+}
+
+/// And one that it cannot have begun is not. All or nothing.
+pub async fn a_cancelled_operation_is_given_up_at_the_terminal_that_may_have_begun_it(
+    store: &Arc<dyn Store>,
+) {
+    let tid = added(store.as_ref(), "T1").await;
+    let begun = queued(store.as_ref(), &tid, 1, 0).await.id;
+    store.lease_next(&tid, "a", at(60), at(1)).await.unwrap();
+    let waiting = queued(store.as_ref(), &tid, 2, 0).await.id;
+    let cancel = async |target, number| {
+        store.cancel(target, "withdrawn".to_owned(), ticket(&tid, number), at(2)).await
+    };
+
+    let (cancelled, told) = cancel(waiting, 3).await.unwrap();
+    assert_eq!(
+        (cancelled.state, cancelled.detail.as_deref()),
+        (OperationState::Cancelled, Some("withdrawn"))
+    );
+    assert!(told.is_none());
+
+    let twice = cancel(begun, 1).await.unwrap_err();
+    assert!(matches!(twice, StoreError::Conflict { .. }), "{twice}");
+    assert!(store.operation(begun).await.unwrap().unwrap().is_open(), "all or nothing");
+
+    let (cancelled, told) = cancel(begun, 3).await.unwrap();
+    let told = told.unwrap();
+    assert_eq!((cancelled.state, cancelled.lease), (OperationState::Cancelled, None));
+    assert_eq!(told.kind, OperationKind::CancelOperation { target: begun });
+    assert_eq!((&told.terminal, told.expires_at), (&tid, at(86_400)));
+    assert_eq!(store.operation(told.id).await.unwrap(), Some(told.clone()));
+
+    let (again, told_again) = cancel(begun, 4).await.unwrap();
+    assert_eq!((again.state, told_again), (OperationState::Cancelled, None));
+    // What cancels is cancelled without telling anybody.
+    store.lease_next(&tid, "a", at(60), at(3)).await.unwrap();
+    assert!(cancel(told.id, 5).await.unwrap().1.is_none());
+
+    let done = queued(store.as_ref(), &tid, 6, 0).await.id;
+    store.transition(done, OperationState::Done, None, at(3)).await.unwrap();
+    let late = cancel(done, 7).await.unwrap_err();
+    assert!(matches!(late, StoreError::IllegalTransition { .. }), "{late}");
+    let missing = cancel(id(&tid, 60), 8).await.unwrap_err();
+    assert!(matches!(missing, StoreError::NotFound { .. }), "{missing}");
+}
+
+/// What waits may wait for the very thing that is cancelled.
+pub async fn what_cancels_goes_before_what_waits(store: &Arc<dyn Store>) {
+    let tid = added(store.as_ref(), "T1").await;
+    let first = queued(store.as_ref(), &tid, 1, 0).await.id;
+    store.lease_next(&tid, "a", at(60), at(1)).await.unwrap();
+    let second = queued(store.as_ref(), &tid, 2, 0).await.id;
+    let told = store.cancel(first, "withdrawn".to_owned(), ticket(&tid, 3), at(2)).await.unwrap().1.unwrap();
+    let leased = async || store.lease_next(&tid, "b", at(60), at(3)).await.unwrap().map(|next| next.id);
+    assert_eq!(leased().await, Some(told.id));
+    assert_eq!(leased().await, Some(second));
+    assert_eq!(leased().await, None);
+}
+
 /// At the very time; finished ones stay what they are.
 pub async fn operations_expire_and_are_not_leased_any_more(store: &Arc<dyn Store>) {
     let tid = added(store.as_ref(), "T1").await;

@@ -3,8 +3,10 @@
 //! Statements are written so that PostgreSQL understands them too (`$1` parameters, `ON CONFLICT`,
 //! `RETURNING`, no SQLite functions); only the migrations and the writer are SQLite's own.
 
+mod alarms;
 mod artifacts;
 mod credentials;
+mod documents;
 mod fault;
 mod operations;
 mod people;

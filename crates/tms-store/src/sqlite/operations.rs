@@ -1,5 +1,7 @@
 //! Operations: the queue of every terminal.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use sqlx::SqliteExecutor;
 use sqlx::sqlite::SqliteConnection;
@@ -42,6 +44,7 @@ pub(super) async fn enqueue(
             lease: None,
             detail: None,
             progress: None,
+            result: BTreeMap::new(),
         }),
         Err(error) if fault::is_dangling(&error) => Err(StoreError::not_found("terminal", &new.terminal)),
         Err(error) if fault::is_duplicate(&error) => {
@@ -144,14 +147,16 @@ pub(super) async fn lease_next(
 ) -> Result<Option<Operation>> {
     sqlx::query_as::<_, OperationRow>(
         "UPDATE operations SET lease_holder = $2, lease_until = $3, attempts = attempts + 1 \
-         WHERE tid = $1 AND seq = (SELECT MIN(seq) FROM operations WHERE tid = $1 \
+         WHERE tid = $1 AND seq = (SELECT seq FROM operations WHERE tid = $1 \
          AND state IN ('queued', 'sent', 'accepted') AND expires_at > $4 \
-         AND (lease_until IS NULL OR lease_until <= $4)) RETURNING *",
+         AND (lease_until IS NULL OR lease_until <= $4) \
+         ORDER BY CASE kind_name WHEN $5 THEN 0 ELSE 1 END, seq LIMIT 1) RETURNING *",
     )
     .bind(tid.as_str())
     .bind(holder)
     .bind(micros(until))
     .bind(micros(now))
+    .bind(OperationKind::CANCEL)
     .fetch_optional(c)
     .await
     .map_err(sql)?
@@ -269,6 +274,40 @@ pub(super) async fn set_progress(
         existing(c, id).await?;
     }
     Ok(())
+}
+
+pub(super) async fn add_result(
+    c: &mut SqliteConnection,
+    id: OperationId,
+    result: BTreeMap<String, String>,
+) -> Result<()> {
+    let mut known = existing(c, id).await?.result;
+    known.extend(result);
+    sqlx::query("UPDATE operations SET result = $2 WHERE id = $1")
+        .bind(id.to_string())
+        .bind(to_json(&known)?)
+        .execute(c)
+        .await
+        .map_err(sql)?;
+    Ok(())
+}
+
+pub(super) async fn cancel(
+    c: &mut SqliteConnection,
+    id: OperationId,
+    detail: String,
+    ticket: Ticket,
+    now: Timestamp,
+) -> Result<(Operation, Option<Operation>)> {
+    let before = existing(c, id).await?;
+    let cancelled = transition(c, id, OperationState::Cancelled, Some(detail), now).await?;
+    let may_have_begun = before.is_open() && before.attempts > 0;
+    if !may_have_begun || !before.kind.is_cancelled_at_the_terminal() {
+        return Ok((cancelled, None));
+    }
+    let kind = OperationKind::CancelOperation { target: id };
+    let told = enqueue(c, with_ticket(before.terminal, kind, ticket), now).await?;
+    Ok((cancelled, Some(told)))
 }
 
 pub(super) async fn expire(c: &mut SqliteConnection, now: Timestamp) -> Result<u64> {

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use sqlx::FromRow;
 use tms_core::{
-    Credential, FirmwareRecord, Generation, Lease, LogBundle, Operation, OperationId, PendingGeneration,
-    Progress, Terminal, TerminalId,
+    Alarm, Credential, EstateSet, FirmwareRecord, Generation, Lease, LogBundle, Operation, OperationId,
+    PendingGeneration, Progress, Terminal, TerminalId,
 };
 
 use crate::error::StoreError;
@@ -109,6 +109,7 @@ pub(super) struct OperationRow {
     detail: Option<String>,
     progress_done: Option<i64>,
     progress_total: Option<i64>,
+    result: Option<String>,
 }
 
 impl TryFrom<OperationRow> for Operation {
@@ -135,6 +136,58 @@ impl TryFrom<OperationRow> for Operation {
             lease,
             detail: row.detail,
             progress,
+            result: row.result.as_deref().map(from_json).transpose()?.unwrap_or_default(),
+        })
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct AlarmRow {
+    number: i64,
+    tid: String,
+    sequence: i64,
+    kind: String,
+    severity: i64,
+    at: i64,
+    text: String,
+    received_at: i64,
+}
+
+impl TryFrom<AlarmRow> for Alarm {
+    type Error = StoreError;
+
+    fn try_from(row: AlarmRow) -> Result<Self> {
+        Ok(Self {
+            number: unsigned(row.number)?,
+            terminal: name(&row.tid)?,
+            sequence: unsigned(row.sequence)?,
+            kind: row.kind,
+            severity: u8::try_from(row.severity)
+                .map_err(|_| StoreError::corrupt(format!("a severity is {}", row.severity)))?,
+            at: time(row.at)?,
+            text: row.text,
+            received_at: time(row.received_at)?,
+        })
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct SetRow {
+    name: String,
+    revision: i64,
+    content: String,
+    updated_at: i64,
+}
+
+impl TryFrom<SetRow> for EstateSet {
+    type Error = StoreError;
+
+    fn try_from(row: SetRow) -> Result<Self> {
+        Ok(Self {
+            name: name(&row.name)?,
+            revision: unsigned(row.revision)?,
+            content: row.content,
+            updated_at: time(row.updated_at)?,
         })
     }
 }

@@ -1,13 +1,15 @@
 //! The trait, told as who reads and who writes; the statements are in the modules beside this one.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tms_core::{
-    Credential, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation, OperationId, OperationState,
-    Progress, Reported, Role, RotationPhase, Terminal, TerminalId,
+    Alarm, Credential, EstateSet, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation,
+    OperationId, OperationState, Progress, Reported, Role, RotationPhase, SetName, Terminal, TerminalId,
 };
 
-use super::{SqliteStore, artifacts, credentials, operations, people, sql, terminals};
+use super::{SqliteStore, alarms, artifacts, credentials, documents, operations, people, sql, terminals};
 use crate::store::{Admin, InitialCredential, ParameterChange, Result, Store, Ticket, Token};
 
 #[async_trait]
@@ -137,6 +139,20 @@ impl Store for SqliteStore {
         self.writer.write(move |c| Box::pin(operations::set_progress(c, id, progress))).await
     }
 
+    async fn add_result(&self, id: OperationId, result: BTreeMap<String, String>) -> Result<()> {
+        self.writer.write(move |c| Box::pin(operations::add_result(c, id, result))).await
+    }
+
+    async fn cancel(
+        &self,
+        id: OperationId,
+        detail: String,
+        ticket: Ticket,
+        now: Timestamp,
+    ) -> Result<(Operation, Option<Operation>)> {
+        self.writer.write(move |c| Box::pin(operations::cancel(c, id, detail, ticket, now))).await
+    }
+
     async fn operation(&self, id: OperationId) -> Result<Option<Operation>> {
         operations::one(&self.readers, id).await
     }
@@ -232,6 +248,35 @@ impl Store for SqliteStore {
 
     async fn log_bundle(&self, operation: OperationId) -> Result<Option<LogBundle>> {
         artifacts::log_bundle(&self.readers, operation).await
+    }
+
+    async fn add_alarm(&self, alarm: Alarm) -> Result<bool> {
+        self.writer.write(move |c| Box::pin(alarms::add(c, alarm))).await
+    }
+
+    async fn alarms(&self, tid: Option<&TerminalId>, after: Option<u64>, limit: u32) -> Result<Vec<Alarm>> {
+        alarms::page(&self.readers, tid, after, limit).await
+    }
+
+    async fn put_set(&self, name: SetName, content: String, now: Timestamp) -> Result<u64> {
+        self.writer.write(move |c| Box::pin(documents::put_set(c, name, content, now))).await
+    }
+
+    async fn set(&self, name: SetName) -> Result<Option<EstateSet>> {
+        documents::set(&self.readers, name).await
+    }
+
+    async fn sets(&self) -> Result<Vec<EstateSet>> {
+        documents::sets(&self.readers).await
+    }
+
+    async fn put_document(&self, tid: &TerminalId, name: &str, content: String) -> Result<()> {
+        let (tid, name) = (tid.clone(), name.to_owned());
+        self.writer.write(move |c| Box::pin(documents::put(c, tid, name, content))).await
+    }
+
+    async fn document(&self, tid: &TerminalId, name: &str) -> Result<Option<String>> {
+        documents::one(&self.readers, tid, name).await
     }
 
     async fn set_admin_password(&self, user: &str, password_hash: &str, one_time: bool) -> Result<()> {

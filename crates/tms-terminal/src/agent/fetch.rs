@@ -4,11 +4,13 @@ use jiff::Timestamp;
 use tms_firmware::{FirmwareError, InstallError, VerifiedManifest};
 use tms_proto::{task::Outcome, transfer::Transfer};
 
-use crate::flash::SlotWriter;
+use crate::{flash::SlotWriter, state::TaskKey};
 
 /// A fetch on this connection.
 #[derive(Debug)]
 pub(super) struct Fetch {
+    /// Who wants it.
+    pub(super) task: TaskKey,
     pub(super) stage: Stage,
     /// When to ask again; answers drive it otherwise.
     pub(super) due: Timestamp,
@@ -22,6 +24,7 @@ pub(super) struct Fetch {
 /// How far it is.
 #[derive(Debug)]
 pub(super) enum Stage {
+    Plan { bytes: Vec<u8>, waiting: bool },
     Manifest { bytes: Vec<u8>, total_bytes: Option<u64>, waiting: bool },
     Image { transfer: Box<Transfer>, writer: SlotWriter, verified: Box<VerifiedManifest>, saved_bytes: u64 },
 }
@@ -54,19 +57,21 @@ impl Reads {
 }
 
 impl Fetch {
-    pub(super) fn manifest(now: Timestamp) -> Self {
-        Self {
-            stage: Stage::Manifest { bytes: Vec::new(), total_bytes: None, waiting: false },
-            due: now,
-            useless_in_a_row: 0,
-            resuming: false,
-            served: false,
-        }
+    pub(super) fn manifest(task: TaskKey, now: Timestamp) -> Self {
+        Self::new(task, Stage::Manifest { bytes: Vec::new(), total_bytes: None, waiting: false }, now)
+    }
+
+    pub(super) fn plan(task: TaskKey, now: Timestamp) -> Self {
+        Self::new(task, Stage::Plan { bytes: Vec::new(), waiting: false }, now)
+    }
+
+    pub(super) fn new(task: TaskKey, stage: Stage, now: Timestamp) -> Self {
+        Self { task, stage, due: now, useless_in_a_row: 0, resuming: false, served: false }
     }
 
     pub(super) fn retry_due(&self) -> Timestamp {
         match &self.stage {
-            Stage::Manifest { waiting: true, .. } => Timestamp::MAX,
+            Stage::Manifest { waiting: true, .. } | Stage::Plan { waiting: true, .. } => Timestamp::MAX,
             _ => self.due,
         }
     }

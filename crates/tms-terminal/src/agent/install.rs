@@ -18,7 +18,7 @@ use crate::{
     failure::{Failure, FailureKind},
     flash::{FlashError, SlotWriter},
     machine::MANIFEST,
-    state::{Install, StateError, TaskKey},
+    state::{Install, StateError},
 };
 
 /// Refusals in a row that may be the line's fault and not the file's.
@@ -27,52 +27,18 @@ const MAX_DOUBTFUL: u32 = 3;
 const MAX_USELESS_BLOCKS: u32 = 16;
 
 impl Connection {
-    pub(super) fn begin_install(
-        &mut self,
-        task: TaskKey,
-        file: &str,
-        size_bytes: u64,
-        sha256: &[u8; 32],
-        now: Timestamp,
-    ) -> Result<(), Exit> {
-        {
-            let mut machine = self.machine();
-            if machine.state.install.is_some() {
-                machine.fail_install(Outcome::WRONG_STATE, "replaced by a newer installation", now)?;
-            }
-            machine.state.install = Some(Install {
-                task,
-                file: file.to_owned(),
-                size_bytes,
-                sha256: hex::encode(sha256),
-                durable_bytes: 0,
-            });
-            machine.save()?;
-        }
-        self.reads.replaced();
-        self.fetch = Some(Fetch::manifest(now));
-        Ok(())
-    }
-
-    /// Takes up an installation where the state left it, if there is one.
-    pub(super) fn resume_install(&mut self, now: Timestamp) -> Result<(), Exit> {
+    /// Takes up an installation where the state left it.
+    pub(super) fn resume_install(&mut self, now: Timestamp) {
         let (phase, install) = {
             let machine = self.machine();
             (machine.state.slots.phase().clone(), machine.state.install.clone())
         };
-        let Some(install) = install else { return Ok(()) };
-        self.reads.replaced();
-        self.fetch = match phase {
-            Phase::Ready => {
-                self.reboot = true;
-                None
-            }
-            Phase::Writing { .. } => {
-                Some(self.resume_image(&install, now).unwrap_or_else(|| Fetch::manifest(now)))
-            }
-            _ => Some(Fetch::manifest(now)),
+        let Some(install) = install else { return };
+        let resumed = match phase {
+            Phase::Writing { .. } => self.resume_image(&install, now),
+            _ => None,
         };
-        Ok(())
+        self.fetch = Some(resumed.unwrap_or_else(|| Fetch::manifest(install.task, now)));
     }
 
     /// Everything is looked at again: the kept manifest, its signatures, what lies in the slot.
@@ -105,28 +71,30 @@ impl Connection {
             block_bytes: self.session.profile().block_bytes(),
             window: self.window,
         };
-        let seed = u64::from_be_bytes(tms_crypto::random_bytes());
-        Fetch {
-            stage: Stage::Image {
-                transfer: Box::new(Transfer::new(spec, install.durable_bytes, seed)),
-                writer,
-                verified: Box::new(verified),
-                saved_bytes: install.durable_bytes,
-            },
-            due: now,
-            useless_in_a_row: 0,
-            resuming: install.durable_bytes > 0,
-            served: false,
-        }
+        let seed = u64::from_be_bytes(self.entropy.bytes());
+        let stage = Stage::Image {
+            transfer: Box::new(Transfer::new(spec, install.durable_bytes, seed)),
+            writer,
+            verified: Box::new(verified),
+            saved_bytes: install.durable_bytes,
+        };
+        Fetch { resuming: install.durable_bytes > 0, ..Fetch::new(install.task, stage, now) }
     }
 
     pub(super) fn pump_fetch(&mut self, now: Timestamp) -> Result<(), Exit> {
         let length = self.session.profile().block_bytes();
         let file = self.machine().state.install.as_ref().map(|install| install.file.clone());
+        let plan = self.plan_source();
         let Some(fetch) = self.fetch.as_mut().filter(|fetch| now >= fetch.retry_due()) else { return Ok(()) };
         // Answers drive it from here on; only a failure sets the next time.
         fetch.due = Timestamp::MAX;
         let requests = match &mut fetch.stage {
+            Stage::Plan { bytes, waiting } => {
+                *waiting = true;
+                plan.map(|(file, _)| BlockRequest { file, offset: bytes.len() as u64, length })
+                    .into_iter()
+                    .collect()
+            }
             Stage::Manifest { bytes, waiting, .. } => {
                 *waiting = true;
                 let (file, offset) = (format!("{}.manifest", file.unwrap_or_default()), bytes.len() as u64);
@@ -151,11 +119,27 @@ impl Connection {
         if !self.reads.answered() {
             return Ok(());
         }
+        let plan = self.plan_source();
         let Some(fetch) = &mut self.fetch else { return Ok(()) };
         fetch.due = now;
         fetch.useless_in_a_row = 0;
         fetch.served = true;
         match &mut fetch.stage {
+            Stage::Plan { bytes, waiting } => {
+                *waiting = false;
+                let size = plan.map_or(0, |(_, size)| size);
+                let expected = bytes.len() as u64;
+                if block.offset != expected || block.total_bytes != size || block.data.is_empty() {
+                    let reason = format!("the plan has {} bytes, or came out of order", block.total_bytes);
+                    return self.fail_plan(Outcome::FETCH_FAILED, &reason, now);
+                }
+                bytes.extend_from_slice(&block.data);
+                if bytes.len() as u64 >= size {
+                    let bytes = std::mem::take(bytes);
+                    return self.on_plan(&bytes, now);
+                }
+                Ok(())
+            }
             Stage::Manifest { bytes, total_bytes, waiting } => {
                 let total = *total_bytes.get_or_insert(block.total_bytes);
                 let expected = bytes.len() as u64;
@@ -265,8 +249,8 @@ impl Connection {
                 machine.save()?;
                 machine.note(now, 'I', "update", "image verified, restarting");
                 drop(machine);
+                // The restart is due from now on.
                 self.fetch = None;
-                self.reboot = true;
                 Ok(())
             }
             Err(error) => {
@@ -300,8 +284,12 @@ impl Connection {
             // task once more when it has, and the transfer goes on then.
             Refusal::NotPermitted => {
                 self.note_progress()?;
-                self.fetch = None;
+                self.rests = self.fetch.take().map(|fetch| fetch.task);
                 Ok(())
+            }
+            refusal if self.plan_source().is_some() => {
+                let reason = format!("the host refused {}: {refusal}", request.file);
+                self.fail_plan(Outcome::FETCH_FAILED, &reason, now)
             }
             refusal => self.fail(
                 Outcome::FETCH_FAILED,
@@ -322,7 +310,7 @@ impl Connection {
         let Some(fetch) = &mut self.fetch else { return Ok(()) };
         fetch.useless_in_a_row = fetch.useless_in_a_row.saturating_add(1);
         let useless = match &mut fetch.stage {
-            Stage::Manifest { waiting, .. } => {
+            Stage::Manifest { waiting, .. } | Stage::Plan { waiting, .. } => {
                 *waiting = false;
                 fetch.due = due;
                 fetch.useless_in_a_row > MAX_USELESS_BLOCKS
@@ -342,7 +330,7 @@ impl Connection {
 
     /// Makes durable how far the slot is written, so that the next connection goes on from there.
     pub(super) fn note_progress(&self) -> Result<(), StateError> {
-        let Some(Fetch { stage: Stage::Image { transfer, writer, saved_bytes, .. }, .. }) = &self.fetch
+        let Some(Fetch { task, stage: Stage::Image { transfer, writer, saved_bytes, .. }, .. }) = &self.fetch
         else {
             return Ok(());
         };
@@ -352,8 +340,9 @@ impl Connection {
         }
         writer.sync().map_err(|error| StateError::io(std::path::Path::new("flash"), error))?;
         let mut machine = self.machine();
-        if let Some(install) = &mut machine.state.install {
-            install.durable_bytes = written;
+        match &mut machine.state.install {
+            Some(install) if install.task == *task => install.durable_bytes = written,
+            _ => return Ok(()),
         }
         machine.save()
     }
@@ -362,7 +351,7 @@ impl Connection {
         self.fetch = None;
         let mut machine = self.machine();
         if outcome.is_done() {
-            machine.finish_install(outcome, reason);
+            machine.finish_install(outcome, reason, now);
             return Ok(machine.save()?);
         }
         machine.fail_install(outcome, reason, now)?;

@@ -4,26 +4,37 @@
 //! lives as long as its line; everything that must survive is in the [`Machine`].
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use jiff::{SignedDuration, Timestamp};
 use tms_proto::{
-    Function, PendingWork, ProtocolError, Refusal, TerminalEvent, TerminalSession,
+    ProtocolError, TerminalSession,
+    address::Dial,
+    emv::DownloadKind,
+    parameters::{Held, RecordFile},
     task::{Outcome, TaskResult},
 };
 
 use crate::{
     failure::{Failure, FailureKind},
     machine::Machine,
+    materials::Entropy,
     state::{StateError, TaskKey},
     status::Status,
 };
 
+mod alarms;
+mod downloads;
+mod events;
 mod fetch;
 mod install;
+mod plan_file;
+mod pump;
+mod pushes;
 mod refusals;
+mod settling;
 mod sign_on;
 mod tasks;
 mod upload;
@@ -31,6 +42,7 @@ mod upload;
 #[cfg(test)]
 mod tests;
 
+use downloads::Downloading;
 use fetch::{Fetch, Reads};
 use upload::Sending;
 
@@ -44,6 +56,8 @@ pub enum Exit {
     Stopped,
     /// The terminal restarts.
     Reboot,
+    /// The host is elsewhere from now on.
+    Moved,
     /// The scenario cut the power: what was not saved is gone.
     PowerCut,
     /// The terminal cannot remember.
@@ -95,17 +109,25 @@ pub struct Connection {
     session: TerminalSession,
     signed_on: bool,
     stopping: bool,
-    reboot: bool,
+    /// What it was connected to.
+    dial: Dial,
+    /// When it was last called.
+    now: Timestamp,
+    /// That could not be remembered.
+    broken: Option<StateError>,
     /// The power went or the storage failed: nothing may be saved any more.
     dark: bool,
     report_due: Timestamp,
     parameters_due: Timestamp,
     /// Answers that need not survive: acceptance, and results that the host has already had.
     notices: VecDeque<TaskResult>,
+    alarm_due: Timestamp,
+    settle_due: Timestamp,
     in_flight: Option<InFlight>,
     result_due: Timestamp,
     /// File blocks in flight.
     window: usize,
+    entropy: Entropy,
     polling: bool,
     /// The host said that a task waits, and has not yet said that none does.
     announced: bool,
@@ -114,7 +136,13 @@ pub struct Connection {
     trade_due: Timestamp,
     fetch: Option<Fetch>,
     reads: Reads,
+    /// The host does not give what this needs, until it gives the task again.
+    rests: Option<TaskKey>,
     sending: Option<Sending>,
+    wanted_downloads: VecDeque<DownloadKind>,
+    downloading: Option<Downloading>,
+    /// Pushed parameters, of which some messages may be missing yet.
+    pushed: BTreeMap<RecordFile, Held>,
 }
 
 impl Connection {
@@ -122,23 +150,36 @@ impl Connection {
         machine: Arc<Mutex<Machine>>,
         status: Arc<Status>,
         session: TerminalSession,
+        dial: Result<Dial, StateError>,
         now: Timestamp,
     ) -> Self {
-        let window = machine.lock().unwrap_or_else(PoisonError::into_inner).scenario.behaviour.window;
+        let (dial, broken) = match dial {
+            Ok(dial) => (dial, None),
+            Err(error) => (Dial { address: String::new(), on_trial: false, ended: None }, Some(error)),
+        };
+        let (window, entropy) = {
+            let machine = machine.lock().unwrap_or_else(PoisonError::into_inner);
+            (machine.scenario.behaviour.window, machine.materials.entropy.clone())
+        };
         Self {
             machine,
             status,
             session,
             signed_on: false,
             stopping: false,
-            reboot: false,
+            dial,
+            now,
+            broken,
             dark: false,
             report_due: Timestamp::MAX,
             parameters_due: Timestamp::MAX,
             notices: VecDeque::new(),
+            alarm_due: now,
+            settle_due: now,
             in_flight: None,
             result_due: now,
             window,
+            entropy,
             polling: false,
             announced: false,
             poll_due: Timestamp::MAX,
@@ -146,7 +187,11 @@ impl Connection {
             trade_due: Timestamp::MAX,
             fetch: None,
             reads: Reads::default(),
+            rests: None,
             sending: None,
+            wanted_downloads: VecDeque::new(),
+            downloading: None,
+            pushed: BTreeMap::new(),
         }
     }
 
@@ -155,6 +200,7 @@ impl Connection {
     /// # Errors
     /// Why the connection must end.
     pub fn receive(&mut self, frame: &[u8], now: Timestamp) -> Result<(), Exit> {
+        self.now = now;
         let taken = self.session.receive(frame, now).map_err(Exit::from);
         let done = taken.and_then(|()| self.handle_events(false, now)).and_then(|()| self.pump(now));
         self.notice(done)
@@ -165,6 +211,7 @@ impl Connection {
     /// # Errors
     /// Why the connection must end.
     pub fn tick(&mut self, now: Timestamp) -> Result<(), Exit> {
+        self.now = now;
         self.session.handle_timeout(now);
         let done = self.handle_events(true, now).and_then(|()| self.pump(now));
         self.notice(done)
@@ -173,6 +220,7 @@ impl Connection {
     /// When [`tick`](Self::tick) is next due.
     #[must_use]
     pub fn next_due(&self) -> Timestamp {
+        let now = self.now;
         let mut due = self.session.poll_timeout().unwrap_or(Timestamp::MAX);
         if self.signed_on && !self.stopping {
             due = due.min(self.echo_due).min(self.trade_due).min(self.report_due).min(self.parameters_due);
@@ -180,8 +228,7 @@ impl Connection {
                 due = due.min(self.poll_due);
             }
             if self.in_flight.is_none()
-                && (!self.notices.is_empty()
-                    || self.machine().state.journal.unacknowledged().next().is_some())
+                && (!self.notices.is_empty() || self.machine().state.next_result().is_some())
             {
                 due = due.min(self.result_due);
             }
@@ -191,6 +238,11 @@ impl Connection {
             if let Some(sending) = &self.sending {
                 due = due.min(sending.retry_due());
             }
+            if let Some(downloading) = &self.downloading {
+                due = due.min(downloading.due());
+            }
+            due = due.min(self.next_alarm_due()).min(self.next_settlement_due());
+            due = due.min(self.machine().plan_due(now));
         }
         due
     }
@@ -206,11 +258,20 @@ impl Connection {
         self.session.framing()
     }
 
-    /// What to do once everything has been sent: restart, when that was ordered and answered.
+    /// What to do once everything has been sent: restart, or come to the host elsewhere, when that was
+    /// ordered and answered.
     #[must_use]
     pub fn exit_when_idle(&self) -> Option<Exit> {
         let answered = self.notices.is_empty() && self.in_flight.is_none();
-        (self.reboot && answered).then_some(Exit::Reboot)
+        if !answered {
+            return None;
+        }
+        let machine = self.machine();
+        if machine.restart_is_due() {
+            Some(Exit::Reboot)
+        } else {
+            (machine.is_moving() && !self.dial.on_trial).then_some(Exit::Moved)
+        }
     }
 
     /// Asks for the full report to be sent again.
@@ -225,6 +286,7 @@ impl Connection {
     /// When that cannot be kept.
     pub fn close(&mut self) -> Result<(), StateError> {
         self.status.offline();
+        self.machine().contact = None;
         if self.dark { Ok(()) } else { self.note_progress() }
     }
 
@@ -232,182 +294,6 @@ impl Connection {
     fn notice(&mut self, done: Result<(), Exit>) -> Result<(), Exit> {
         self.dark |= matches!(done, Err(Exit::PowerCut | Exit::Storage(_)));
         done
-    }
-
-    fn handle_events(&mut self, late: bool, now: Timestamp) -> Result<(), Exit> {
-        while let Some(event) = self.session.poll_event() {
-            self.handle_event(event, late, now)?;
-        }
-        Ok(())
-    }
-
-    fn handle_event(&mut self, event: TerminalEvent, late: bool, now: Timestamp) -> Result<(), Exit> {
-        match event {
-            TerminalEvent::SignedOn { keys } => self.on_signed_on(keys.as_deref(), now),
-            TerminalEvent::SignedOff => Err(Exit::Stopped),
-            TerminalEvent::EchoAnswered | TerminalEvent::StatusTaken | TerminalEvent::ReportTaken => Ok(()),
-            TerminalEvent::Parameters(values) => {
-                if !values.is_empty() && self.machine().set_parameters(values, None, now)? {
-                    self.status.parameters_applied();
-                }
-                // Also when nothing changed: the report is what tells the host that it agrees.
-                self.report_due = now;
-                Ok(())
-            }
-            TerminalEvent::ParameterPush { request, push } => {
-                let taken = self.machine().set_parameters(push.values, Some(push.revision), now)?;
-                if taken {
-                    self.status.parameters_applied();
-                    self.report_due = now;
-                }
-                let refusal = (!taken).then_some(Refusal::FormatError);
-                Ok(self.session.answer(request, refusal, now)?)
-            }
-            TerminalEvent::Task(task) => {
-                self.polling = false;
-                self.announced &= task.is_some();
-                self.poll_at_interval(now);
-                task.map_or(Ok(()), |task| self.take_task(&task, false, now).map(drop))
-            }
-            TerminalEvent::Command { request, task } => {
-                let refusal = if self.take_task(&task, true, now)? { None } else { Some(Refusal::Busy) };
-                Ok(self.session.answer(request, refusal, now)?)
-            }
-            TerminalEvent::Block(block) => self.on_block(block, now),
-            TerminalEvent::ResultTaken { .. } => self.on_result_taken(now),
-            TerminalEvent::Uploaded { operation, next } => self.on_uploaded(operation, next, now),
-            TerminalEvent::WorkPending(work) => self.on_work_pending(work, now),
-            TerminalEvent::Refused { request, refusal, code } => {
-                self.on_refused(&request, refusal, &code, now)
-            }
-            TerminalEvent::Unanswered { request, reason } => {
-                self.on_unanswered(&request, &reason.to_string(), late, now)
-            }
-            TerminalEvent::MacUnchecked(function) => {
-                let what = format!("{function}: its MAC was not checked, there is no key for it");
-                self.machine().note(now, 'W', "comm", &what);
-                Ok(())
-            }
-            TerminalEvent::Dropped(reason) => {
-                self.machine().note(now, 'W', "comm", &format!("dropped: {reason}"));
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn on_work_pending(&mut self, work: PendingWork, now: Timestamp) -> Result<(), Exit> {
-        if !self.signed_on {
-            return Ok(());
-        }
-        match work {
-            // Where the host pushes parameters it announces them all the same.
-            PendingWork::Parameters if !self.session.supports(Function::Parameters) => {}
-            PendingWork::Parameters => self.parameters_due = now,
-            PendingWork::Status => self.report_due = now,
-            PendingWork::SignOn => self.sign_on(now)?,
-            PendingWork::Task => {
-                self.announced = true;
-                self.poll_due = now;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn on_result_taken(&mut self, now: Timestamp) -> Result<(), Exit> {
-        if let Some(InFlight::Result(task)) = self.in_flight.take() {
-            self.machine().acknowledge(task)?;
-        }
-        // The host may have the next step ready.
-        self.poll_after(0, now);
-        Ok(())
-    }
-
-    /// Sends whatever can be sent now.
-    fn pump(&mut self, now: Timestamp) -> Result<(), Exit> {
-        if !self.signed_on || self.stopping {
-            return Ok(());
-        }
-        self.pump_results(now)?;
-        if now >= self.parameters_due {
-            self.parameters_due = Timestamp::MAX;
-            self.session.request_parameters(now)?;
-        }
-        if now >= self.report_due {
-            self.report_due = Timestamp::MAX;
-            self.send_report(now)?;
-        }
-        self.pump_fetch(now)?;
-        self.pump_upload(now)?;
-        if self.may_poll() && now >= self.poll_due {
-            self.polling = true;
-            self.session.poll_task(now)?;
-        }
-        let (echo_ms, trade_ms) = {
-            let behaviour = &self.machine().scenario.behaviour;
-            (behaviour.heartbeat_interval_ms, behaviour.log_interval_ms)
-        };
-        if now >= self.echo_due {
-            self.echo_due = self.after(echo_ms, now);
-            self.session.echo(now)?;
-        }
-        if now >= self.trade_due {
-            self.trade_due = self.after(trade_ms, now);
-            self.machine().trade(now);
-        }
-        Ok(())
-    }
-
-    fn pump_results(&mut self, now: Timestamp) -> Result<(), Exit> {
-        if self.in_flight.is_some() || now < self.result_due {
-            return Ok(());
-        }
-        if let Some(notice) = self.notices.pop_front() {
-            self.in_flight = Some(InFlight::Notice);
-            return Ok(self.session.send_result(&notice, now)?);
-        }
-        let next = self.machine().state.journal.unacknowledged().next().cloned();
-        if let Some(result) = next {
-            self.in_flight =
-                Some(InFlight::Result(TaskKey { operation: result.operation, step: result.step }));
-            self.session.send_result(&result, now)?;
-        }
-        Ok(())
-    }
-
-    fn send_report(&mut self, now: Timestamp) -> Result<(), Exit> {
-        let (report, values) = {
-            let machine = self.machine();
-            (machine.report(), machine.status_values())
-        };
-        if self.session.supports(Function::Report) {
-            self.session.report(&report, now)?;
-        }
-        if self.session.supports(Function::Status)
-            && let Err(error) = self.session.status(&values, now)
-        {
-            // A parameter that has no place in the fixed tags is no reason to stay silent about the rest.
-            self.machine().note(now, 'W', "comm", &format!("status not sent: {error}"));
-        }
-        Ok(())
-    }
-
-    /// Whether asking for work makes sense: where the host pushes it only answers announcements.
-    fn may_poll(&self) -> bool {
-        let busy = self.polling || self.fetch.is_some() || self.sending.is_some() || self.reboot;
-        !busy && self.session.supports(Function::TaskPoll)
-    }
-
-    fn poll_at_interval(&mut self, now: Timestamp) {
-        let interval_ms = self.machine().scenario.behaviour.poll_interval_ms;
-        self.poll_after(interval_ms, now);
-    }
-
-    /// Where the host pushes, the terminal asks only while work is announced.
-    fn poll_after(&mut self, ms: u64, now: Timestamp) {
-        let asks = self.announced || !self.session.profile().pushes();
-        self.poll_due = if asks { self.after(ms, now) } else { Timestamp::MAX };
     }
 
     fn notify(&mut self, task: TaskKey, outcome: Outcome, reason: &str) {

@@ -14,12 +14,7 @@ impl Connection {
         code: &str,
         now: Timestamp,
     ) -> Result<(), Exit> {
-        let what = match asked {
-            Asked::Function(function) => function.to_string(),
-            Asked::Block(_) => Function::FileRead.to_string(),
-            Asked::Result { .. } => Function::TaskResult.to_string(),
-            Asked::Upload { .. } => Function::LogUpload.to_string(),
-        };
+        let what = asked.function();
         self.machine().note(now, 'W', "comm", &format!("host refused {what}: {refusal} (code {code})"));
         let ends_anyway =
             matches!(asked, Asked::Function(Function::SignOn) | Asked::Function(Function::SignOff));
@@ -43,13 +38,20 @@ impl Connection {
                 Ok(())
             }
             Asked::Block(request) => self.on_block_refused(request, refusal, now),
+            Asked::Download(request) => self.on_download_refused(request, refusal, now),
+            Asked::Alarm(_) if refusal.may_retry() => {
+                self.on_alarm_missing(now);
+                Ok(())
+            }
+            Asked::Alarm(sequence) => self.on_alarm_taken(*sequence, now),
             Asked::Result { .. } if refusal.may_retry() => {
                 self.retry_result(now);
                 Ok(())
             }
             // A final no: the host does not want this result, and will not later.
             Asked::Result { .. } => self.on_result_taken(now),
-            Asked::Upload { .. } => self.on_upload_refused(refusal, now),
+            Asked::Upload { .. } | Asked::Journal { .. } => self.on_upload_refused(refusal, now),
+            Asked::Batch { .. } => self.on_settlement_refused(refusal, now),
             _ => Ok(()),
         }
     }
@@ -83,14 +85,27 @@ impl Connection {
                 Ok(())
             }
             Asked::Block(request) => self.on_block_useless(request.offset, now),
+            Asked::Download(_) => {
+                self.on_download_missing(now);
+                Ok(())
+            }
+            Asked::Alarm(_) => {
+                self.on_alarm_missing(now);
+                Ok(())
+            }
             Asked::Result { .. } => {
                 self.retry_result(now);
                 Ok(())
             }
-            Asked::Upload { .. } => {
+            Asked::Upload { .. } | Asked::Journal { .. } => {
                 self.on_chunk_missing(now);
                 Ok(())
             }
+            Asked::Batch { .. } => {
+                self.on_settlement_missing(now);
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Beginning and ending a session.
 
 use jiff::Timestamp;
-use tms_crypto::keyblock::unwrap_working_keys;
+use tms_crypto::keyblock::{KeyBlockError, WorkingKeys};
 use tms_proto::{Function, Refusal};
 
 use super::{Connection, Exit};
@@ -13,14 +13,22 @@ impl Connection {
     /// # Errors
     /// Why the connection must end.
     pub fn start(&mut self, now: Timestamp) -> Result<(), Exit> {
+        if let Some(error) = self.broken.take() {
+            return self.notice(Err(Exit::Storage(error)));
+        }
         self.sign_on(now)
     }
 
     pub(super) fn sign_on(&mut self, now: Timestamp) -> Result<(), Exit> {
         // Not signed on from the moment of asking (unionpay.md §4.1).
         self.signed_on = false;
-        let serial = self.machine().scenario.identity.serial_block();
-        Ok(self.session.sign_on(&serial, now)?)
+        let (serial, code) = {
+            let scenario = &self.machine().scenario;
+            (scenario.identity.serial_block(), scenario.host.sign_on_code.clone())
+        };
+        let codes = self.session.profile().rule(Function::SignOn).map(|rule| rule.codes.as_slice());
+        let place = code.and_then(|code| codes?.iter().position(|known| *known == code));
+        Ok(self.session.sign_on_as(place.unwrap_or(0), &serial, now)?)
     }
 
     /// Signs off if there is a session to end; the connection ends with the host's answer.
@@ -35,8 +43,15 @@ impl Connection {
         Ok(self.session.sign_off(now)?)
     }
 
-    pub(super) fn on_signed_on(&mut self, keys: Option<&[u8]>, now: Timestamp) -> Result<(), Exit> {
-        self.take_keys(keys, now)?;
+    pub(super) fn on_signed_on(
+        &mut self,
+        keys: Option<&WorkingKeys>,
+        batch: Option<u32>,
+        now: Timestamp,
+    ) -> Result<(), Exit> {
+        if let Some(keys) = keys {
+            self.machine().note(now, 'I', "keys", &format!("working keys installed, {keys:?}"));
+        }
         self.signed_on = true;
         self.status.online();
         let behaviour = self.machine().scenario.behaviour.clone();
@@ -47,45 +62,39 @@ impl Connection {
         } else {
             self.after(behaviour.log_interval_ms, now)
         };
-        self.machine().note(now, 'I', "comm", "signed on");
-        if self.machine().settle_trial(now)? {
-            self.reboot = true;
-            return Ok(());
+        let mut machine = self.machine();
+        machine.note(now, 'I', "comm", "signed on");
+        machine.signed_on(&self.dial, batch, now)?;
+        machine.settle_trial(now)?;
+        if machine.watch(now) {
+            machine.save()?;
+        }
+        let unfinished: Vec<_> = machine.downloads.running.keys().copied().collect();
+        drop(machine);
+        for kind in unfinished {
+            self.want_download(kind);
         }
         self.report_due = now;
-        self.resume(now)
-    }
-
-    /// Takes up what an earlier connection left, unless it is already going on.
-    pub(super) fn resume(&mut self, now: Timestamp) -> Result<(), Exit> {
-        if self.fetch.is_none() {
-            self.resume_install(now)?;
-        }
-        if self.sending.is_none() {
-            self.resume_upload(now)?;
-        }
         Ok(())
     }
 
-    /// Working keys are taken all or none; without good ones there is no session (unionpay.md §4.1).
-    fn take_keys(&mut self, block: Option<&[u8]>, now: Timestamp) -> Result<(), Exit> {
-        let mut machine = self.machine();
-        let (Some(block), Some(tmk)) = (block, machine.materials.tmk.clone()) else { return Ok(()) };
-        match unwrap_working_keys(&tmk, block) {
-            Ok(keys) => {
-                machine.note(now, 'I', "keys", &format!("working keys installed, {keys:?}"));
-                drop(machine);
-                Ok(self.session.set_working_keys(&keys)?)
-            }
-            Err(error) => {
-                machine.note(now, 'E', "keys", &format!("working keys refused: {error}"));
-                Err(Exit::Lost(Failure::new(
-                    FailureKind::Refused,
-                    format!("the host's working keys cannot be used: {error}"),
-                    "load the terminal master key that the host has for this terminal into [security] tmk",
-                )))
-            }
+    /// Working keys are taken all or none; without good ones there is no session (unionpay.md §4.1). Where
+    /// there are some, they stay in force.
+    pub(super) fn on_keys_refused(
+        &mut self,
+        function: Function,
+        error: &KeyBlockError,
+        now: Timestamp,
+    ) -> Result<(), Exit> {
+        self.machine().note(now, 'E', "keys", &format!("working keys refused: {error}"));
+        if function != Function::SignOn {
+            return Ok(());
         }
+        Err(Exit::Lost(Failure::new(
+            FailureKind::Refused,
+            format!("the host's working keys cannot be used: {error}"),
+            "load the terminal master key that the host has for this terminal into [security] tmk",
+        )))
     }
 }
 

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use tms_proto::{
     journal::Admission,
-    task::{Command, Outcome, Task, TaskResult},
+    task::{Command, Outcome, Task},
 };
 
 use super::{Connection, Exit};
-use crate::state::TaskKey;
+use crate::{machine::Begun, state::TaskKey};
 
 impl Connection {
     /// Takes a task from the host. Gives `false` when there is no room to remember it.
@@ -19,17 +19,29 @@ impl Connection {
             self.notices.push_back(result);
             return Ok(true);
         }
-        let admission = self.machine().state.journal.admit(task.operation, task.step);
-        match admission {
+        // Where it waited for the host to take it up again, it has.
+        self.rests = None;
+        let mut machine = self.machine();
+        match machine.state.journal.admit(task) {
             // A result that the host has not acknowledged is on its way or due in any case.
-            Admission::Answer(_) if self.is_due(key) => {}
-            Admission::Answer(result) => self.notices.push_back(result),
-            Admission::Running if self.is_under_way(key) => {
-                self.accept(key, pushed);
-                self.resume(now)?;
+            Admission::Answer(_) if machine.is_due(key) => {}
+            Admission::Answer(result) => {
+                // The journal may have found it out just now.
+                machine.save()?;
+                drop(machine);
+                self.notices.push_back(result);
             }
-            Admission::Execute | Admission::Running => self.execute(task, key, pushed, now)?,
+            Admission::Cancelled => machine.finish(key.result(Outcome::CANCELLED), now)?,
+            Admission::Execute | Admission::Running | Admission::Continue => {
+                let begun = machine.begin(task, now)?;
+                drop(machine);
+                // A pushed one is taken by its answer.
+                if begun == Begun::Going && !pushed {
+                    self.notify(key, Outcome::ACCEPTED, "");
+                }
+            }
             Admission::Full => {
+                drop(machine);
                 if !pushed {
                     self.notify(key, Outcome::WRONG_STATE, "too many results wait for the host");
                 }
@@ -37,70 +49,5 @@ impl Connection {
             }
         }
         Ok(true)
-    }
-
-    fn execute(&mut self, task: &Task, key: TaskKey, pushed: bool, now: Timestamp) -> Result<(), Exit> {
-        self.machine().note(
-            now,
-            'I',
-            "task",
-            &format!("{} {} step {}", task.command.name(), key.operation, key.step),
-        );
-        match &task.command {
-            Command::Reboot => {
-                {
-                    let mut machine = self.machine();
-                    if let Some(old) = machine.state.reboot.replace(key).filter(|old| *old != key) {
-                        let result = TaskResult::new(old.operation, old.step, Outcome::WRONG_STATE);
-                        machine.state.journal.finish(result.because("replaced by a newer request"));
-                    }
-                    machine.save()?;
-                }
-                self.reboot = true;
-                self.accept(key, pushed);
-                Ok(())
-            }
-            Command::InstallFirmware { file, size_bytes, sha256 } => {
-                self.accept(key, pushed);
-                self.begin_install(key, file, *size_bytes, sha256, now)
-            }
-            Command::CollectLogs { max_bytes } => {
-                self.accept(key, pushed);
-                self.begin_upload(key, *max_bytes, now)
-            }
-            Command::CredentialPrepare { .. }
-            | Command::CredentialCommit { .. }
-            | Command::CredentialConfirm { .. }
-            | Command::CredentialAbandon { .. } => {
-                // Effect and result become durable in one save.
-                let mut machine = self.machine();
-                let result = machine.credential(task, now);
-                Ok(machine.finish(result)?)
-            }
-            _ => {
-                let result = TaskResult::new(key.operation, key.step, Outcome::UNKNOWN_COMMAND);
-                Ok(self.machine().finish(result)?)
-            }
-        }
-    }
-
-    /// Tells the host that a longer task was taken. A pushed one is taken by its answer.
-    fn accept(&mut self, key: TaskKey, pushed: bool) {
-        if !pushed {
-            self.notify(key, Outcome::ACCEPTED, "");
-        }
-    }
-
-    fn is_due(&self, key: TaskKey) -> bool {
-        let machine = self.machine();
-        machine.state.journal.unacknowledged().any(|r| (r.operation, r.step) == (key.operation, key.step))
-    }
-
-    fn is_under_way(&self, key: TaskKey) -> bool {
-        let machine = self.machine();
-        let state = &machine.state;
-        state.reboot == Some(key)
-            || state.install.as_ref().is_some_and(|install| install.task == key)
-            || state.upload.as_ref().is_some_and(|upload| upload.task == key)
     }
 }

@@ -1,26 +1,18 @@
-//! Sending the log: a bundle is cut once, kept, and sent from wherever the host has it.
-
-use std::path::Path;
+//! Sending the log or the journal: a bundle is cut once, kept, and sent from wherever the host has it.
 
 use jiff::Timestamp;
 use tms_crypto::sha256;
-use tms_proto::{
-    Refusal,
-    task::{Outcome, TaskResult},
-    upload::Chunk,
-};
+use tms_proto::{Refusal, task::Outcome, upload::Chunk};
 use uuid::Uuid;
 
 use super::{Connection, Exit, RETRY_AFTER_MS};
-use crate::{
-    machine::BUNDLE,
-    state::{StateError, TaskKey, Upload},
-};
+use crate::{machine::BUNDLE, state::TaskKey};
 
 /// A bundle on its way on this connection.
 #[derive(Debug)]
 pub(super) struct Sending {
-    operation: Uuid,
+    pub(super) task: TaskKey,
+    journal: bool,
     bytes: Vec<u8>,
     sha256: [u8; 32],
     /// The host has everything before.
@@ -36,24 +28,6 @@ impl Sending {
 }
 
 impl Connection {
-    pub(super) fn begin_upload(&mut self, task: TaskKey, max_bytes: u64, now: Timestamp) -> Result<(), Exit> {
-        {
-            let mut machine = self.machine();
-            if let Some(old) = machine.state.upload.take() {
-                let result = TaskResult::new(old.task.operation, old.task.step, Outcome::WRONG_STATE);
-                machine.state.journal.finish(result.because("replaced by a newer request"));
-            }
-            let bytes = machine
-                .log_tail(max_bytes)
-                .map_err(|error| StateError::io(Path::new("terminal.log"), error))?;
-            machine.keep(BUNDLE, &bytes)?;
-            machine.state.upload =
-                Some(Upload { task, total_bytes: bytes.len() as u64, sha256: hex::encode(sha256(&bytes)) });
-            machine.save()?;
-        }
-        self.resume_upload(now)
-    }
-
     /// Takes up the bundle that the state knows of, if there is one.
     pub(super) fn resume_upload(&mut self, now: Timestamp) -> Result<(), Exit> {
         let (upload, bytes) = {
@@ -63,16 +37,10 @@ impl Connection {
         };
         let hash = sha256(&bytes);
         if hex::encode(hash) != upload.sha256 {
-            return self.finish_upload(Outcome::INTERNAL, "the bundle was lost on the terminal");
+            return self.finish_upload(Outcome::INTERNAL, "the bundle was lost on the terminal", now);
         }
-        self.sending = Some(Sending {
-            operation: upload.task.operation,
-            bytes,
-            sha256: hash,
-            at: 0,
-            waiting: false,
-            due: now,
-        });
+        self.sending =
+            Some(Sending { task: upload.task, bytes, sha256: hash, at: 0, waiting: false, due: now });
         Ok(())
     }
 
@@ -83,17 +51,21 @@ impl Connection {
         sending.waiting = true;
         let end = sending.at.saturating_add(Chunk::MAX_BYTES).min(sending.bytes.len());
         let chunk = Chunk {
-            operation: sending.operation,
+            operation: sending.task.operation,
             offset: sending.at as u64,
             total_bytes: sending.bytes.len() as u64,
             sha256: sending.sha256,
             data: sending.bytes.get(sending.at..end).unwrap_or_default().to_vec(),
         };
+        if sending.journal && self.session.supports(Function::JournalUpload) {
+            return Ok(self.session.upload_journal(&chunk, now)?);
+        }
         Ok(self.session.upload(&chunk, now)?)
     }
 
     pub(super) fn on_uploaded(&mut self, operation: Uuid, next: u64, now: Timestamp) -> Result<(), Exit> {
-        let Some(sending) = self.sending.as_mut().filter(|sending| sending.operation == operation) else {
+        let Some(sending) = self.sending.as_mut().filter(|sending| sending.task.operation == operation)
+        else {
             return Ok(());
         };
         sending.waiting = false;
@@ -103,8 +75,8 @@ impl Connection {
         if sending.at < sending.bytes.len() {
             return Ok(());
         }
-        self.machine().note(now, 'I', "log", "log bundle sent");
-        self.finish_upload(Outcome::DONE, "")
+        self.machine().note(now, 'I', "log", "bundle sent");
+        self.finish_upload(Outcome::DONE, "", now)
     }
 
     pub(super) fn on_upload_refused(&mut self, refusal: Refusal, now: Timestamp) -> Result<(), Exit> {
@@ -112,7 +84,7 @@ impl Connection {
             self.on_chunk_missing(now);
             return Ok(());
         }
-        self.finish_upload(Outcome::FETCH_FAILED, &format!("the host refused the log: {refusal}"))
+        self.finish_upload(Outcome::FETCH_FAILED, &format!("the host refused it: {refusal}"), now)
     }
 
     pub(super) fn on_chunk_missing(&mut self, now: Timestamp) {
@@ -123,11 +95,10 @@ impl Connection {
         }
     }
 
-    fn finish_upload(&mut self, outcome: Outcome, reason: &str) -> Result<(), Exit> {
+    fn finish_upload(&mut self, outcome: Outcome, reason: &str, now: Timestamp) -> Result<(), Exit> {
         self.sending = None;
         let mut machine = self.machine();
         let Some(upload) = machine.state.upload.take() else { return Ok(()) };
-        let result = TaskResult::new(upload.task.operation, upload.task.step, outcome);
-        Ok(machine.finish(result.because(reason))?)
+        Ok(machine.finish(upload.task.result(outcome).because(reason), now)?)
     }
 }

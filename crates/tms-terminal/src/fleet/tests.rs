@@ -211,3 +211,25 @@ async fn files_that_cannot_be_used_are_named_before_anything_starts() {
         assert!(message.contains(says), "{message}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_at_the_terminal_sells_settles_and_sees_what_the_display_says() {
+    let estate = Estate::new();
+    let host = Host::start(estate.server("tms.test", Validity::Now), &estate).await;
+    let command = Command::ShowMessage { text: "今日停机".to_owned(), until: None, seconds: 0 };
+    host.give(Task { operation: Uuid::from_u128(1), step: 1, command });
+    let terminal = start(&estate.terminal("10000001", "iso87", host.address("iso87"), ""));
+    until(&terminal, "sign-on", |s| s.link.signed_on).await;
+    let typed = |line: &str| crate::console::line(&terminal, line);
+    assert_eq!(typed("sell 3").unwrap(), "batch 1 has 3 transactions");
+    assert_eq!(typed("login 99 1").unwrap(), "refused, 4 tries left");
+    assert_eq!(typed("login 99 73920418").unwrap(), "open, generation 1");
+    typed("paper off").unwrap();
+    until(&terminal, "paper", |s| !s.health.paper).await;
+    host.until_results(1).await;
+    let shown = typed("show").unwrap();
+    assert!(shown.contains("message: 今日停机") && shown.contains("batch 1: 3 transactions"), "{shown}");
+    assert!(typed("dance").unwrap_err().contains("settle the batch"));
+    assert!(typed("action x").unwrap_err().contains("no number"));
+    terminal.stop().await;
+}

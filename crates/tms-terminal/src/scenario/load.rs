@@ -113,6 +113,9 @@ impl Scenario {
         if !(1..=tms_proto::transfer::MAX_WINDOW).contains(&scenario.behaviour.window) {
             return wrong("[behaviour] window must be 1 to 256");
         }
+        if scenario.faults.lose_answer_every == Some(0) {
+            return wrong("[faults] lose_answer_every must be at least 1");
+        }
         if scenario.faults.corrupt_every == Some(0) {
             return wrong("[faults] corrupt_every must be at least 1");
         }

@@ -101,6 +101,9 @@ pub struct Host {
     pub profile: String,
     /// File of a profile that is not built in.
     pub profile_file: Option<PathBuf>,
+    /// Code of the sign-on, if not the profile's first: UnionPay terminals ask with it for working keys of
+    /// one form or another (`001`, `003`, `004`).
+    pub sign_on_code: Option<String>,
     /// Framing, if not the profile's own.
     pub framing: Option<Framing>,
     /// TPDU of requests.
@@ -252,8 +255,10 @@ pub struct Behaviour {
     pub heartbeat_interval_ms: u64,
     /// How many lines its log holds; a new terminal begins with as many lines of history.
     pub log_lines: usize,
-    /// How often an invented transaction adds to the log; 0 for never.
+    /// How often it sells something, which adds to the batch and to the log; 0 for never.
     pub log_interval_ms: u64,
+    /// How many transactions a batch has when the terminal settles it by itself; 0 for never.
+    pub settle_after: u32,
     /// Shortest wait before connecting again.
     pub reconnect_min_ms: u64,
     /// Longest wait before connecting again.
@@ -269,6 +274,7 @@ impl Default for Behaviour {
             heartbeat_interval_ms: 30_000,
             log_lines: 200,
             log_interval_ms: 20_000,
+            settle_after: 0,
             reconnect_min_ms: 200,
             reconnect_max_ms: 30_000,
             window: tms_proto::transfer::MAX_WINDOW,
@@ -290,6 +296,11 @@ pub struct Faults {
     pub corrupt_every: Option<u64>,
     /// Lose power, once, after so many bytes were written to flash.
     pub power_cut_after_flash_bytes: Option<u64>,
+    /// Never hear the acquirer's answer to every so many'th transaction: a reversal waits, and nothing is
+    /// sold, until the host clears it.
+    pub lose_answer_every: Option<u32>,
+    /// How far the terminal's clock is ahead when it is delivered, in seconds.
+    pub clock_ahead_s: i64,
     /// This version never finds itself healthy on trial.
     pub unhealthy_version: Option<Version>,
 }

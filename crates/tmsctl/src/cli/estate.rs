@@ -24,6 +24,14 @@ pub enum TerminalCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Show how a terminal's batches of transactions were settled
+    Batch {
+        /// The terminal's number
+        terminal: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show one terminal: what it is and what it should be
     Show {
         /// The terminal's number
@@ -99,7 +107,15 @@ pub struct Rotate {
 pub enum LogsCommand {
     /// Have a terminal send its log, wait for it, and print or save it
     Fetch(Fetch),
-    /// List the logs that a terminal has sent
+    /// Print or save a log or a journal that a terminal has sent
+    Show {
+        /// The operation that brought it
+        operation: String,
+        /// Save it here instead of printing it
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// List the logs and journals that a terminal has sent
     List {
         /// The terminal's number
         terminal: String,
@@ -135,6 +151,14 @@ pub enum OperationCommand {
         /// Whether to wait, and how to print.
         #[command(flatten)]
         change: Change,
+    },
+    /// Withdraw an operation; a terminal that has begun it is told to give it up
+    Cancel {
+        /// The operation's id
+        operation: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// List the operations of a terminal
     List {

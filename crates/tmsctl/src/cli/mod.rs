@@ -2,11 +2,13 @@
 
 #![allow(rustdoc::bare_urls, reason = "these comments are the help text, where <> would be printed")]
 
+mod command;
 mod dialect;
 mod estate;
 mod firmware;
 mod message;
 
+pub use command::{AlarmCommand, At, DeviceCommand, EmvCommand, PlanCommand, SetName, Sure};
 pub use dialect::{Check, DialectCommand, Import, Show, Source};
 pub use estate::{
     Change, CredentialCommand, Fetch, Login, LogsCommand, OperationCommand, ParameterCommand, Reset, Rotate,
@@ -67,6 +69,18 @@ pub enum Command {
     Firmware(FirmwareCommand),
     /// Have a terminal start again
     Reset(Reset),
+    /// Have a terminal do one thing: lock, test, show a message, set its clock, …
+    #[command(subcommand)]
+    Command(DeviceCommand),
+    /// Give a terminal a plan: what to do, and when
+    #[command(subcommand)]
+    Plan(PlanCommand),
+    /// Look at what terminals said unasked
+    #[command(subcommand)]
+    Alarm(AlarmCommand),
+    /// Put what all terminals download: chip card keys and parameters, blocked cards, TMS parameters
+    #[command(subcommand)]
+    Emv(EmvCommand),
     /// Change a terminal's credentials
     #[command(subcommand)]
     Credential(CredentialCommand),

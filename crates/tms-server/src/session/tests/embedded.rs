@@ -23,20 +23,25 @@ use crate::{
 static DRAWN: AtomicU8 = AtomicU8::new(0);
 
 /// A server in memory, with one terminal.
-struct Server {
-    app: Arc<App>,
-    store: Arc<MemoryStore>,
-    now_s: Arc<AtomicI64>,
-    id: TerminalId,
+pub(super) struct Server {
+    pub(super) app: Arc<App>,
+    pub(super) store: Arc<MemoryStore>,
+    pub(super) now_s: Arc<AtomicI64>,
+    pub(super) id: TerminalId,
+    profile: &'static str,
 }
 
 /// Nothing waits, ever.
-fn ready<F: Future>(future: F) -> F::Output {
+pub(super) fn ready<F: Future>(future: F) -> F::Output {
     future.now_or_never().expect("a future of a session in memory is ready at once")
 }
 
 impl Server {
     fn new(trust: Option<tms_firmware::TrustRoot>) -> Self {
+        Self::speaking("iso87", trust)
+    }
+
+    pub(super) fn speaking(profile: &'static str, trust: Option<tms_firmware::TrustRoot>) -> Self {
         let store = Arc::new(MemoryStore::new());
         let now_s = Arc::new(AtomicI64::new(1_800_000_000));
         let app = app(&store, &now_s, trust);
@@ -44,7 +49,7 @@ impl Server {
         let new = NewTerminal {
             id: id.clone(),
             merchant: "102310060510002".parse().unwrap(),
-            profile: tms_core::Profile::iso87(),
+            profile: profile.parse().unwrap(),
             model: "SIM-8".to_owned(),
             hardware_revision: "A1".to_owned(),
             serial: "1".to_owned(),
@@ -53,15 +58,23 @@ impl Server {
             credentials: Vec::new(),
         };
         ready(service::enrol(&app, new, &Tmk::generate())).unwrap();
-        Self { app, store, now_s, id }
+        Self { app, store, now_s, id, profile }
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.app.now()
     }
 
+    pub(super) fn pass(&self, seconds: i64) {
+        self.now_s.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    pub(super) fn operation(&self, id: OperationId) -> Operation {
+        self.store.look(|contents| contents.operations[&id].clone())
+    }
+
     fn open(&self) -> Session {
-        let profile = Arc::new(Profile::builtin("iso87").unwrap());
+        let profile = Arc::new(Profile::builtin(self.profile).unwrap());
         let endpoint = Endpoint { framing: profile.framing(), profile, mac_key: None };
         let peer = PeerIdentity {
             common_name: TID.to_owned(),
@@ -72,7 +85,7 @@ impl Server {
         ready(Session::open(Arc::clone(&self.app), endpoint, peer)).unwrap()
     }
 
-    fn exchange(&self, host: &mut Session, terminal: &mut TerminalSession) -> Vec<TerminalEvent> {
+    pub(super) fn exchange(&self, host: &mut Session, terminal: &mut TerminalSession) -> Vec<TerminalEvent> {
         let mut events = Vec::new();
         while {
             let mut busy = false;
@@ -101,8 +114,8 @@ fn app(store: &Arc<MemoryStore>, now_s: &Arc<AtomicI64>, trust: Option<tms_firmw
     Arc::new(app)
 }
 
-fn signed_on(server: &Server) -> (Session, TerminalSession, Vec<TerminalEvent>) {
-    let profile = Arc::new(Profile::builtin("iso87").unwrap());
+pub(super) fn signed_on(server: &Server) -> (Session, TerminalSession, Vec<TerminalEvent>) {
+    let profile = Arc::new(Profile::builtin(server.profile).unwrap());
     let (mut host, mut terminal) =
         (server.open(), TerminalSession::new(profile, Identity::new(TID, "102310060510002")));
     terminal.sign_on(b"", server.now()).unwrap();
@@ -112,7 +125,7 @@ fn signed_on(server: &Server) -> (Session, TerminalSession, Vec<TerminalEvent>) 
 }
 
 /// The task among the events, accepted.
-fn take_task(events: Vec<TerminalEvent>, terminal: &mut TerminalSession, now: Timestamp) -> Task {
+pub(super) fn take_task(events: Vec<TerminalEvent>, terminal: &mut TerminalSession, now: Timestamp) -> Task {
     let task = events.into_iter().find_map(|event| match event {
         TerminalEvent::Command { request, task } => Some((request, task)),
         _ => None,
@@ -141,8 +154,7 @@ fn an_operation_goes_all_the_way_without_a_runtime_and_a_restart_loses_nothing()
     let result = TaskResult::new(task.operation, task.step, Outcome::DONE);
     terminal.send_result(&result, server.now()).unwrap();
     server.exchange(&mut host, &mut terminal);
-    let stored = server.store.look(|contents| contents.operations[&operation.id].clone());
-    assert_eq!(stored.state, OperationState::Done);
+    assert_eq!(server.operation(operation.id).state, OperationState::Done);
     ready(host.close(Ended::Closed));
 }
 

@@ -34,7 +34,7 @@ async fn the_mac_key_of_a_sign_on_protects_what_follows_it() {
 
     terminal.sign_on(b"", clock()).unwrap();
     let events = exchange(&mut host, &mut terminal).await;
-    let Some(TerminalEvent::SignedOn { keys: Some(block) }) = events.into_iter().next() else { panic!() };
+    let Some(TerminalEvent::SignedOn { keys: Some(block), .. }) = events.into_iter().next() else { panic!() };
     assert!(terminal.report(&Report::default(), clock()).is_err(), "no key yet");
     terminal.set_working_keys(&unwrap_working_keys(&tmk, &block).unwrap()).unwrap();
     terminal.report(&Report::default(), clock()).unwrap();

@@ -30,16 +30,16 @@ impl Pos {
     fn take(&mut self, task: &Task) -> Option<TaskResult> {
         let verify = matches!(task.command, Command::CredentialVerify { .. });
         if !verify {
-            match self.journal.admit(task.operation, task.step) {
-                Admission::Execute | Admission::Running => {}
+            match self.journal.admit(task) {
+                Admission::Execute | Admission::Running | Admission::Continue => {}
                 Admission::Answer(result) => return Some(result),
-                Admission::Full => return None,
+                Admission::Cancelled | Admission::Full => return None,
             }
         }
         let unseal = |sealed: &[u8], context: &[u8]| {
             Verifier::from_bytes(&seal::open(&self.key, SEAL_INFO, context, sealed).ok()?).ok()
         };
-        let result = self.slots.handle(task.operation, task.step, TID, &task.command, unseal);
+        let result = self.slots.handle(task.operation, task.step, TID, &task.command, unseal).result;
         if !verify {
             self.journal.finish(result.clone());
         }

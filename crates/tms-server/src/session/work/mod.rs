@@ -1,22 +1,22 @@
 //! The one operation that a session carries out at a time: leased from the store, offered to the
 //! terminal (pushed, or announced for the terminal to ask), and moved on by its results.
 
+mod command;
 mod ending;
+mod keys;
 mod results;
 mod rotation;
 
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use tms_core::{Operation, OperationKind, OperationState, TerminalId};
-use tms_proto::{
-    PendingWork,
-    parameters::Push,
-    task::{Command, Task},
-};
+use tms_proto::{PendingWork, parameters::Push, task::Task};
 use tracing::info;
 
 use super::{Ended, Session};
 use crate::session::images::image_file;
 
+use command::Told;
 use rotation::Rotation;
 
 /// How long a session without work waits before it asks the store again. A wake-up is faster, but
@@ -47,9 +47,11 @@ enum Stage {
         delivered: Option<Delivered>,
     },
     /// One task.
-    Task(Task),
+    Task(Box<Told>),
     /// A rotation, step by step.
     Rotation(Box<Rotation>),
+    /// New working keys.
+    Keys,
 }
 
 /// Parameters that the terminal fetched.
@@ -77,10 +79,10 @@ impl Work {
         self.deadline
     }
 
-    pub(super) fn task(&self) -> Option<Task> {
+    pub(super) fn task(&self, now: Timestamp) -> Option<Task> {
         match &self.stage {
-            Stage::Parameters { .. } => None,
-            Stage::Task(task) => Some(task.clone()),
+            Stage::Parameters { .. } | Stage::Keys => None,
+            Stage::Task(told) => Some(command::brought_up_to(told.task.clone(), now)),
             Stage::Rotation(r) => r.machine.task(&r.sealed, r.challenge),
         }
     }
@@ -93,6 +95,14 @@ impl Work {
         }
     }
 
+    /// A file that is made for this operation alone.
+    pub(super) fn file(&self, name: &str) -> Option<&Bytes> {
+        match &self.stage {
+            Stage::Task(told) => told.file.as_ref().filter(|(file, _)| file == name).map(|(_, bytes)| bytes),
+            Stage::Parameters { .. } | Stage::Rotation(_) | Stage::Keys => None,
+        }
+    }
+
     fn pending(&self) -> Option<PendingWork> {
         // What the terminal has taken and works on is not announced again.
         if self.operation.state == OperationState::Accepted {
@@ -102,6 +112,8 @@ impl Work {
             Stage::Parameters { delivered: Some(_) } => None,
             Stage::Parameters { delivered: None } => Some(PendingWork::Parameters),
             Stage::Task(_) | Stage::Rotation(_) => Some(PendingWork::Task),
+            // A terminal that signs on again is given new ones.
+            Stage::Keys => Some(PendingWork::SignOn),
         }
     }
 }
@@ -137,6 +149,7 @@ impl Session {
                 }
             }
         }
+        self.look_for_sets(&terminal).await;
         self.announce();
         Ok(())
     }
@@ -148,15 +161,26 @@ impl Session {
             let stored = self.app.store.operation(id).await;
             if self.or_log(stored).flatten().is_some_and(|operation| !operation.is_open()) {
                 info!(operation = %id, "operation ended meanwhile");
-                self.work = None;
+                let ended = self.work.take();
+                self.tell_of_abandonment(ended);
             }
         }
         self.look_for_work().await
     }
 
+    /// A rotation that was withdrawn leaves nothing behind, if the terminal hears of it. What it does
+    /// not hear the next rotation puts right.
+    fn tell_of_abandonment(&mut self, ended: Option<Work>) {
+        if let Some(Work { stage: Stage::Rotation(mut rotation), .. }) = ended
+            && let Some(task) = rotation.machine.abandon().ok().filter(|_| self.protocol.can_push())
+        {
+            let _ = self.protocol.push_command(task, self.app.now());
+        }
+    }
+
     /// Says in every reply what waits.
     pub(super) fn announce(&mut self) {
-        let pending = self.work.as_ref().and_then(Work::pending);
+        let pending = self.work.as_ref().and_then(Work::pending).or_else(|| self.pending_set());
         self.protocol.set_pending(pending);
     }
 
@@ -240,29 +264,13 @@ impl Session {
     }
 
     async fn stage(&self, terminal: &TerminalId, operation: &Operation) -> Result<Stage, Impossible> {
-        let task = |command| Stage::Task(Task { operation: *operation.id.as_uuid(), step: 1, command });
         Ok(match &operation.kind {
             OperationKind::SetParameters { .. } => Stage::Parameters { delivered: None },
-            OperationKind::Reboot => task(Command::Reboot),
-            OperationKind::CollectLogs { max_bytes } => {
-                task(Command::CollectLogs { max_bytes: (*max_bytes).min(self.app.limits.log_bundle_bytes) })
-            }
-            OperationKind::InstallFirmware { firmware } => {
-                let record = self.app.store.firmware(firmware).await?;
-                let record =
-                    record.ok_or_else(|| Impossible::Reason(format!("package {firmware} is gone")))?;
-                let mut sha256 = [0; 32];
-                hex::decode_to_slice(&record.sha256, &mut sha256)
-                    .map_err(|_| Impossible::Reason(format!("package {firmware} has a damaged hash")))?;
-                task(Command::InstallFirmware {
-                    file: image_file(firmware),
-                    size_bytes: record.size_bytes,
-                    sha256,
-                })
-            }
             OperationKind::RotateCredential { role, generation } => {
                 Stage::Rotation(Box::new(self.rotation(terminal, operation, role, *generation).await?))
             }
+            OperationKind::ExchangeKeys => Stage::Keys,
+            _ => Stage::Task(Box::new(command::told(&self.app, operation).await?)),
         })
     }
 
@@ -279,14 +287,15 @@ impl Session {
             // Too much is unanswered, or there is no MAC key yet: the deadline offers it again.
             return Ok(());
         }
-        match work.task() {
+        match work.task(now) {
             Some(task) => self.protocol.push_command(task, now)?,
+            None if matches!(work.stage, Stage::Keys) => self.push_keys(now).await?,
             None => {
                 let (id, terminal) = (*work.operation.id.as_uuid(), work.operation.terminal.clone());
                 let stored = self.app.store.terminal(&terminal).await;
                 let Some(desired) = self.or_log(stored).flatten().map(|t| t.desired) else { return Ok(()) };
                 let (revision, values) = (desired.parameters_revision, desired.parameters);
-                let push = Push { operation: id, revision, values };
+                let push = Push::parameters(id, revision, values);
                 self.protocol.push_parameters(push, now)?;
             }
         }

@@ -1,6 +1,6 @@
 //! What the terminal says to the work it was given.
 
-use tms_core::{OperationKind, OperationState, Reported, TerminalId};
+use tms_core::{Operation, OperationKind, OperationState, Reported, TerminalId};
 use tms_proto::{
     Refusal,
     parameters::Push,
@@ -8,7 +8,10 @@ use tms_proto::{
 };
 
 use super::{Delivered, REPORTS_UNDER_WAY, Stage, Work};
-use crate::session::{Ended, Session};
+use crate::{
+    service::plan_id,
+    session::{Ended, Session},
+};
 
 impl Session {
     /// After a report: a delivered change of parameters ends when the terminal reports the values.
@@ -47,7 +50,8 @@ impl Session {
         task: &Task,
         refusal: Option<Refusal>,
     ) -> Result<(), Ended> {
-        let current = self.work.as_ref().and_then(Work::task);
+        let now = self.app.now();
+        let current = self.work.as_ref().and_then(|work| work.task(now));
         let same = current.is_some_and(|c| c.operation == task.operation && c.step == task.step);
         match refusal {
             None if same => drop(self.move_to(OperationState::Accepted, None).await),
@@ -98,6 +102,7 @@ impl Session {
         if matches!(&self.work, Some(Work { stage: Stage::Rotation(_), .. })) {
             return self.take_rotation_result(terminal, result).await;
         }
+        self.keep_values(id, result).await?;
         if result.outcome.is_done() {
             self.finish(OperationState::Done, some_text(&result.reason)).await
         } else {
@@ -113,7 +118,9 @@ impl Session {
         result: &TaskResult,
     ) -> Result<(), Refusal> {
         let stored = self.app.store.operation(id).await.map_err(|e| self.store_refusal(&e))?;
-        let operation = stored.filter(|o| o.terminal == *terminal).ok_or(Refusal::NotFound)?;
+        let Some(operation) = stored.filter(|o| o.terminal == *terminal) else {
+            return self.take_action_result(terminal, result).await;
+        };
         if !operation.is_open() || result.outcome == Outcome::ACCEPTED {
             return Ok(());
         }
@@ -121,6 +128,7 @@ impl Session {
             // Its turn comes in this session; the step is then asked again and answered again.
             return Ok(());
         }
+        self.keep_values(id, result).await?;
         let (to, detail) = match result.outcome.is_done() {
             true => (OperationState::Done, some_text(&result.reason)),
             false => (OperationState::Failed, Some(sentence(result))),
@@ -132,6 +140,30 @@ impl Session {
             .map_err(|e| self.store_refusal(&e))?;
         self.count_end(to);
         Ok(())
+    }
+}
+
+impl Session {
+    /// What a terminal found is durable before its operation ends.
+    async fn keep_values(&self, id: tms_core::OperationId, result: &TaskResult) -> Result<(), Refusal> {
+        if result.values.is_empty() {
+            return Ok(());
+        }
+        let kept = self.app.store.add_result(id, result.values.clone()).await;
+        kept.map_err(|e| self.store_refusal(&e))
+    }
+
+    /// A result of an action of a plan: its operation is the plan's id, its step the action's place.
+    async fn take_action_result(&self, terminal: &TerminalId, result: &TaskResult) -> Result<(), Refusal> {
+        let plan = tms_core::OperationId::from_uuid(result.operation);
+        // The way back is the same as the way there.
+        let id = tms_core::OperationId::from_uuid(plan_id(plan));
+        let stored = self.app.store.operation(id).await.map_err(|e| self.store_refusal(&e))?;
+        let is_plan =
+            |o: &Operation| o.terminal == *terminal && matches!(o.kind, OperationKind::InstallPlan { .. });
+        stored.filter(is_plan).ok_or(Refusal::NotFound)?;
+        let told = [(format!("action {}", result.step), sentence(result))].into();
+        self.app.store.add_result(id, told).await.map_err(|e| self.store_refusal(&e))
     }
 }
 

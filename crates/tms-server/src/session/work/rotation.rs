@@ -79,7 +79,7 @@ impl Session {
             Err(error) => {
                 let abandoned = machine.abandon();
                 self.give_up(error.to_string()).await?;
-                if let Some(task) = abandoned.filter(|_| self.protocol.can_push()) {
+                if let Some(task) = abandoned.ok().filter(|_| self.protocol.can_push()) {
                     // Best effort: a terminal that keeps an abandoned generation replaces it next time.
                     let _ = self.protocol.push_command(task, self.app.now());
                 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Drives one terminal through whatever it does until it rests, as `tms-terminal run` would.
-fn live(world: &mut World) -> Result<(), Exit> {
+pub(super) fn live(world: &mut World) -> Result<(), Exit> {
     loop {
         match world.connect(usize::MAX) {
             End::Quiet => return Ok(()),
@@ -31,7 +31,7 @@ fn live(world: &mut World) -> Result<(), Exit> {
 
 /// Runs `prepare` and lets the power go at the first write after it, then at the second … until it
 /// rests without one failing. After each crash the terminal is taken up again and comes to rest.
-fn at_every_write(profile: &str, prepare: impl Fn(&mut World), check: impl Fn(&World)) {
+pub(super) fn at_every_write(profile: &str, prepare: impl Fn(&mut World), check: impl Fn(&World)) {
     for writes in 0.. {
         let mut world = World::with(profile, "[behaviour]\nlog_lines = 0");
         prepare(&mut world);
@@ -39,7 +39,7 @@ fn at_every_write(profile: &str, prepare: impl Fn(&mut World), check: impl Fn(&W
         let lived = live(&mut world);
         world.storage.mend();
         if lived.is_ok() {
-            assert!(writes > 2, "it saved something");
+            assert!(writes > 0, "it saved something");
             return;
         }
         world.restart();

@@ -234,7 +234,7 @@ fn a_newer_order_replaces_one_that_is_going_on_and_its_late_blocks_disturb_nothi
     world.order(2, draft("1.2.0"), b"the newer image", None);
     world.settle();
     let outcomes: Vec<_> = world.host.results.iter().map(|r| (r.operation.as_u128(), r.outcome)).collect();
-    assert_eq!(outcomes, [(1, Outcome::WRONG_STATE), (2, Outcome::DONE)]);
+    assert_eq!(outcomes, [(1, Outcome::REPLACED), (2, Outcome::DONE)]);
     assert_eq!(version(&world), "1.2.0");
 }
 

@@ -1,9 +1,14 @@
 //! The agent against a host session in memory: no sockets, and time moves only when nothing else can.
 
+mod alarms;
+mod commands;
 mod crashes;
+mod downloads;
 mod frail;
 mod install;
 mod macs;
+mod plans;
+mod pushes;
 mod rotation;
 mod tasks;
 mod world;

@@ -198,7 +198,7 @@ fn a_second_order_to_restart_leaves_the_first_with_a_result() {
     let outcomes: Vec<_> = machine.state.journal.unacknowledged().map(|r| (r.operation, r.outcome)).collect();
     assert_eq!(
         outcomes,
-        [(first.operation, Outcome::WRONG_STATE), (second.operation, Outcome::DONE)],
+        [(first.operation, Outcome::REPLACED), (second.operation, Outcome::DONE)],
         "an entry without a result would hold its place in the journal for ever"
     );
 }

@@ -15,6 +15,8 @@ use tms_crypto::{
 use tms_firmware::{Draft, PackageReader, SigningKey, TrustRoot, build_package};
 use tms_proto::{
     Answer, HostEvent, HostSession, PendingWork, Profile, Refusal,
+    alarm::Alarm,
+    emv,
     parameters::{Push, Values},
     report::Report,
     task::{Command, Outcome, Task, TaskResult},
@@ -76,6 +78,11 @@ pub(super) struct Host {
     pub(super) read_refusal: Option<Refusal>,
     /// Refusals of reads behind the beginning of a file, one each.
     pub(super) read_refusals: Vec<Refusal>,
+    pub(super) alarms: Vec<Alarm>,
+    pub(super) pushes: VecDeque<Push>,
+    /// What there is to download, and what of it is announced.
+    pub(super) offer: emv::Offer,
+    pub(super) announced: Option<PendingWork>,
     /// Keep giving the front task even after its result, as a host does that lost the answer.
     pub(super) forgetful: bool,
 }
@@ -288,7 +295,10 @@ security_counter = 1
             }
             // Two polls without work, or nothing due: it is quiet.
             quiet += 1;
-            let idle = agent.fetch.is_none() && agent.sending.is_none() && agent.in_flight.is_none();
+            let idle = agent.fetch.is_none()
+                && agent.sending.is_none()
+                && agent.in_flight.is_none()
+                && agent.downloading.is_none();
             if quiet > 3 && idle && self.host.tasks.is_empty() {
                 return End::Quiet;
             }
@@ -305,7 +315,7 @@ security_counter = 1
 
 impl Host {
     fn serve(&mut self, session: &mut HostSession, profile: &Profile, now: Timestamp) {
-        session.set_pending(self.parameters.as_ref().map(|_| PendingWork::Parameters));
+        session.set_pending(self.parameters.as_ref().map(|_| PendingWork::Parameters).or(self.announced));
         while let Some(event) = session.poll_event() {
             self.answer(session, profile, event, now);
         }
@@ -375,6 +385,21 @@ impl Host {
                 }
                 session.answer(exchange, Answer::Uploaded(self.log.len() as u64), now).unwrap();
             }
+            HostEvent::Alarm { exchange, alarm } => {
+                self.alarms.push(alarm);
+                session.answer(exchange, Answer::Approved, now).unwrap();
+            }
+            HostEvent::Download { exchange, request } => {
+                if request.is_end() {
+                    self.announced = None;
+                }
+                let body = self.offer.answer(&request, profile.downloads());
+                let answer = match &body {
+                    Ok(body) => Answer::Download(body),
+                    Err(refusal) => Answer::Refused(*refusal),
+                };
+                session.answer(exchange, answer, now).unwrap();
+            }
             HostEvent::Status { exchange, .. } | HostEvent::SignOff { exchange } => {
                 session.answer(exchange, Answer::Approved, now).unwrap();
             }
@@ -388,7 +413,10 @@ impl Host {
             return;
         }
         if let Some((revision, values)) = self.parameters.take() {
-            session.push_parameters(Push { operation: Uuid::from_u128(77), revision, values }, now).unwrap();
+            session.push_parameters(Push::parameters(Uuid::from_u128(77), revision, values), now).unwrap();
+        }
+        if let Some(push) = self.pushes.pop_front() {
+            session.push_parameters(push, now).unwrap();
         }
         if let Some(task) = self.tasks.front() {
             session.push_command(task.clone(), now).unwrap();

@@ -3,18 +3,19 @@
 //! Whatever changes here is saved before the method returns, so that an answer to the host never
 //! says more than the terminal will still know after being killed.
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use tms_crypto::{seal, verifier::Verifier};
 use tms_firmware::{
     SlotState,
-    install::{Boot, Image, Phase},
+    install::{Image, Phase},
 };
 use tms_proto::{
-    report::{Health, Report},
+    report::Health,
     rotation::{CredentialSlots, SEAL_INFO},
-    task::{Outcome, Task, TaskResult},
+    settlement::Settle,
+    task::{Task, TaskResult},
 };
 use zeroize::Zeroizing;
 
@@ -28,6 +29,20 @@ use crate::{
     state::{State, StateError, StateFile, TaskKey},
     storage::Storage,
 };
+
+mod alarms;
+mod commands;
+mod downloads;
+mod host;
+mod install;
+mod planning;
+mod report;
+mod sales;
+mod settling;
+mod uploads;
+
+pub(crate) use commands::Begun;
+pub use downloads::Downloads;
 
 /// Where the manifest of the image being installed is kept.
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -45,6 +60,17 @@ pub(crate) struct Machine {
     pub(crate) state: State,
     pub(crate) flash: Flash,
     pub(crate) health: Health,
+    pub(crate) downloads: Downloads,
+    download_hashes: [Option<[u8; 32]>; 3],
+    /// The settlement that goes on.
+    settling: Option<Settle>,
+    /// A session with the host stands; its number.
+    pub(crate) contact: Option<u64>,
+    /// The plan's action that someone at the terminal has just asked for.
+    pub(crate) by_hand: Option<u32>,
+    /// The terminal wants to start again.
+    pub(crate) restart: bool,
+    booted_at: Timestamp,
     /// Bytes until the scenario's power cut in flash; counts down once in the life of the process.
     pub(crate) power_bytes: Option<u64>,
     storage: Arc<dyn Storage>,
@@ -65,12 +91,20 @@ impl Machine {
             Some(state) => state,
             None => as_delivered(&scenario, &materials),
         };
+        let downloads = Downloads::load(storage.as_ref())?;
         let behaviour = &scenario.behaviour;
         let log = Log::open(Arc::clone(&storage), behaviour.log_lines, &scenario.identity.tid, now)
             .map_err(|error| StateError::io(&storage.location(""), error))?;
         Ok(Self {
             flash: Flash::new(Arc::clone(&storage), scenario.hardware.flash_bytes),
             health: scenario.hardware.health(),
+            download_hashes: downloads.hashes(),
+            settling: settling::load(storage.as_ref())?,
+            downloads,
+            contact: None,
+            by_hand: None,
+            restart: false,
+            booted_at: now,
             power_bytes: scenario.faults.power_cut_after_flash_bytes,
             scenario,
             materials,
@@ -87,104 +121,21 @@ impl Machine {
             Some(state) => state,
             None => as_delivered(&self.scenario, &self.materials),
         };
-        Ok(())
-    }
-
-    /// Starts: counts the boot, lets the slots decide what runs, and finishes what a restart finishes.
-    pub(crate) fn boot(&mut self, now: Timestamp) -> Result<(), StateError> {
-        self.state.boot_count = self.state.boot_count.saturating_add(1);
-        let outcome = self.state.slots.boot();
-        if let Boot::FellBack { failed } = &outcome {
-            self.finish_install(
-                Outcome::FELL_BACK,
-                &format!("version {} never came up healthy", failed.version),
-            );
-        }
-        if let Some(task) = self.state.reboot.take() {
-            self.state.journal.finish(TaskResult::new(task.operation, task.step, Outcome::DONE));
-        }
-        self.happens(&Effect::Booted { boot_count: self.state.boot_count });
-        self.save()?;
-        let text = match &outcome {
-            Boot::Normal => "started".to_owned(),
-            Boot::Trial => "started on trial".to_owned(),
-            Boot::FellBack { failed } => {
-                format!("version {} given up, started the previous one", failed.version)
-            }
-        };
-        self.note(
-            now,
-            'I',
-            "boot",
-            &format!(
-                "{text}: version {} slot {} boot {}",
-                self.version(),
-                self.state.slots.active(),
-                self.state.boot_count
-            ),
-        );
-        Ok(())
-    }
-
-    /// The host was reached: an image on trial is healthy, unless the scenario says otherwise. Gives
-    /// whether the terminal must restart to get away from an unhealthy one.
-    pub(crate) fn settle_trial(&mut self, now: Timestamp) -> Result<bool, StateError> {
-        if !matches!(self.state.slots.phase(), Phase::Trial { .. }) {
-            return Ok(false);
-        }
-        let version = self.version();
-        let sick =
-            self.scenario.faults.unhealthy_version.as_ref().is_some_and(|sick| sick.as_str() == version);
-        if sick {
-            // Cannot fail: the phase was looked at above.
-            let _ = self.state.slots.fall_back();
-            self.finish_install(Outcome::FELL_BACK, &format!("version {version} found itself unhealthy"));
-        } else {
-            let _ = self.state.slots.confirm();
-            self.finish_install(Outcome::DONE, "");
-        }
-        self.save()?;
-        self.note(
-            now,
-            if sick { 'E' } else { 'I' },
-            "update",
-            &format!("version {version} {}", if sick { "is unhealthy, falling back" } else { "confirmed" }),
-        );
-        Ok(sick)
-    }
-
-    /// Ends the installation that is going on, if any, with a result for the host. Does not save.
-    pub(crate) fn finish_install(&mut self, outcome: Outcome, reason: &str) {
-        if let Some(install) = self.state.install.take() {
-            let result = TaskResult::new(install.task.operation, install.task.step, outcome);
-            self.state.journal.finish(result.because(reason));
-        }
-    }
-
-    /// Ends the installation with a refusal, before anything of it boots.
-    pub(crate) fn fail_install(
-        &mut self,
-        outcome: Outcome,
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<(), StateError> {
-        // While an image is on trial there is nothing to cancel.
-        let _ = self.state.slots.cancel();
-        self.finish_install(outcome, reason);
-        self.save()?;
-        self.note(now, 'E', "update", &format!("{outcome}: {reason}"));
+        self.downloads = Downloads::load(self.storage.as_ref())?;
+        self.download_hashes = self.downloads.hashes();
+        self.settling = settling::load(self.storage.as_ref())?;
         Ok(())
     }
 
     /// Records a result.
-    pub(crate) fn finish(&mut self, result: TaskResult) -> Result<(), StateError> {
-        self.state.journal.finish(result);
+    pub(crate) fn finish(&mut self, result: TaskResult, now: Timestamp) -> Result<(), StateError> {
+        self.state.finish(result, now);
         self.save()
     }
 
     /// The host has a result.
     pub(crate) fn acknowledge(&mut self, task: TaskKey) -> Result<(), StateError> {
-        self.state.journal.acknowledge(task.operation, task.step);
+        self.state.acknowledge(task);
         self.save()
     }
 
@@ -196,7 +147,9 @@ impl Machine {
             Verifier::from_bytes(&bytes).ok()
         };
         let tid = self.scenario.identity.tid.clone();
-        let result = self.state.credentials.handle(task.operation, task.step, &tid, &task.command, unseal);
+        // The caller saves the slots with the result, changed or not.
+        let result =
+            self.state.credentials.handle(task.operation, task.step, &tid, &task.command, unseal).result;
         self.note(now, 'I', "admin", &format!("{}: {}", task.command.name(), result.outcome));
         result
     }
@@ -209,6 +162,9 @@ impl Machine {
         now: Timestamp,
     ) -> Result<Login, StateError> {
         let login = self.state.lockout.attempt(&self.state.credentials, role, secret, now);
+        if matches!(login, Login::Locked { .. }) {
+            self.alarm_failed_logins(role, now);
+        }
         self.save()?;
         let (level, text) = match login {
             Login::Accepted { generation } => ('I', format!("login accepted, generation {generation}")),
@@ -260,32 +216,9 @@ impl Machine {
         values
     }
 
-    /// The full report.
-    pub(crate) fn report(&self) -> Report {
-        let identity = &self.scenario.identity;
-        Report {
-            model: identity.model.clone(),
-            hardware_revision: identity.hardware_revision.clone(),
-            version: self.version(),
-            security_counter: self.state.slots.running().map_or(0, |image| image.security_counter),
-            slot: self.state.slots.active().to_string(),
-            boot_count: self.state.boot_count,
-            health: self.health,
-            credentials: self.state.credentials.generations(),
-            parameters: self.parameters(),
-        }
-    }
-
-    /// The values of the fixed status tags.
-    pub(crate) fn status_values(&self) -> BTreeMap<String, String> {
-        let mut values = self.parameters();
-        self.health.put_tags(&mut values);
-        values
-    }
-
-    /// Version of the image that runs.
-    pub(crate) fn version(&self) -> String {
-        self.state.slots.running().map_or_else(String::new, |image| image.version.to_string())
+    /// Whether the terminal wants to start again, or has another image to start.
+    pub(crate) fn restart_is_due(&self) -> bool {
+        self.restart || self.state.reboot.is_some() || *self.state.slots.phase() == Phase::Ready
     }
 
     /// What firmware rules ask of this terminal.
@@ -313,24 +246,21 @@ impl Machine {
         self.materials.hardware.happens(&self.scenario.identity.tid, effect);
     }
 
-    /// The newest part of the log.
-    pub(crate) fn log_tail(&self, max_bytes: u64) -> io::Result<Vec<u8>> {
-        self.log.tail(max_bytes)
-    }
-
     /// Adds a line to the terminal's own log. A log that cannot be written stops nothing.
     pub(crate) fn note(&mut self, now: Timestamp, level: char, part: &str, text: &str) {
         tracing::debug!(tid = %self.scenario.identity.tid, part, "{text}");
-        if let Err(error) = self.log.line(now, level, part, text) {
+        if let Err(error) = self.log.line(self.state.clock.reads(now), level, part, text) {
             tracing::warn!(tid = %self.scenario.identity.tid, %error, "log line lost");
         }
     }
 
-    /// Adds an invented transaction to the log.
-    pub(crate) fn trade(&mut self, now: Timestamp) {
-        if let Err(error) = self.log.activity(now) {
-            tracing::warn!(tid = %self.scenario.identity.tid, %error, "log line lost");
-        }
+    fn forget_log(&mut self, now: Timestamp) -> Result<(), StateError> {
+        let seed = &self.scenario.identity.tid;
+        let lines = self.scenario.behaviour.log_lines;
+        let error = |error| StateError::io(&self.storage.location(""), error);
+        Log::forget(self.storage.as_ref()).map_err(error)?;
+        self.log = Log::open(Arc::clone(&self.storage), lines, seed, now).map_err(error)?;
+        Ok(())
     }
 
     /// Makes the present state durable.
@@ -359,5 +289,7 @@ fn as_delivered(scenario: &Scenario, materials: &Materials) -> State {
         size_bytes: 0,
         sha256: tms_crypto::sha256(b""),
     };
-    State::new(&scenario.identity.tid, SlotState::factory(image), credentials)
+    let mut state = State::new(&scenario.identity.tid, SlotState::factory(image), credentials);
+    state.clock.ahead_ms = scenario.faults.clock_ahead_s.saturating_mul(1000);
+    state
 }

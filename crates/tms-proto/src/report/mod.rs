@@ -1,6 +1,8 @@
 //! What a terminal says of itself: the full typed report, and the part of it that fits UnionPay's
 //! fixed status tags (facts §4.4).
 
+mod details;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,8 @@ use crate::{
     parameters::{self, Values},
     task::MAX_NAME_BYTES,
 };
+
+pub use details::{Details, Lock, MAX_APPLICATIONS};
 
 /// Most administrator roles in a report.
 const MAX_ROLES: usize = 16;
@@ -36,6 +40,8 @@ pub struct Report {
     pub credentials: BTreeMap<String, u32>,
     /// All parameters in force.
     pub parameters: Values,
+    /// What only some terminals know.
+    pub details: Details,
 }
 
 /// State of a terminal's parts.
@@ -121,7 +127,7 @@ impl Health {
 }
 
 impl Report {
-    /// The body, and the bytes of the data fields (the parameters).
+    /// The body, and the bytes of the data fields: the parameters and the details.
     ///
     /// # Errors
     /// When a parameter is too long for the wire.
@@ -141,7 +147,11 @@ impl Report {
         for (role, generation) in self.credentials.iter().take(MAX_ROLES) {
             put(&mut out, tag::CREDENTIAL, format!("{role}={generation}").as_bytes());
         }
-        Ok((out, parameters::encode_named(&self.parameters)?))
+        let mut data = parameters::encode_named(&self.parameters)?;
+        if !self.details.is_empty() {
+            put(&mut data, tag::DETAILS, &self.details.encode());
+        }
+        Ok((out, data))
     }
 
     /// Reads body and data fields.
@@ -170,40 +180,13 @@ impl Report {
             health: Health::from_bytes(body.array(tag::HEALTH, NAME)?)?,
             credentials,
             parameters: parameters::decode_named(data)?,
+            details: match Body::parse(data)?.find(tag::DETAILS) {
+                Some(details) => Details::decode(details)?,
+                None => Details::default(),
+            },
         })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn a_report_survives_the_wire(
-            words in prop::array::uniform4("[A-Za-z0-9.]{0,20}"),
-            counts in any::<(u32, u32)>(),
-            flags in prop::array::uniform7(any::<bool>()),
-            battery_percent in 0u8..=100,
-            credentials in prop::collection::btree_map("[0-9]{2}", any::<u32>(), 0..5),
-            parameters in prop::collection::btree_map("[a-z_]{1,12}", "[ -~]{0,20}", 0..8),
-        ) {
-            let [model, hardware_revision, version, slot] = words;
-            let [keyboard, pin_pad, card_reader, printer, display, paper, tampered] = flags;
-            let health = Health { keyboard, pin_pad, card_reader, printer, display, paper, tampered, battery_percent };
-            let report = Report {
-                model, hardware_revision, version, slot, health, credentials, parameters,
-                security_counter: counts.0, boot_count: counts.1,
-            };
-            let (body, data) = report.encode().unwrap();
-            prop_assert_eq!(Report::decode(&body, &data).unwrap(), report);
-        }
-
-        #[test]
-        fn any_bytes_are_an_error_or_a_report(body in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Report::decode(&body, &body);
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,510 @@
+//! Downloads against a host in memory that is slow, loses replies, repeats old ones, refuses, or lies.
+
+use jiff::civil::date;
+use proptest::prelude::*;
+
+use super::*;
+use crate::emv::{
+    Aid, AidParameters, BlockedCard, Capk, CapkId, DownloadBody, Expiry, Offer, Skipped,
+    tests::any_application,
+};
+
+const FORMS: Forms = Forms {
+    capk_expiry: crate::emv::ExpiryForm::Ascii,
+    blacklist: crate::emv::BlacklistForm::Length,
+    tms_parameters: crate::tms_parameters::Layout::Tagged,
+    body_bytes: 440,
+};
+
+fn key(index: u8, year: i16) -> Capk {
+    let id = CapkId { rid: [0xA0, 0, 0, 3, 0x33], index };
+    Capk::new(id, Expiry::new(date(year, 12, 31)).unwrap(), &[index | 1; 96], &[3]).unwrap()
+}
+
+fn keys(all: impl IntoIterator<Item = (u8, i16)>) -> CapkSet {
+    let mut set = CapkSet::default();
+    all.into_iter().for_each(|(index, year)| set.insert(key(index, year)).unwrap());
+    set
+}
+
+fn application(number: u8, limit: u64) -> AidParameters {
+    let aid = Aid::new(&[0xA0, 0, 0, 3, 0x33, number]).unwrap();
+    AidParameters { cvm_limit: Some(limit), ..AidParameters::new(aid) }
+}
+
+fn applications(all: impl IntoIterator<Item = (u8, u64)>) -> AidSet {
+    let mut set = AidSet::default();
+    all.into_iter().for_each(|(number, limit)| set.insert(application(number, limit)).unwrap());
+    set
+}
+
+fn cards(count: usize) -> Blacklist {
+    let all: Vec<_> = (0..count).map(|n| BlockedCard::new(&format!("6228{n:08}")).unwrap()).collect();
+    Blacklist::try_from(all).unwrap()
+}
+
+/// Answers everything from the offer, and returns what was asked.
+fn run(download: &mut Download, offer: &Offer) -> Result<Vec<DownloadRequest>, DownloadError> {
+    let mut asked = Vec::new();
+    while let Some(request) = download.next_request() {
+        assert!(asked.len() < 1000, "the download goes on and on");
+        match offer.answer(&request, &FORMS) {
+            Ok(body) => download.on_reply(&request, &body, &FORMS)?,
+            Err(refusal) => download.on_refused(&request, refusal)?,
+        };
+        asked.push(request);
+    }
+    Ok(asked)
+}
+
+fn in_force(download: &Download) -> Offer {
+    let mut offer = Offer::default();
+    match download {
+        Download::Capk(d) => offer.capks = d.in_force().clone(),
+        Download::Aid(d) => offer.aids = d.in_force().clone(),
+        Download::Blacklist(d) => offer.blacklist = d.in_force().clone(),
+        Download::TmsParameters(d) => offer.tms_parameters = d.in_force().cloned(),
+    }
+    offer
+}
+
+fn skipped(download: &Download) -> &[Skipped] {
+    let Download::Capk(download) = download else { panic!("only keys are skipped") };
+    download.skipped()
+}
+
+#[test]
+fn only_new_and_changed_keys_are_fetched_and_others_go() {
+    let offer = Offer { capks: keys([(1, 2030), (2, 2030), (3, 2031)]), ..Offer::default() };
+    let mut download = Download::capk(&keys([(1, 2030), (3, 2029), (9, 2030)]));
+    let asked = run(&mut download, &offer).unwrap();
+    assert_eq!(
+        asked,
+        [
+            DownloadRequest::CapkList { from: 0 },
+            DownloadRequest::Capk(key(2, 2030).id()),
+            DownloadRequest::Capk(key(3, 2031).id()),
+            DownloadRequest::CapkEnd
+        ]
+    );
+    assert_eq!(in_force(&download).capks, offer.capks);
+}
+
+#[test]
+fn a_list_of_many_messages_is_asked_for_with_a_growing_count() {
+    let offer = Offer { capks: keys((0..99).map(|n| (n, 2030))), ..Offer::default() };
+    let mut download = Download::capk(&offer.capks);
+    let asked = run(&mut download, &offer).unwrap();
+    let counts: Vec<_> = asked.iter().map(|request| request.encode()).collect();
+    assert_eq!(counts, [&b"100"[..], b"119", b"138", b"157", b"176", b"195", b""]);
+}
+
+#[test]
+fn a_key_that_the_host_refuses_or_breaks_is_skipped_with_its_reason() {
+    let offer = Offer { capks: keys([(1, 2030), (2, 2030), (3, 2030), (4, 2030)]), ..Offer::default() };
+    let mut download = Download::capk(&keys([(2, 2020)]));
+    while let Some(request) = download.next_request() {
+        let mut body = offer.answer(&request, &FORMS).unwrap();
+        match &request {
+            DownloadRequest::Capk(id) if id.index == 1 => {
+                download.on_refused(&request, Refusal::NotFound).unwrap();
+                continue;
+            }
+            DownloadRequest::Capk(id) if id.index == 2 => *body.0.last_mut().unwrap() ^= 1,
+            DownloadRequest::Capk(id) if id.index == 3 => {
+                body.0 = [b"1", &key(3, 2031).encode(FORMS.capk_expiry)[..]].concat()
+            }
+            _ => {}
+        }
+        download.on_reply(&request, &body, &FORMS).unwrap();
+    }
+    let reasons: Vec<_> = skipped(&download).iter().map(|s| (s.id.index, s.reason.clone())).collect();
+    let broken = "the check value (DF03) is not the SHA-1 of the key".to_owned();
+    assert_eq!(
+        reasons,
+        [(1, SkipReason::Refused), (2, SkipReason::Unusable(broken)), (3, SkipReason::OtherExpiry)]
+    );
+    assert_eq!(in_force(&download).capks, keys([(2, 2020), (4, 2030)]), "the old key 2 is better than none");
+}
+
+#[test]
+fn a_host_without_keys_changes_nothing() {
+    let mut download = Download::capk(&keys([(1, 2030)]));
+    assert_eq!(run(&mut download, &Offer::default()).unwrap().len(), 1);
+    assert_eq!(in_force(&download).capks, keys([(1, 2030)]));
+}
+
+#[test]
+fn applications_are_replaced_all_at_once() {
+    let offer = Offer { aids: applications([(1, 10), (2, 20), (3, 30)]), ..Offer::default() };
+    let old = applications([(1, 11), (7, 70)]);
+    let mut download = Download::aid(&old);
+    let mut stored = 0;
+    while let Some(request) = download.next_request() {
+        let body = offer.answer(&request, &FORMS).unwrap();
+        let progress = download.on_reply(&request, &body, &FORMS).unwrap();
+        stored += usize::from(progress == Progress::Store);
+        let now = in_force(&download).aids;
+        assert_eq!(now, if stored == 0 { old.clone() } else { offer.aids.clone() });
+        assert!(stored == 0 || request.is_end() || download.next_request().unwrap().is_end());
+    }
+    assert_eq!(stored, 1);
+}
+
+#[test]
+fn a_listed_application_that_is_refused_fails_the_download() {
+    let offer = Offer { aids: applications([(1, 10), (2, 20)]), ..Offer::default() };
+    let old = applications([(7, 70)]);
+    let mut download = Download::aid(&old);
+    for _ in 0..2 {
+        let request = download.next_request().unwrap();
+        let body = offer.answer(&request, &FORMS).unwrap();
+        download.on_reply(&request, &body, &FORMS).unwrap();
+    }
+    let request = download.next_request().unwrap();
+    let error = download.on_refused(&request, Refusal::NotFound).unwrap_err();
+    assert_eq!(error, DownloadError::Refused(Refusal::NotFound));
+    assert_eq!(in_force(&download).aids, old);
+    assert_eq!(download.next_request(), Some(DownloadRequest::AidList { from: 0 }), "it may begin anew");
+}
+
+#[test]
+fn a_blacklist_of_many_messages_is_replaced_all_at_once() {
+    let offer = Offer { blacklist: cards(1000), ..Offer::default() };
+    let mut download = Download::blacklist(&cards(3));
+    let asked = run(&mut download, &offer).unwrap();
+    assert_eq!(asked[0].encode(), b"000");
+    assert_eq!(asked[1].encode(), b"031", "31 entries of 14 bytes fit the room");
+    assert_eq!(asked.last(), Some(&DownloadRequest::BlacklistEnd));
+    assert_eq!(in_force(&download).blacklist, offer.blacklist);
+}
+
+#[test]
+fn tms_parameters_are_stored_before_the_end_is_told() {
+    let mut download = Download::tms_parameters(None);
+    assert_eq!(run(&mut download, &Offer::default()).unwrap(), [DownloadRequest::TmsParameters]);
+    let error = Download::tms_parameters(None).on_reply(&DownloadRequest::TmsParameters, b"26", &FORMS);
+    assert!(matches!(error, Err(DownloadError::Unusable(_))), "{error:?}");
+}
+
+#[test]
+fn a_reply_to_a_question_no_longer_asked_changes_nothing() {
+    let offer = Offer { capks: keys([(1, 2030), (2, 2030)]), ..Offer::default() };
+    let mut download = Download::capk(&CapkSet::default());
+    let first = download.next_request().unwrap();
+    let body = offer.answer(&first, &FORMS).unwrap();
+    download.on_reply(&first, &body, &FORMS).unwrap();
+    let before = download.clone();
+    assert_eq!(download.on_reply(&first, &body, &FORMS), Ok(Progress::Ignored));
+    assert_eq!(download.on_refused(&first, Refusal::NotFound), Ok(Progress::Ignored));
+    assert_eq!(download, before);
+}
+
+#[test]
+fn lies_about_a_list_are_refused_with_the_reason() {
+    let entry = |index| {
+        let mut out = Vec::new();
+        key(index, 2030).entry().encode(&mut out, FORMS.capk_expiry);
+        out
+    };
+    let page = |control: u8, indexes: &[u8]| {
+        [vec![control], indexes.iter().flat_map(|i| entry(*i)).collect()].concat()
+    };
+    let lie = |pages: &[Vec<u8>]| {
+        let mut download = Download::capk(&keys([(50, 2030)]));
+        let mut last = Ok(Progress::Continue);
+        for body in pages {
+            let request = download.next_request().unwrap();
+            last = download.on_reply(&request, body, &FORMS);
+        }
+        assert_eq!(in_force(&download).capks, keys([(50, 2030)]));
+        last.unwrap_err()
+    };
+    assert_eq!(lie(&[page(b'2', &[])]), DownloadError::NothingAdded);
+    assert_eq!(lie(&[page(b'1', &[])]), DownloadError::NothingAdded);
+    assert_eq!(lie(&[page(b'2', &[1, 2, 1])]), DownloadError::Repeats);
+    assert_eq!(lie(&[page(b'2', &[1, 2]), page(b'3', &[2, 3])]), DownloadError::Repeats);
+    assert_eq!(lie(&vec![page(b'2', &[1, 2]); 5]), DownloadError::NoProgress { answers: 4 });
+    assert_eq!(lie(&[page(b'4', &[1])]), DownloadError::Unusable(EmvError::Control { found: b'4' }));
+    assert_eq!(lie(&[vec![]]), DownloadError::Unusable(EmvError::Short { what: "the body" }));
+    let growing: Vec<_> = (0..25).map(|n| page(b'2', &[n * 4, n * 4 + 1, n * 4 + 2, n * 4 + 3])).collect();
+    assert_eq!(lie(&growing), DownloadError::Endless { limit: 99 });
+}
+
+#[test]
+fn an_item_that_was_not_asked_for_is_not_taken() {
+    let offer = Offer {
+        aids: applications([(1, 10), (2, 20)]),
+        capks: keys([(1, 2030), (2, 2030)]),
+        ..Offer::default()
+    };
+    let mut download = Download::aid(&AidSet::default());
+    let request = download.next_request().unwrap();
+    let body = offer.answer(&request, &FORMS).unwrap();
+    download.on_reply(&request, &body, &FORMS).unwrap();
+    let request = download.next_request().unwrap();
+    let other = offer.answer(&DownloadRequest::Aid(application(2, 20).aid), &FORMS).unwrap();
+    assert_eq!(download.on_reply(&request, &other, &FORMS), Err(DownloadError::NotTheOneAsked));
+
+    let mut download = Download::capk(&CapkSet::default());
+    while let Some(request) = download.next_request() {
+        let asked = match &request {
+            DownloadRequest::Capk(_) => DownloadRequest::Capk(key(2, 2030).id()),
+            other => other.clone(),
+        };
+        let body = offer.answer(&asked, &FORMS).unwrap();
+        download.on_reply(&request, &body, &FORMS).unwrap();
+    }
+    assert_eq!(in_force(&download).capks, keys([(2, 2030)]));
+    assert_eq!(skipped(&download)[0].reason, SkipReason::NotTheOneAsked);
+}
+
+#[test]
+fn lies_about_a_blacklist_are_refused_with_the_reason() {
+    let lie = |pages: &[&[u8]]| {
+        let mut download = Download::blacklist(&cards(2));
+        let mut last = Ok(Progress::Continue);
+        for body in pages {
+            let request = download.next_request().unwrap();
+            last = download.on_reply(&request, body, &FORMS);
+        }
+        assert_eq!(in_force(&download).blacklist, cards(2));
+        last.unwrap_err()
+    };
+    assert_eq!(lie(&[b"1000"]), DownloadError::NothingAdded);
+    assert_eq!(lie(&[b"2000016", b"0"]), DownloadError::MoreWasNothing);
+    assert_eq!(
+        lie(&[b"2000016", b"2000016", b"2000016", b"2000016", b"2000016"]),
+        DownloadError::NoProgress { answers: 4 }
+    );
+    assert_eq!(lie(&[b"1002016"]), DownloadError::Numbers { from: 0, end: 2, cards: 1 });
+    assert_eq!(lie(&[b"1000016017"]), DownloadError::Numbers { from: 0, end: 0, cards: 2 });
+    assert_eq!(lie(&[b"2998016"]), DownloadError::Numbers { from: 0, end: 998, cards: 1 });
+    assert!(matches!(lie(&[b"1000156"]), DownloadError::Unusable(_)));
+    assert!(matches!(lie(&[b"1000026"]), DownloadError::Unusable(_)));
+}
+
+#[test]
+fn a_blacklist_that_goes_on_after_its_last_number_is_refused() {
+    let mut download = Download::blacklist(&Blacklist::default());
+    for from in (0..1000).step_by(50) {
+        let request = download.next_request().unwrap();
+        assert_eq!(request, DownloadRequest::Blacklist { from });
+        let body = format!("2{:03}{}", from + 49, "0262".repeat(50));
+        let outcome = download.on_reply(&request, body.as_bytes(), &FORMS);
+        let expected =
+            if from == 950 { Err(DownloadError::Endless { limit: 1000 }) } else { Ok(Progress::Continue) };
+        assert_eq!(outcome, expected);
+    }
+}
+
+#[test]
+fn a_blacklist_whose_host_counts_from_one_is_taken() {
+    let mut download = Download::blacklist(&Blacklist::default());
+    for (from, body) in [(0, &b"200202610262"[..]), (3, b"10030263")] {
+        let request = download.next_request().unwrap();
+        assert_eq!(request, DownloadRequest::Blacklist { from });
+        download.on_reply(&request, body, &FORMS).unwrap();
+    }
+    assert_eq!(in_force(&download).blacklist.len(), 3);
+}
+
+#[test]
+fn a_host_that_is_always_busy_is_given_up() {
+    let mut download = Download::capk(&CapkSet::default());
+    let request = download.next_request().unwrap();
+    for _ in 0..3 {
+        assert_eq!(download.on_refused(&request, Refusal::Busy), Ok(Progress::Continue));
+    }
+    let error = download.on_refused(&request, Refusal::Busy).unwrap_err();
+    assert_eq!(error, DownloadError::NoProgress { answers: 4 });
+    assert_eq!(download.next_request(), Some(request), "another day it goes on where it stood");
+}
+
+/// What may happen to one question.
+#[derive(Debug, Clone)]
+enum Fault {
+    None,
+    /// The reply does not come.
+    Lost,
+    /// The reply to an earlier question comes instead.
+    Stale(prop::sample::Index),
+    Busy,
+    /// The terminal restarts with what it keeps.
+    Restart,
+}
+
+fn any_fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        5 => Just(Fault::None),
+        1 => Just(Fault::Lost),
+        1 => any::<prop::sample::Index>().prop_map(Fault::Stale),
+        1 => Just(Fault::Busy),
+        1 => Just(Fault::Restart),
+    ]
+}
+
+fn any_offer() -> impl Strategy<Value = Offer> {
+    (
+        prop::collection::btree_map(0u8..99, 2026i16..2030, 0..40),
+        prop::collection::vec(any_application(), 0..12),
+        0usize..120,
+    )
+        .prop_map(|(all, parameters, count)| {
+            let mut aids = AidSet::default();
+            parameters.into_iter().for_each(|one| aids.insert(one).unwrap());
+            Offer { capks: keys(all), aids, blacklist: cards(count), tms_parameters: None }
+        })
+}
+
+fn each_download(offer: &Offer) -> [Download; 4] {
+    [
+        Download::capk(&offer.capks),
+        Download::aid(&offer.aids),
+        Download::blacklist(&offer.blacklist),
+        Download::tms_parameters(offer.tms_parameters.as_ref()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn every_download_gets_through_losses_restarts_and_late_replies(
+        old in any_offer(),
+        new in any_offer(),
+        faults in prop::collection::vec(any_fault(), 0..60),
+    ) {
+        for mut download in each_download(&old) {
+            let kind = download.kind();
+            let mut faults = faults.iter();
+            let mut sent: Vec<(crate::Function, DownloadBody)> = Vec::new();
+            let mut asked = 0;
+            while let Some(request) = download.next_request() {
+                asked += 1;
+                prop_assert!(asked < 600, "{kind} goes on and on");
+                let body = new.answer(&request, &FORMS).unwrap();
+                let stored = in_force(&download);
+                let outcome = match faults.next().unwrap_or(&Fault::None) {
+                    Fault::None => download.on_reply(&request, &body, &FORMS),
+                    Fault::Lost => continue,
+                    Fault::Stale(index) => {
+                        // A session tells replies apart by their function, and by nothing else.
+                        let of_kind: Vec<_> = sent.iter().filter(|(f, _)| *f == request.function()).collect();
+                        if of_kind.is_empty() {
+                            continue;
+                        }
+                        download.on_reply(&request, &index.get(&of_kind).1, &FORMS)
+                    }
+                    Fault::Busy => download.on_refused(&request, Refusal::Busy),
+                    Fault::Restart => {
+                        let kept = serde_json::to_string(&download).unwrap();
+                        download = serde_json::from_str(&kept).unwrap();
+                        continue;
+                    }
+                };
+                sent.push((request.function(), body));
+                // A late reply may end the try, and never changes what is in force.
+                let now = in_force(&download);
+                if outcome.is_err() {
+                    prop_assert_eq!(&now, &stored);
+                }
+                if kind == DownloadKind::Aid {
+                    prop_assert!(now.aids == old.aids || now.aids == new.aids);
+                }
+                if kind == DownloadKind::Blacklist {
+                    prop_assert!(now.blacklist == old.blacklist || now.blacklist == new.blacklist);
+                }
+            }
+            let now = in_force(&download);
+            match kind {
+                DownloadKind::Capk if new.has(kind) => {
+                    for key in new.capks.iter() {
+                        let given_up = skipped(&download).iter().any(|s| s.id == key.id());
+                        prop_assert!(given_up || now.capks.get(key.id()) == Some(key));
+                    }
+                }
+                DownloadKind::Aid if new.has(kind) => prop_assert_eq!(now.aids, new.aids.clone()),
+                DownloadKind::Blacklist if new.has(kind) => prop_assert_eq!(now.blacklist, new.blacklist.clone()),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_lying_host_is_bounded_and_changes_nothing_but_by_whole_sets(
+        old in any_offer(),
+        new in any_offer(),
+        lies in prop::collection::vec(any_lie(), 1..80),
+    ) {
+        for mut download in each_download(&old) {
+            let before = in_force(&download);
+            let mut lies = lies.iter().cycle();
+            let mut asked = 0;
+            while let Some(request) = download.next_request() {
+                asked += 1;
+                prop_assert!(asked < 2000, "it goes on and on");
+                let honest = new.answer(&request, &FORMS).unwrap_or_default();
+                let stored = in_force(&download);
+                match download.on_reply(&request, &lies.next().unwrap().tell(&honest), &FORMS) {
+                    Ok(Progress::Store) => {}
+                    Ok(_) => prop_assert_eq!(in_force(&download), stored),
+                    Err(_) => {
+                        prop_assert_eq!(in_force(&download), stored);
+                        break;
+                    }
+                }
+            }
+            if download.kind() == DownloadKind::Aid {
+                let now = in_force(&download).aids;
+                prop_assert!(now == before.aids || download.next_request().is_none_or(|r| r.is_end()));
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Lie {
+    Honest,
+    Control(u8),
+    Byte(prop::sample::Index, u8),
+    Cut(prop::sample::Index),
+    Random(Vec<u8>),
+    Entries(u8, u8, u8),
+}
+
+fn any_lie() -> impl Strategy<Value = Lie> {
+    prop_oneof![
+        4 => Just(Lie::Honest),
+        2 => (b'0'..b'5').prop_map(Lie::Control),
+        1 => (any::<prop::sample::Index>(), any::<u8>()).prop_map(|(at, byte)| Lie::Byte(at, byte)),
+        1 => any::<prop::sample::Index>().prop_map(Lie::Cut),
+        1 => prop::collection::vec(any::<u8>(), 0..60).prop_map(Lie::Random),
+        2 => (b'0'..b'4', any::<u8>(), 0u8..12).prop_map(|(control, first, count)| Lie::Entries(control, first, count)),
+    ]
+}
+
+impl Lie {
+    fn tell(&self, honest: &[u8]) -> Vec<u8> {
+        let mut body = honest.to_vec();
+        match self {
+            Self::Honest => {}
+            Self::Control(control) => {
+                if let Some(first) = body.first_mut() {
+                    *first = *control;
+                }
+            }
+            Self::Byte(at, byte) if !body.is_empty() => body[at.index(honest.len())] = *byte,
+            Self::Byte(..) => body = vec![b'2'],
+            Self::Cut(at) => body.truncate(at.index(honest.len() + 1)),
+            Self::Random(bytes) => body.clone_from(bytes),
+            Self::Entries(control, first, count) => {
+                body = vec![*control];
+                for index in 0..*count {
+                    key(first.wrapping_add(index), 2030).entry().encode(&mut body, FORMS.capk_expiry);
+                }
+            }
+        }
+        body
+    }
+}

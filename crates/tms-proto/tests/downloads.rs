@@ -1,0 +1,185 @@
+//! Downloads between both ends of a connection, byte for byte as the recorded messages have them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::sync::Arc;
+
+use jiff::{Timestamp, civil::date};
+use tms_proto::{
+    Answer, Asked, HostEvent, HostSession, Identity, PendingWork, Profile, Refusal, TerminalEvent,
+    TerminalSession,
+    emv::{
+        Aid, AidParameters, AidSet, Blacklist, BlockedCard, Capk, CapkId, CapkSet, Download, DownloadKind,
+        DownloadRequest, Expiry, Offer,
+    },
+};
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+struct Pair {
+    host: HostSession,
+    terminal: TerminalSession,
+    profile: Arc<Profile>,
+}
+
+fn pair() -> Pair {
+    let profile = Arc::new(Profile::builtin("unionpay").unwrap());
+    let identity = Identity::new("12345678", "102310060510002");
+    Pair {
+        host: HostSession::new(profile.clone(), Some("12345678".into())),
+        terminal: TerminalSession::new(profile.clone(), identity),
+        profile,
+    }
+}
+
+impl Pair {
+    /// Carries a question to the host and what `answer` says to it back.
+    fn ask(
+        &mut self,
+        request: &DownloadRequest,
+        answer: impl FnOnce(&DownloadRequest, &Profile) -> Result<Vec<u8>, Refusal>,
+    ) -> TerminalEvent {
+        self.terminal.download(request, NOW).unwrap();
+        self.host.receive(&self.terminal.poll_transmit().unwrap(), NOW).unwrap();
+        let Some(HostEvent::Download { exchange, request: asked }) = self.host.poll_event() else { panic!() };
+        assert_eq!(asked, *request);
+        let body = answer(&asked, &self.profile).map(tms_proto::emv::DownloadBody);
+        let answer = match &body {
+            Ok(body) => Answer::Download(body),
+            Err(refusal) => Answer::Refused(*refusal),
+        };
+        self.host.answer(exchange, answer, NOW).unwrap();
+        self.terminal.receive(&self.host.poll_transmit().unwrap(), NOW).unwrap();
+        self.terminal.poll_event().unwrap()
+    }
+
+    fn run(&mut self, download: &mut Download, offer: &Offer) {
+        while let Some(request) = download.next_request() {
+            let event =
+                self.ask(&request, |asked, profile| offer.answer(asked, profile.downloads()).map(|b| b.0));
+            let forms = *self.profile.downloads();
+            match event {
+                TerminalEvent::Download { request, body } => {
+                    download.on_reply(&request, &body, &forms).unwrap();
+                }
+                TerminalEvent::Refused { request: Asked::Download(request), refusal, .. } => {
+                    download.on_refused(&request, refusal).unwrap();
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+fn offer() -> Offer {
+    let mut offer = Offer::default();
+    for index in 0..30 {
+        let id = CapkId { rid: [0xA0, 0, 0, 3, 0x33], index };
+        let expiry = Expiry::new(date(2030, 12, 31)).unwrap();
+        offer.capks.insert(Capk::new(id, expiry, &[0xC1; 248], &[1, 0, 1]).unwrap()).unwrap();
+        let aid = Aid::new(&[0xA0, 0, 0, 3, 0x33, index]).unwrap();
+        let parameters = AidParameters { cvm_limit: Some(30_000), ..AidParameters::new(aid) };
+        offer.aids.insert(parameters).unwrap();
+        offer.blacklist.push(BlockedCard::new(&format!("6228{index:010}")).unwrap()).unwrap();
+    }
+    offer
+}
+
+#[test]
+fn questions_are_the_synthetic_vectors_byte_for_byte() {
+    const IDENTITY: &str = "31323334353637383130323331303036303531303030320011000000";
+    let key = DownloadRequest::Capk(CapkId { rid: [0xA0, 0, 0, 3, 0x33], index: 8 });
+    for (request, head, tail) in [
+        (key, "0042600003000060310031000108000000000000C00014", "01370000129F0605A0000003339F220108"),
+        (
+            DownloadRequest::CapkList { from: 0 },
+            "0039600003000060310031000108200000000000C00014",
+            "0137200003313030",
+        ),
+        (
+            DownloadRequest::Aid("A000000333010101".parse().unwrap()),
+            "0041600003000060310031000108000000000000C00014",
+            "01380000119F0608A000000333010101",
+        ),
+        (
+            DownloadRequest::Blacklist { from: 0 },
+            "0039600003000060310031000108000000000000C00014",
+            "0139000003303030",
+        ),
+        (DownloadRequest::TmsParameters, "0034600003000060310031000108000000000000C00010", "013640"),
+    ] {
+        let mut pair = pair();
+        pair.terminal.download(&request, NOW).unwrap();
+        let sent = hex::encode_upper(pair.terminal.poll_transmit().unwrap());
+        assert_eq!(sent, [head, IDENTITY, tail].concat(), "{request:?}");
+    }
+}
+
+#[test]
+fn all_that_a_host_has_reaches_the_terminal() {
+    let (mut pair, offer) = (pair(), offer());
+    let mut keys = Download::capk(&CapkSet::default());
+    let mut applications = Download::aid(&AidSet::default());
+    let mut blacklist = Download::blacklist(&Blacklist::default());
+    for download in [&mut keys, &mut applications, &mut blacklist] {
+        pair.run(download, &offer);
+    }
+    let (Download::Capk(keys), Download::Aid(applications), Download::Blacklist(blacklist)) =
+        (keys, applications, blacklist)
+    else {
+        panic!()
+    };
+    assert_eq!(keys.in_force(), &offer.capks);
+    assert_eq!(applications.in_force(), &offer.aids);
+    assert_eq!(blacklist.in_force(), &offer.blacklist);
+}
+
+#[test]
+fn a_refused_key_is_told_with_the_question() {
+    let mut pair = pair();
+    let request = DownloadRequest::Capk(CapkId { rid: [1; 5], index: 1 });
+    let event =
+        pair.ask(&request, |asked, profile| Offer::default().answer(asked, profile.downloads()).map(|b| b.0));
+    let TerminalEvent::Refused { request: Asked::Download(asked), refusal, code } = event else {
+        panic!("{event:?}")
+    };
+    assert_eq!((asked, refusal, code.as_str()), (request, Refusal::NotFound, "25"));
+}
+
+#[test]
+fn a_malformed_question_is_answered_with_a_format_error() {
+    let mut pair = pair();
+    pair.terminal.download(&DownloadRequest::CapkList { from: 0 }, NOW).unwrap();
+    let mut frame = pair.terminal.poll_transmit().unwrap();
+    let control = frame.len() - 3;
+    frame[control] = b'2';
+    pair.host.receive(&frame, NOW).unwrap();
+    let Some(HostEvent::Refused { refusal: Refusal::FormatError, .. }) = pair.host.poll_event() else {
+        panic!()
+    };
+    pair.terminal.receive(&pair.host.poll_transmit().unwrap(), NOW).unwrap();
+    let event = pair.terminal.poll_event();
+    assert!(matches!(event, Some(TerminalEvent::Refused { .. })), "{event:?}");
+}
+
+#[test]
+fn each_announced_download_has_its_kind() {
+    for kind in [DownloadKind::Capk, DownloadKind::Aid, DownloadKind::Blacklist, DownloadKind::TmsParameters]
+    {
+        assert_eq!(DownloadKind::of(kind.work()), Some(kind));
+        let profile = Profile::builtin("unionpay").unwrap();
+        let digit = profile.pending_digit(kind.work()).unwrap();
+        assert_eq!(profile.pending_work(digit), Some(kind.work()));
+    }
+    assert_eq!(DownloadKind::of(PendingWork::Task), None);
+}
+
+#[test]
+fn a_profile_says_how_bodies_are_written_and_is_refused_when_nothing_would_fit() {
+    let text = include_str!("../profiles/unionpay.toml");
+    assert!(Profile::from_toml(&text.replace("body_bytes = 512", "body_bytes = 999")).is_ok());
+    for wrong in ["body_bytes = 100", "body_bytes = 1000"] {
+        let error = Profile::from_toml(&text.replace("body_bytes = 512", wrong)).unwrap_err().to_string();
+        assert!(error.contains("body_bytes must be 440 to 999"), "{error}");
+    }
+}

@@ -1,0 +1,124 @@
+//! Commands: what a terminal can be told to do, plans of them, and taking one back.
+
+use serde_json::{Map, Value, json};
+use tms_core::{FirmwareId, Operation, OperationId, OperationKind, TerminalId};
+use tms_proto::plan::Plan;
+use uuid::Uuid;
+
+use super::{ServiceError, enqueue, not_found};
+use crate::app::App;
+
+/// Has a terminal carry out a command. What changes the desired state has functions of its own.
+///
+/// A plan is given as JSON `{"actions": [...]}` in the form of [`Plan`]. Its id is the server's; its
+/// version, unless it has one, is the time in milliseconds; an action needs only `id` and `command`,
+/// and begins at once unless it says otherwise. `install_firmware` names a package:
+/// `{"install_firmware": {"firmware": "<id>"}}`.
+///
+/// # Errors
+/// `Invalid` for what a terminal could not take; `Store` if there is no such terminal.
+pub async fn command(
+    app: &App,
+    terminal: &TerminalId,
+    kind: OperationKind,
+) -> Result<Operation, ServiceError> {
+    let elsewhere = match &kind {
+        OperationKind::SetParameters { .. } => Some("change its parameters"),
+        OperationKind::InstallFirmware { .. } => Some("assign the firmware"),
+        OperationKind::RotateCredential { .. } => Some("rotate the credential"),
+        OperationKind::CancelOperation { .. } => Some("cancel the operation itself"),
+        _ => None,
+    };
+    if let Some(instead) = elsewhere {
+        return Err(ServiceError::Invalid(format!("{} is not asked for like this: {instead}", kind.name())));
+    }
+    kind.check().map_err(|error| ServiceError::Invalid(error.to_string()))?;
+    let kind = match kind {
+        OperationKind::InstallPlan { plan } => OperationKind::InstallPlan { plan: checked(app, plan).await? },
+        other => other,
+    };
+    enqueue(app, terminal, kind).await
+}
+
+/// Withdraws an operation that is still open. A terminal that may have begun it is told to give it up,
+/// by the second operation of the answer: what it has not done it will not do, nor resume.
+///
+/// # Errors
+/// `Store` if there is no such operation, it has ended, or it is a rotation that the terminal has
+/// already proved and that can only be completed.
+pub async fn cancel(app: &App, id: OperationId) -> Result<(Operation, Option<Operation>), ServiceError> {
+    let now = app.now();
+    let known = app.store.operation(id).await?.ok_or_else(|| not_found("operation", id))?;
+    if let OperationKind::RotateCredential { role, generation } = &known.kind
+        && known.is_open()
+    {
+        // Cancels the operation too, if this generation is the pending one.
+        app.store.abandon_rotation(&known.terminal, role, *generation, now).await?;
+    }
+    let detail = "withdrawn by an operator".to_owned();
+    let cancelled = app.store.cancel(id, detail, app.ticket(now), now).await?;
+    app.wake.terminal(&known.terminal);
+    Ok(cancelled)
+}
+
+/// The id under which a terminal reports the actions of the plan that an operation installs: another one
+/// than the operation's, and known from it.
+#[must_use]
+pub fn plan_id(operation: OperationId) -> Uuid {
+    let [rest @ .., last] = *operation.as_uuid().as_bytes();
+    let mut bytes = [0; 16];
+    for (slot, byte) in bytes.iter_mut().zip(rest.into_iter().chain([last ^ 1])) {
+        *slot = byte;
+    }
+    Uuid::from_bytes(bytes)
+}
+
+/// A plan with all its members, which a terminal will take.
+async fn checked(app: &App, plan: Value) -> Result<Value, ServiceError> {
+    let invalid = |reason: String| ServiceError::Invalid(format!("the plan cannot be used: {reason}"));
+    let Value::Object(mut plan) = plan else {
+        return Err(invalid("it must be a JSON object with \"actions\"".to_owned()));
+    };
+    plan.insert("id".to_owned(), json!(Uuid::nil()));
+    plan.entry("version").or_insert_with(|| json!(u64::try_from(app.now().as_millisecond()).unwrap_or(0)));
+    let Some(Value::Array(actions)) = plan.get_mut("actions") else {
+        return Err(invalid("\"actions\" must be a list; an empty one ends the plan in force".to_owned()));
+    };
+    for action in actions {
+        let Value::Object(action) = action else {
+            return Err(invalid("an action must be a JSON object with \"id\" and \"command\"".to_owned()));
+        };
+        complete(action);
+        if let Some(install) = action.get_mut("command").and_then(|c| c.get_mut("install_firmware")) {
+            name_image(app, install).await?;
+        }
+    }
+    let plan = Value::Object(plan);
+    let parsed: Plan = serde_json::from_value(plan.clone()).map_err(|error| invalid(error.to_string()))?;
+    parsed.encode().map_err(|error| invalid(error.to_string()))?;
+    Ok(plan)
+}
+
+fn complete(action: &mut Map<String, Value>) {
+    let standard = [
+        ("target", json!("")),
+        ("trigger", json!("at_once")),
+        ("window", Value::Null),
+        ("retry", json!({"delay_s": 0, "count": 0})),
+        ("on_error", json!("report")),
+        ("follow_up", json!("none")),
+    ];
+    for (name, value) in standard {
+        action.entry(name).or_insert(value);
+    }
+}
+
+/// Puts size and hash of a package beside its name.
+async fn name_image(app: &App, install: &mut Value) -> Result<(), ServiceError> {
+    let Some(name) = install.get("firmware").and_then(Value::as_str) else { return Ok(()) };
+    let id: FirmwareId = name.parse().map_err(|e: tms_core::IdError| ServiceError::Invalid(e.to_string()))?;
+    let record = app.store.firmware(&id).await?.ok_or_else(|| not_found("firmware", &id))?;
+    let sha256 = hex::decode(&record.sha256).map_err(|e| ServiceError::Internal(e.to_string()))?;
+    *install = json!({"file": record.id.as_str(), "size_bytes": record.size_bytes, "sha256": sha256});
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! Sets that all terminals download.
+
+use tms_core::{EstateSet, SetName};
+use tms_proto::emv::{DownloadRequest, Forms, Offer};
+
+use super::ServiceError;
+use crate::{app::App, downloads};
+
+/// Puts a set in place of the one before, as JSON: lists of hexadecimal data objects as terminals get
+/// them (`capks`, `aids`), a list of card numbers or their beginnings (`blacklist`), or an object
+/// (`tms_parameters`). Connected terminals are told at once; those that have it already are not.
+///
+/// # Errors
+/// `Invalid` if terminals could not be given it.
+pub async fn put_set(
+    app: &App,
+    name: SetName,
+    content: &serde_json::Value,
+) -> Result<EstateSet, ServiceError> {
+    let now = app.now();
+    let mut set = EstateSet { name, revision: 0, content: content.to_string(), updated_at: now };
+    let mut offer = Offer::default();
+    downloads::put(&mut offer, &set)
+        .map_err(|error| ServiceError::Invalid(format!("the set {name} cannot be used: {error}")))?;
+    check(&offer).map_err(|what| {
+        ServiceError::Invalid(format!("the set {name} cannot be used: {what} does not fit into a message"))
+    })?;
+    set.revision = app.store.put_set(name, set.content.clone(), now).await?;
+    app.downloads.forget();
+    app.wake.everybody();
+    Ok(set)
+}
+
+/// Every item has to fit into an answer, in the tightest form.
+fn check(offer: &Offer) -> Result<(), String> {
+    let forms = Forms::default();
+    let fits = |request: DownloadRequest, what: &dyn std::fmt::Display| match offer.answer(&request, &forms) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(what.to_string()),
+    };
+    for key in offer.capks.iter() {
+        fits(DownloadRequest::Capk(key.id()), &key.id())?;
+    }
+    for application in offer.aids.iter() {
+        let name = hex::encode_upper(application.aid.as_bytes());
+        fits(DownloadRequest::Aid(application.aid.clone()), &name)?;
+    }
+    Ok(())
+}
