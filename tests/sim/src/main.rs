@@ -53,7 +53,8 @@ struct Cli {
     #[arg(long, value_name = "FAULTS", value_delimiter = ',')]
     without: Vec<Fault>,
 
-    /// Work that nobody asks for: parameters, firmware, reboot, rotation, logs, cancel
+    /// Work that nobody asks for: parameters, firmware, reboot, rotation, logs, cancel, command,
+    /// plan, hands
     #[arg(long, value_name = "WORK", value_delimiter = ',')]
     without_work: Vec<Work>,
 

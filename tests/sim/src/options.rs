@@ -165,6 +165,12 @@ named! {
         Logs = "logs",
         /// An open operation is cancelled.
         Cancel = "cancel",
+        /// A command: lock, unlock, print a slip, show a message, self-test, another address and so on.
+        Command = "command",
+        /// A plan of several actions.
+        Plan = "plan",
+        /// Somebody at the terminal: sells, takes the paper out, starts an action of a plan.
+        Hands = "hands",
     }
 }
 

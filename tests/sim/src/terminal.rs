@@ -163,7 +163,12 @@ impl Terminal {
     pub(crate) fn next_due(&self, host: &Skewed) -> Timestamp {
         let mut due = match self.life {
             Life::Off { until } => until,
-            Life::Boots { at } | Life::Waits { at } => at,
+            Life::Boots { at } => at,
+            Life::Waits { at } => {
+                let local = self.now();
+                let own = self.device.as_ref().map(|device| device.next_due(local));
+                own.map_or(at, |own| at.min(self.clock.truth_at(own)))
+            }
             Life::Online => match &self.connection {
                 Some(connection) => self.clock.truth_at(connection.next_due()),
                 None => Timestamp::MAX,

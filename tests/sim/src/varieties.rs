@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use testkit::link::Mode;
 use tms_crypto::mac::MacKey;
-use tms_proto::{Function, Profile};
+use tms_proto::Profile;
 
 /// The key that terminals and host were given, in profiles that take one.
 const STATIC_KEY: [u8; 16] = [0x5A; 16];
@@ -13,6 +13,7 @@ const STATIC_KEY: [u8; 16] = [0x5A; 16];
 const PROFILES: &[(&str, &str)] = &[
     ("unionpay", include_str!("../../../crates/tms-proto/profiles/unionpay.toml")),
     ("iso87", include_str!("../../../crates/tms-proto/profiles/iso87.toml")),
+    ("iso93", include_str!("../../../crates/tms-proto/profiles/iso93.toml")),
 ];
 
 /// One kind of terminal.
@@ -37,8 +38,9 @@ pub(crate) fn all() -> &'static [Variety] {
 }
 
 fn variety(name: &str, text: &str, macs: bool, mode: Mode) -> Variety {
+    // A MAC wherever a profile has a place for one.
     let profile = match macs {
-        true => Profile::from_toml(&with_macs(name, text)).expect("a profile with mandatory MACs"),
+        true => Profile::from_toml(&text.replace("protect = \"optional\"\n", "protect = \"possible\"\n")).expect("MACs"),
         false => Profile::from_toml(text).expect("a built-in profile"),
     };
     // Without a key for MACs that are optional none are asked for.
@@ -50,22 +52,4 @@ fn variety(name: &str, text: &str, macs: bool, mode: Mode) -> Variety {
         (true, Mode::Bare) => " with MACs and without TLS",
     };
     Variety { name: format!("{name}{kind}"), profile: Arc::new(profile), mac_key, mode }
-}
-
-/// The same profile with a MAC on every function that can have one: a reply without a STAN proves
-/// nothing about which request it answers.
-fn with_macs(name: &str, text: &str) -> String {
-    let built_in = Profile::builtin(name).expect("a built-in profile");
-    let mut required = String::from("protect = \"required\"\n");
-    let without: Vec<_> = Function::ALL
-        .iter()
-        .filter(|function| built_in.rule(**function).is_some_and(|rule| !rule.request.always(11)))
-        .collect();
-    if !without.is_empty() {
-        required += "[mac.function]\n";
-        for function in without {
-            required += &format!("{} = \"none\"\n", function.name());
-        }
-    }
-    text.replace("protect = \"optional\"\n", &required)
 }

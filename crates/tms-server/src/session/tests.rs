@@ -186,6 +186,40 @@ async fn a_change_of_parameters_that_expired_on_its_way_is_sent_again() {
 }
 
 #[tokio::test]
+async fn a_report_without_a_parameter_is_no_proof_that_it_arrived() {
+    let (estate, id) = with_terminal().await;
+    let (mut host, mut terminal) = signed_on(&estate).await;
+    let set = [("retries".to_owned(), "7".to_owned())].into();
+    let (_, change) = service::set_parameters(&estate.app, &id, &set, &[]).await.unwrap();
+    host.tick().await.unwrap();
+    // The terminal asks for them and the answer is lost; its report was under way already.
+    terminal.request_parameters(clock()).unwrap();
+    let request = terminal.poll_transmit().unwrap();
+    host.frame(&request).await.unwrap();
+    while host.poll_transmit().is_some() {}
+    terminal.report(&reporting([("timeout_s", "30")].into()), clock()).unwrap();
+    host.frame(&terminal.poll_transmit().unwrap()).await.unwrap();
+    let stored = estate.app.store.operation(change.id).await.unwrap().unwrap();
+    assert!(stored.is_open(), "{:?}", stored.state);
+}
+
+#[tokio::test]
+async fn parameters_that_a_terminal_has_lost_are_sent_again() {
+    let (estate, id) = with_terminal().await;
+    let set = [("retries".to_owned(), "7".to_owned())].into();
+    service::set_parameters(&estate.app, &id, &set, &[]).await.unwrap();
+    let (mut host, mut terminal) = signed_on(&estate).await;
+    assert_eq!(estate.app.store.open_operations_count().await.unwrap(), 0);
+    terminal.report(&reporting([("retries", "7")].into()), clock()).unwrap();
+    exchange(&mut host, &mut terminal).await;
+    // As after going back to the state of delivery.
+    terminal.report(&reporting([("timeout_s", "30")].into()), clock()).unwrap();
+    let events = exchange(&mut host, &mut terminal).await;
+    let pushed = events.iter().any(|event| matches!(event, TerminalEvent::ParameterPush { .. }));
+    assert!(pushed, "{events:?}");
+}
+
+#[tokio::test]
 async fn a_terminal_that_takes_parameters_and_keeps_its_own_is_not_sent_them_for_ever() {
     let (estate, id) = with_terminal().await;
     let set = [("timeout_s".to_owned(), "45".to_owned())].into();

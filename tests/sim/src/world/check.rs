@@ -101,6 +101,19 @@ impl World {
                 (held.is_none_or(|held| held < *generation))
                     .then(|| format!("generation {generation} is not in force, {held:?} is"))
             }
+            // A thing of the world, once for certain.
+            OperationKind::PrintTestSlip { .. }
+            | OperationKind::ShowMessage { .. }
+            | OperationKind::RestartApplication => {
+                let times = self.ledger.effects_of(place, *id.as_uuid(), 1);
+                (times != 1).then(|| format!("it happened {times} times"))
+            }
+            // The terminal's own state: saved with its result, and told after that unless the power went.
+            OperationKind::Lock { .. } | OperationKind::Unlock | OperationKind::ClearReversal => {
+                let times = self.ledger.effects_of(place, *id.as_uuid(), 1);
+                let in_doubt = self.terminals[place].disk.counts().replaced_in_doubt > 0;
+                (times != 1 && !in_doubt).then(|| format!("it happened {times} times"))
+            }
             // Whether the values are in force is looked at in the end: a later change may be there already.
             _ => None,
         };
@@ -283,18 +296,7 @@ impl World {
     fn disagreement(&self, place: usize) -> Option<String> {
         let terminal = &self.terminals[place];
         let device = terminal.device.as_ref()?;
-        let (stored, operations) = self.host.store.look(|contents| {
-            let queue = contents.queues.get(&terminal.tid);
-            let operations: Vec<_> = queue
-                .map(|queue| queue.all.iter().rev().filter_map(|id| contents.operations.get(id)).cloned())
-                .into_iter()
-                .flatten()
-                .filter(|operation| matches!(operation.kind, OperationKind::InstallFirmware { .. }))
-                .take(1)
-                .collect();
-            (contents.terminals.get(&terminal.tid).cloned(), operations)
-        });
-        let stored = stored?;
+        let stored = self.host.store.look(|contents| contents.terminals.get(&terminal.tid).cloned())?;
         let real = device.parameters();
         // What a person withdrew, or the terminal refused, is not tried again by itself.
         let given_up = self.last_change(place).is_some_and(|change| {
@@ -318,7 +320,8 @@ impl World {
             ));
         }
         if let Some(firmware) = &stored.desired.firmware {
-            let newest = operations.first().filter(|operation| {
+            let newest = self.newest(place, |kind| matches!(kind, OperationKind::InstallFirmware { .. }));
+            let newest = newest.filter(|operation| {
                 operation.kind == OperationKind::InstallFirmware { firmware: firmware.clone() }
             });
             let done = newest.is_some_and(|operation| operation.state == OperationState::Done);
@@ -328,22 +331,36 @@ impl World {
             }
         }
         let generations = device.state(|state| state.credentials.generations());
-        for (role, reported) in &stored.reported.credentials {
-            let have = generations.get(role.as_str());
-            if have.is_some_and(|have| have != reported) {
-                return Some(format!("generation {have:?} of role {role} is in force, {reported} reported"));
+        for role in roles() {
+            // What was begun and withdrawn may be in force or not until the next report says so.
+            let newest = self.newest(place, |kind| {
+                matches!(kind, OperationKind::RotateCredential { role: rotated, .. } if *rotated == role)
+            });
+            let Some(newest) = newest.filter(|newest| newest.state == OperationState::Done) else { continue };
+            let OperationKind::RotateCredential { generation, .. } = newest.kind else { continue };
+            let (have, reported) =
+                (generations.get(role.as_str()), stored.reported.credentials.get(&role));
+            if have != Some(&generation) || reported.is_some_and(|reported| *reported != generation) {
+                return Some(format!(
+                    "generation {generation} of role {role} is done, {have:?} in force, {reported:?} reported"
+                ));
             }
         }
         None
     }
 
-    /// The newest change of a terminal's parameters.
-    fn last_change(&self, place: usize) -> Option<Operation> {
+    /// The newest operation of a terminal of some kind.
+    fn newest(&self, place: usize, is: impl Fn(&OperationKind) -> bool) -> Option<Operation> {
         self.host.store.look(|contents| {
             let queue = contents.queues.get(&self.terminals[place].tid)?;
             let mut all = queue.all.iter().rev().filter_map(|id| contents.operations.get(id));
-            all.find(|operation| matches!(operation.kind, OperationKind::SetParameters { .. })).cloned()
+            all.find(|operation| is(&operation.kind)).cloned()
         })
+    }
+
+    /// The newest change of a terminal's parameters.
+    fn last_change(&self, place: usize) -> Option<Operation> {
+        self.newest(place, |kind| matches!(kind, OperationKind::SetParameters { .. }))
     }
 
     fn reopen(&mut self, number: usize) {

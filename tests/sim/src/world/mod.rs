@@ -30,6 +30,8 @@ use crate::{
 const BEGIN_S: i64 = 1_800_000_000;
 /// How often it is looked whether everything has ended, once the faults stopped.
 const SETTLE_ROUND: SignedDuration = SignedDuration::from_secs(120);
+/// After so many of these rounds connections break.
+const ROUNDS_OF_A_CONNECTION: u32 = 12;
 /// How long everything may take to end: longer than any operation may stay open.
 const SETTLE_LIMIT: SignedDuration = LIFETIME.checked_mul(2).expect("hours");
 
@@ -162,12 +164,27 @@ impl World {
         self.run_until(end)?;
         self.stop_faults();
         let limit = self.clock.now() + SETTLE_LIMIT;
-        loop {
+        for rounds in 1.. {
             let round = self.clock.now() + SETTLE_ROUND;
             self.run_until(round)?;
+            if rounds % ROUNDS_OF_A_CONNECTION == 0 {
+                self.break_lines();
+            }
             if self.is_settled() || self.clock.now() >= limit {
                 return self.check_end();
             }
+        }
+        Ok(())
+    }
+
+    /// No connection lasts for ever: what changed while one stood is told when the next begins.
+    fn break_lines(&mut self) {
+        let now = self.clock.now();
+        for place in 0..self.terminals.len() {
+            for line in &mut self.terminals[place].lines {
+                line.link.break_off(now);
+            }
+            self.touch(place);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{
     firmware::{Matter, catalog},
     host::ready,
     options::{Fault, Sabotage, Work},
-    terminal::roles,
+    terminal::{Life, roles},
     trace::Happened,
 };
 
@@ -39,6 +39,9 @@ impl World {
         let rng = &mut self.terminals[place].rng;
         let (drawn, value) = (rng.index(Work::ALL.len()), rng.u64());
         let work = Work::ALL[drawn];
+        if work == Work::Hands && self.options.work.contains(&work) {
+            return self.touch_terminal(place, value);
+        }
         let open = self.ledger.open.get(&place).map_or(0, Vec::len);
         if !self.options.work.contains(&work) || open >= MOST_OPEN || self.host.app.is_none() {
             return Ok(());
@@ -89,13 +92,41 @@ impl World {
                 let open = self.ledger.open.get(&place)?;
                 let number = *open.get((value % open.len().max(1) as u64) as usize)?;
                 let id = self.ledger.promises[number].id;
-                let to = OperationState::Cancelled;
-                // An operation that has ended meanwhile is not cancelled.
-                let _ = ready(app.store.transition(id, to, Some("withdrawn".to_owned()), app.now()));
-                app.wake.terminal(&tid);
-                return None;
+                // An operation that has ended meanwhile is not cancelled. What tells the terminal of one
+                // that is, is a promise of its own.
+                let (_, told) = ready(service::cancel(&app, id)).ok()?;
+                Ok(told?)
             }
+            Work::Command => ready(service::command(&app, &tid, command(value))),
+            Work::Plan => {
+                let plan = plan(value, app.now());
+                ready(service::command(&app, &tid, OperationKind::InstallPlan { plan }))
+            }
+            Work::Hands => return None,
         })
+    }
+
+    /// Somebody does something at the terminal itself.
+    fn touch_terminal(&mut self, place: usize, value: u64) -> Checked {
+        let local = self.terminals[place].now();
+        let Some(device) = self.terminals[place].device.clone() else { return Ok(()) };
+        // A terminal that has no power or is starting takes nothing.
+        if matches!(self.terminals[place].life, Life::Off { .. } | Life::Boots { .. }) {
+            return Ok(());
+        }
+        let done = match value % 4 {
+            0 => {
+                let mut health = device.snapshot().health;
+                health.paper = !health.paper;
+                device.set_health(health, local)
+            }
+            1 => {
+                device.by_hand(1 + (value / 4 % 3) as u32);
+                Ok(())
+            }
+            _ => device.trade(local),
+        };
+        self.after_hands(place, done)
     }
 
     fn release(&self, value: u64) -> String {
@@ -141,6 +172,56 @@ impl World {
             let _ = ready(store.transition(operation.id, to, None, now));
         }
     }
+}
+
+/// A command without a life of its own.
+fn command(value: u64) -> OperationKind {
+    let text = ["请联系客服", "out of use", "A"][(value / 64) as usize % 3].to_owned();
+    match value % 14 {
+        0 | 1 => OperationKind::Lock { message: text },
+        2 | 3 => OperationKind::Unlock,
+        4 => OperationKind::RestartApplication,
+        5 | 6 => OperationKind::PrintTestSlip { text: Some(text) },
+        7 => OperationKind::SelfTest,
+        8 => OperationKind::Diagnose,
+        9 => OperationKind::ShowMessage { text, until: None, seconds: 5 },
+        10 => match value / 14 % 3 {
+            0 => OperationKind::ClearReversal,
+            1 => OperationKind::ClearBatch,
+            _ => OperationKind::FactoryReset,
+        },
+        11 => OperationKind::SyncClock { utc_offset_s: 28_800, force: value / 14 % 2 == 0 },
+        12 => OperationKind::ChangeTmsAddress {
+            addresses: vec![format!("192.0.2.{}:9001", 1 + value / 14 % 200)],
+            attempts: 3,
+        },
+        _ => OperationKind::CollectJournal { from_batch: None, max_bytes: 4_000 },
+    }
+}
+
+/// A plan of a few actions, or of so many that it is fetched as a file.
+fn plan(value: u64, now: Timestamp) -> serde_json::Value {
+    let many = if value % 8 == 0 { 18 } else { 1 + value / 8 % 3 };
+    let action = |id: u64| {
+        let chosen = (value >> (8 + 3 * (id % 12))) % 6;
+        let text = "甲".repeat(if many > 3 { 60 } else { 2 });
+        let command = match chosen {
+            0 => serde_json::json!("self_test"),
+            1 => serde_json::json!("reboot"),
+            2 => serde_json::json!({ "print_test_slip": { "text": "planned" } }),
+            _ => serde_json::json!({ "show_message": { "text": text, "until": null, "seconds": 1 } }),
+        };
+        let at = now.saturating_add(SignedDuration::from_mins((chosen * 4) as i64)).unwrap_or(now);
+        let at = Timestamp::from_second(at.as_second()).unwrap_or(now);
+        let trigger = match (value >> (50 + id % 10)) % 4 {
+            0 => serde_json::json!("at_once"),
+            1 => serde_json::json!({ "at": at }),
+            2 => serde_json::json!("next_contact"),
+            _ => serde_json::json!("by_hand"),
+        };
+        serde_json::json!({ "id": id, "command": command, "trigger": trigger })
+    };
+    serde_json::json!({ "actions": (1..=many).map(action).collect::<Vec<_>>() })
 }
 
 /// A change of parameters: what to set, and what to take away.

@@ -51,6 +51,7 @@ impl World {
             Life::Off { until } if until <= now => self.power_on(place),
             Life::Boots { at } if at <= now => self.boot(place),
             Life::Waits { at } if at <= now => self.connect(place),
+            Life::Waits { .. } => self.between_connections(place),
             _ => Ok(()),
         }
     }
@@ -81,6 +82,35 @@ impl World {
                 Err(self.violation(Some(place), invariant::COMES_BACK, what))
             }
         }
+    }
+
+    /// What a terminal does by itself while it has no connection.
+    fn between_connections(&mut self, place: usize) -> Checked {
+        let terminal = &self.terminals[place];
+        let (Some(device), local) = (terminal.device.clone(), terminal.now()) else { return Ok(()) };
+        if device.next_due(local) > local {
+            return Ok(());
+        }
+        let ticked = device.tick(local);
+        self.effects(place)?;
+        match ticked {
+            Err(exit) => self.ended(place, exit),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// After somebody did something at the terminal.
+    pub(super) fn after_hands(&mut self, place: usize, done: Result<(), StateError>) -> Checked {
+        self.effects(place)?;
+        if !self.terminals[place].disk.is_on() {
+            self.power_lost(place);
+        } else if done.is_ok() && self.terminals[place].connection.is_some() {
+            let local = self.terminals[place].now();
+            let ticked = self.terminals[place].connection.as_mut().map(|c| c.tick(local));
+            return self.after_terminal(place, ticked.unwrap_or(Ok(())));
+        }
+        self.touch(place);
+        Ok(())
     }
 
     fn boot(&mut self, place: usize) -> Checked {
