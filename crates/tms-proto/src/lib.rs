@@ -60,6 +60,7 @@ pub mod rotation;
 pub mod settlement;
 pub mod task;
 pub mod tms_parameters;
+pub mod transactions;
 pub mod transfer;
 pub mod upload;
 

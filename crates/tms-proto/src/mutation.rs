@@ -117,8 +117,8 @@ pub(crate) enum Mutation {
     TradeWhileClosing,
     /// Any answer of the host is one to the message that waits.
     AnyAnswer,
-    /// The terminal goes on before it is durable that the host has a message.
-    ForgetTaken,
+    /// A batch counts as settled before that is durable.
+    AnnounceFirst,
     /// The host takes what comes again for another transaction.
     CountTwice,
     /// The host forgets which batch ended last.

@@ -15,6 +15,7 @@ use crate::{
     parameters,
     profile::{BodyLayout, Function, PendingPlace, Refusal, Rule, TagPlace},
     reason::Reason,
+    settlement::{self, Parts},
     upload,
 };
 
@@ -73,6 +74,15 @@ impl HostSession {
                 message::put_spread(&profile, &mut builder, data)?;
             }
             Answer::Uploaded(next) => put_body(&profile, &mut builder, &upload::encode_next(next))?,
+            Answer::Settled { batch, totals } => {
+                put_parts(&mut builder, &settlement::Message::Totals(*totals).reply(&profile, rule, batch)?)?;
+            }
+            Answer::BatchTaken { batch, message } => {
+                put_parts(
+                    &mut builder,
+                    &settlement::Message::Batch(message.clone()).reply(&profile, rule, batch)?,
+                )?;
+            }
         }
         let outgoing =
             Outgoing::Reply { to: Some(exchange.function), refusal, authentic: exchange.authentic };
@@ -204,4 +214,11 @@ impl HostSession {
     fn pending_digit(&self) -> Option<u8> {
         self.pending.and_then(|work| self.profile.pending_digit(work))
     }
+}
+
+fn put_parts(builder: &mut Builder<'_>, parts: &Parts) -> Result<(), ProtocolError> {
+    for (n, value) in &parts.fields {
+        builder.set_bytes(*n, value)?;
+    }
+    Ok(())
 }

@@ -18,6 +18,7 @@ use crate::{
     profile::{Function, Refusal},
     reason::Reason,
     report::Report,
+    settlement::{BatchMessage, Totals},
     task::{Task, TaskResult},
     terminal::KeyBlock,
     upload::Chunk,
@@ -106,6 +107,33 @@ pub enum HostEvent {
         /// What is wrong.
         alarm: Alarm,
     },
+    /// Totals of a batch. Make them durable in a [`crate::settlement::BatchLedger`], then answer with
+    /// [`Answer::Settled`].
+    Totals {
+        /// To answer with.
+        exchange: Exchange,
+        /// The batch.
+        batch: u32,
+        /// The terminal's totals.
+        totals: Box<Totals>,
+    },
+    /// Details of a batch, or their end. Make them durable, then answer with [`Answer::BatchTaken`].
+    Batch {
+        /// To answer with.
+        exchange: Exchange,
+        /// The batch.
+        batch: u32,
+        /// What the terminal says of it.
+        message: BatchMessage,
+    },
+    /// A piece of the transaction journal ([`crate::transactions`]). Make it durable, then answer with
+    /// [`Answer::Uploaded`].
+    JournalChunk {
+        /// To answer with.
+        exchange: Exchange,
+        /// The piece.
+        chunk: Chunk,
+    },
     /// The terminal answered a command that the host pushed.
     CommandAnswered {
         /// The task.
@@ -176,6 +204,9 @@ impl HostEvent {
             | Self::TaskPoll { exchange }
             | Self::TaskResult { exchange, .. }
             | Self::LogChunk { exchange, .. }
+            | Self::Totals { exchange, .. }
+            | Self::Batch { exchange, .. }
+            | Self::JournalChunk { exchange, .. }
             | Self::KeysRequested { exchange }
             | Self::MasterKey { exchange, .. }
             | Self::Alarm { exchange, .. } => Some(exchange),
@@ -283,8 +314,22 @@ pub enum Answer<'a> {
         /// The bytes.
         data: &'a [u8],
     },
-    /// The log is safe up to this offset.
+    /// The log or the journal is safe up to this offset.
     Uploaded(u64),
+    /// The host's word on totals: [`crate::settlement::BatchLedger::on_totals`] gives it.
+    Settled {
+        /// The batch.
+        batch: u32,
+        /// The totals with the word on them.
+        totals: &'a Totals,
+    },
+    /// Details, or their end, are safe.
+    BatchTaken {
+        /// The batch.
+        batch: u32,
+        /// What the terminal said.
+        message: &'a BatchMessage,
+    },
     /// No.
     Refused(Refusal),
 }
@@ -302,6 +347,10 @@ impl fmt::Debug for Answer<'_> {
                 write!(f, "Block({} of {total_bytes} bytes from {offset})", data.len())
             }
             Self::Uploaded(offset) => f.debug_tuple("Uploaded").field(offset).finish(),
+            Self::Settled { batch, totals } => f.debug_tuple("Settled").field(batch).field(totals).finish(),
+            Self::BatchTaken { batch, message } => {
+                write!(f, "BatchTaken({batch}, {} details)", message.count())
+            }
             Self::Refused(refusal) => f.debug_tuple("Refused").field(refusal).finish(),
         }
     }

@@ -13,6 +13,7 @@ use crate::{
     parameters::TagValues,
     profile::{Function, Profile, TagPlace},
     report::Report,
+    settlement,
     task::TaskResult,
     terminal::KeyBlock,
     upload::Chunk,
@@ -33,6 +34,8 @@ pub(super) enum Request {
     Keys,
     MasterKey(KeyBlock),
     Alarm(Alarm),
+    Batch { batch: u32, message: settlement::Message },
+    JournalChunk(Chunk),
 }
 
 impl Request {
@@ -54,6 +57,13 @@ impl Request {
             Self::TaskPoll => HostEvent::TaskPoll { exchange },
             Self::TaskResult(result) => HostEvent::TaskResult { exchange, result },
             Self::LogChunk(chunk) => HostEvent::LogChunk { exchange, chunk },
+            Self::Batch { batch, message } => match message {
+                settlement::Message::Totals(totals) => {
+                    HostEvent::Totals { exchange, batch, totals: Box::new(totals) }
+                }
+                settlement::Message::Batch(message) => HostEvent::Batch { exchange, batch, message },
+            },
+            Self::JournalChunk(chunk) => HostEvent::JournalChunk { exchange, chunk },
             Self::Keys => HostEvent::KeysRequested { exchange },
             Self::MasterKey(content) => HostEvent::MasterKey { exchange, content },
             Self::Alarm(alarm) => {
@@ -89,6 +99,12 @@ pub(super) fn read_request(
             Request::MasterKey(KeyBlock(body.to_vec()))
         }
         Function::Alarm => Request::Alarm(Alarm::decode(body)?),
+        Function::JournalUpload => Request::JournalChunk(Chunk::decode(body)?),
+        Function::Settlement | Function::BatchUpload | Function::BatchEnd => {
+            let rule = profile.rule(function).ok_or(ProtocolError::NotInProfile(function))?;
+            let (batch, message) = settlement::Message::read(profile, rule, message)?;
+            Request::Batch { batch, message }
+        }
         // An echo is answered by the session itself; the others are the host's own, or not served.
         _ => match DownloadRequest::decode(function, body) {
             Some(request) => Request::Download(request?),

@@ -113,7 +113,7 @@ pub enum BatchMessage {
     Chip {
         /// It.
         detail: Box<ChipDetail>,
-        /// Whether the totals agreed.
+        /// Whether it was approved and the totals agreed.
         balanced: bool,
     },
     /// The end (207 when the totals agreed, else 202).
@@ -244,7 +244,7 @@ impl BatchMessage {
             Place::Cards => decode_cards(found.details.ok_or_else(missing)?).map(Self::Cards),
             Place::EndBalanced | Place::EndUnbalanced => {
                 let count = found.details.ok_or_else(missing)?;
-                let count = Some(count).filter(|count| count.len() == 4).and_then(|count| digits(count));
+                let count = Some(count).filter(|count| count.len() == 4).and_then(digits);
                 Ok(Self::End {
                     count: count.ok_or_else(|| ProtocolError::body(NAME, "has no count of four digits"))?,
                     balanced: place == Place::EndBalanced,

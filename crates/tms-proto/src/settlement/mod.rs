@@ -20,9 +20,13 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod wire;
 
+pub(crate) use detail::Parts;
 pub use detail::{BatchMessage, CardClass, CardDetail, ChipDetail, ChipEnding, MAX_CARDS};
 pub use ledger::{BatchLedger, Closed, LedgerError, MAX_RECORDS, Taken};
 pub use pan::{MaskedPan, Pan};
 pub use terminal::{Detail, MAX_DETAILS, Message, Progress, Settle, SettleError, Side, State};
+pub(crate) use wire::{check_batch, read_totals};
+
 pub use totals::{Balance, CurrencyTotals, MAX_AMOUNT, MAX_COUNT, Sum, Totals};

@@ -274,8 +274,8 @@ impl Settle {
     ///
     /// # Errors
     /// When it answered others: ask again.
-    pub fn on_totals(&mut self, answer: &Totals) -> Result<Progress, SettleError> {
-        if self.state != State::Closing {
+    pub fn on_totals(&mut self, batch: u32, answer: &Totals) -> Result<Progress, SettleError> {
+        if self.state != State::Closing || batch != self.batch {
             return Ok(Progress::NOTHING);
         }
         if !answer.same_sums(&self.totals) {
@@ -286,10 +286,11 @@ impl Settle {
     }
 
     /// The host has a message of the upload. An answer that comes late changes nothing.
-    pub fn on_taken(&mut self, message: &BatchMessage) -> Progress {
+    pub fn on_taken(&mut self, batch: u32, message: &BatchMessage) -> Progress {
         match self.state {
             State::Uploading { balanced, taken }
-                if self.upload(balanced, taken) == *message || without(Mutation::AnyAnswer) =>
+                if (batch == self.batch && self.upload(balanced, taken) == *message)
+                    || without(Mutation::AnyAnswer) =>
             {
                 self.advance(balanced, taken)
             }
@@ -324,12 +325,12 @@ impl Settle {
     fn advance(&mut self, balanced: bool, taken: usize) -> Progress {
         if !self.upload(balanced, taken).is_end() {
             self.state = State::Uploading { balanced, taken: taken.saturating_add(1) };
-            return Progress { must_save: !without(Mutation::ForgetTaken), settled: None };
+            return Progress::SAVE;
         }
         let settled = self.batch;
         let next = if settled >= LAST_BATCH { 1 } else { settled.saturating_add(1) };
         *self = Self { settled: Some(settled), ..Self::new(next, self.totals.currency) };
-        Progress { must_save: true, settled: Some(settled) }
+        Progress { must_save: !without(Mutation::AnnounceFirst), settled: Some(settled) }
     }
 
     /// The message after `taken` others: by stripe what was paid, then what was paid back, by chip what
@@ -352,7 +353,11 @@ impl Settle {
             let chips = self.entries.iter().filter_map(Entry::chip);
             for chip in chips.filter(|chip| (chip.ending == ChipEnding::Approved) == approved) {
                 if messages == taken {
-                    return BatchMessage::Chip { detail: Box::new(chip.clone()), balanced };
+                    // What failed has one code whether the totals agree or not.
+                    return BatchMessage::Chip {
+                        detail: Box::new(chip.clone()),
+                        balanced: balanced && approved,
+                    };
                 }
                 messages = messages.saturating_add(1);
                 details = details.saturating_add(1);

@@ -18,6 +18,7 @@ use crate::{
     parameters::{Push, RecordFile, Values},
     profile::{Function, PendingWork, Refusal},
     reason::Reason,
+    settlement::{BatchMessage, Message, Totals},
     task::Task,
 };
 
@@ -94,6 +95,27 @@ pub enum TerminalEvent {
         request: DownloadRequest,
         /// The body of the answer.
         body: DownloadBody,
+    },
+    /// The host's word on the totals of a batch: give it to [`crate::settlement::Settle::on_totals`].
+    TotalsAnswered {
+        /// The batch.
+        batch: u32,
+        /// The totals with the host's word.
+        totals: Totals,
+    },
+    /// The host has a message of a batch: give it to [`crate::settlement::Settle::on_taken`].
+    BatchTaken {
+        /// The batch.
+        batch: u32,
+        /// The message.
+        message: BatchMessage,
+    },
+    /// The host has the transaction journal up to this offset.
+    JournalUploaded {
+        /// The operation.
+        operation: Uuid,
+        /// The next offset wanted.
+        next: u64,
     },
     /// A reply announces that work waits; told once for each change.
     WorkPending(PendingWork),
@@ -183,6 +205,20 @@ pub enum Asked {
     },
     /// An alarm of this sequence.
     Alarm(u64),
+    /// Totals or details of a batch.
+    Batch {
+        /// The batch.
+        batch: u32,
+        /// What was said of it.
+        message: Box<Message>,
+    },
+    /// A piece of the transaction journal for this operation.
+    Journal {
+        /// The operation.
+        operation: Uuid,
+        /// Offset of the piece.
+        offset: u64,
+    },
 }
 
 impl Asked {
@@ -196,6 +232,8 @@ impl Asked {
             Self::Result { .. } => Function::TaskResult,
             Self::Upload { .. } => Function::LogUpload,
             Self::Alarm(_) => Function::Alarm,
+            Self::Batch { message, .. } => message.function(),
+            Self::Journal { .. } => Function::JournalUpload,
         }
     }
 }

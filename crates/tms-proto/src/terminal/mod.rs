@@ -4,6 +4,7 @@ mod answer;
 mod event;
 mod keys;
 mod receive;
+mod settling;
 
 use std::fmt;
 
@@ -63,6 +64,20 @@ pub struct TerminalSession {
     outstanding: Vec<Outstanding>,
     outbox: Outbox,
     events: Queue<TerminalEvent>,
+}
+
+/// What a request says beside its standard fields.
+#[derive(Default)]
+struct Content<'a> {
+    /// Index of its code among those of the function.
+    code: usize,
+    fields: &'a [(u8, Vec<u8>)],
+    body: Option<&'a [u8]>,
+    data: &'a [u8],
+    /// DE11, where it is a transaction's number and not the message's.
+    trace: Option<u32>,
+    /// DE60.2, where it is another than the identity's.
+    batch: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -360,6 +375,16 @@ impl TerminalSession {
         data: &[u8],
         now: Timestamp,
     ) -> Result<(), ProtocolError> {
+        self.ask_with(function, asked, &Content { code, body, data, ..Content::default() }, now)
+    }
+
+    fn ask_with(
+        &mut self,
+        function: Function,
+        asked: Asked,
+        content: &Content<'_>,
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
         let blocks = function == Function::FileRead;
         let limit = if blocks { MAX_BLOCKS_OUTSTANDING } else { MAX_OUTSTANDING };
         let alike = |sent: &&Outstanding| (sent.function == Function::FileRead) == blocks;
@@ -371,16 +396,21 @@ impl TerminalSession {
             .rule(function)
             .filter(|rule| rule.from != Direction::Host)
             .ok_or(ProtocolError::NotInProfile(function))?;
-        let stan = next_stan(self.stan.unwrap_or_else(|| stan_before_the_first(now)));
-        self.stan = Some(stan);
-        let code = rule.codes.get(code).ok_or(ProtocolError::NotInProfile(function))?.as_str();
+        let stan = match content.trace {
+            Some(trace) => trace,
+            None => {
+                let next = next_stan(self.stan.unwrap_or_else(|| stan_before_the_first(now)));
+                *self.stan.insert(next)
+            }
+        };
+        let code = rule.codes.get(content.code).ok_or(ProtocolError::NotInProfile(function))?.as_str();
         let mut builder = self.outbox.builder(profile.dialect(), rule.mti);
         Standard {
             profile: &profile,
             rule,
             code,
             stan: Some(stan),
-            batch: self.identity.batch,
+            batch: content.batch.unwrap_or(self.identity.batch),
             terminal: self.identity.terminal.as_bytes(),
             merchant: self.identity.merchant.as_bytes(),
             response: None,
@@ -389,7 +419,10 @@ impl TerminalSession {
             now,
         }
         .fill(&mut builder, &rule.request.mandatory)?;
-        if let Some(body) = body {
+        for (n, value) in content.fields {
+            builder.set_bytes(*n, value)?;
+        }
+        if let Some(body) = content.body {
             builder.set_bytes(profile.body_field(), body)?;
         }
         if let Some(operator) = &self.identity.operator
@@ -398,7 +431,7 @@ impl TerminalSession {
         {
             builder.set(63, operator)?;
         }
-        message::put_spread(&profile, &mut builder, data)?;
+        message::put_spread(&profile, &mut builder, content.data)?;
         let (tpdu, header) = (Some(self.identity.tpdu), Some(self.identity.header));
         let body_bytes = self.send(&builder, Outgoing::Request(function), tpdu, header)?;
         self.outbox.keep(builder, body_bytes);

@@ -17,6 +17,7 @@ use crate::{
     parameters::{self, Action, Push, RecordFile, Values},
     profile::{BodyLayout, Direction, Function, PendingPlace, Profile, Refusal, TagPlace},
     reason::Reason,
+    settlement,
     task::Task,
     upload,
 };
@@ -201,6 +202,20 @@ impl TerminalSession {
             (_, Asked::Upload { operation, .. }) => TerminalEvent::Uploaded {
                 operation: *operation,
                 next: upload::decode_next(body.unwrap_or_default())?,
+            },
+            (_, Asked::Journal { operation, .. }) => TerminalEvent::JournalUploaded {
+                operation: *operation,
+                next: upload::decode_next(body.unwrap_or_default())?,
+            },
+            (_, Asked::Batch { batch, message: asked }) => match &**asked {
+                settlement::Message::Totals(_) => {
+                    let totals = settlement::read_totals(&self.profile, message, *batch)?;
+                    TerminalEvent::TotalsAnswered { batch: *batch, totals }
+                }
+                settlement::Message::Batch(taken) => {
+                    settlement::check_batch(&self.profile, message, *batch)?;
+                    TerminalEvent::BatchTaken { batch: *batch, message: taken.clone() }
+                }
             },
             (function, Asked::Function(_)) => return Err(ProtocolError::Unexpected(function.to_string())),
         })

@@ -9,9 +9,12 @@ use tms_core::{
 };
 use tms_crypto::keyblock::{KeyBlockForm, WorkingKeys};
 use tms_proto::{
-    Answer, Exchange, Function, HostEvent, Refusal, file::BlockRequest, parameters::Values,
+    Answer, Exchange, Function, HostEvent, Refusal,
+    file::BlockRequest,
+    parameters::Values,
     report::{Details, Report},
-    task::TaskResult, upload::Chunk,
+    task::TaskResult,
+    upload::Chunk,
 };
 use tracing::{debug, info};
 
@@ -51,7 +54,7 @@ impl Session {
             HostEvent::TaskResult { exchange, result } => self.task_result(terminal, exchange, result).await,
             HostEvent::LogChunk { exchange, chunk } => self.chunk(terminal, exchange, chunk, Sent::Log).await,
             HostEvent::Totals { exchange, batch, totals } => {
-                self.totals(terminal, exchange, batch, totals).await
+                self.totals(terminal, exchange, batch, *totals).await
             }
             HostEvent::Batch { exchange, batch, message } => {
                 self.batch(terminal, exchange, batch, message).await

@@ -44,7 +44,8 @@ impl Session {
         chunk: Chunk,
         what: Sent,
     ) -> Result<u64, Refusal> {
-        let asked = |w: &super::work::Work| w.operation.id == operation && what.is_asked_by(&w.operation.kind);
+        let asked =
+            |w: &super::work::Work| w.operation.id == operation && what.is_asked_by(&w.operation.kind);
         let allowed = self.work.as_ref().is_some_and(asked);
         if !allowed {
             return self.already_taken(terminal, operation, &chunk).await;
@@ -96,12 +97,7 @@ impl Session {
         }
     }
 
-    async fn keep_bundle(
-        &self,
-        terminal: &TerminalId,
-        upload: Upload,
-        what: Sent,
-    ) -> Result<(), Refusal> {
+    async fn keep_bundle(&self, terminal: &TerminalId, upload: Upload, what: Sent) -> Result<(), Refusal> {
         let object = match what {
             Sent::Log => format!("logs/{terminal}/{}.log", upload.operation),
             Sent::Journal => format!("journals/{terminal}/{}.journal", upload.operation),

@@ -16,8 +16,8 @@ mod commands;
 mod downloads;
 mod embedded;
 mod macs;
-mod settlement;
 mod rotation;
+mod settlement;
 
 const TID: &str = "10000001";
 

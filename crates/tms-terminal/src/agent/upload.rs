@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use tms_crypto::sha256;
-use tms_proto::{Refusal, task::Outcome, upload::Chunk};
+use tms_proto::{Function, Refusal, task::Outcome, upload::Chunk};
 use uuid::Uuid;
 
 use super::{Connection, Exit, RETRY_AFTER_MS};
@@ -39,8 +39,15 @@ impl Connection {
         if hex::encode(hash) != upload.sha256 {
             return self.finish_upload(Outcome::INTERNAL, "the bundle was lost on the terminal", now);
         }
-        self.sending =
-            Some(Sending { task: upload.task, bytes, sha256: hash, at: 0, waiting: false, due: now });
+        self.sending = Some(Sending {
+            task: upload.task,
+            journal: upload.journal,
+            bytes,
+            sha256: hash,
+            at: 0,
+            waiting: false,
+            due: now,
+        });
         Ok(())
     }
 

@@ -232,9 +232,8 @@ fn new_keys_come_with_the_next_sign_on_where_the_terminal_must_ask() {
     ready(host.tick()).unwrap();
     terminal.echo(server.now()).unwrap();
     let events = server.exchange(&mut host, &mut terminal);
-    let told = |event: &TerminalEvent| {
-        matches!(event, TerminalEvent::WorkPending(tms_proto::PendingWork::SignOn))
-    };
+    let told =
+        |event: &TerminalEvent| matches!(event, TerminalEvent::WorkPending(tms_proto::PendingWork::SignOn));
     assert!(events.iter().any(told), "{events:?}");
     terminal.sign_on(b"", server.now()).unwrap();
     let events = server.exchange(&mut host, &mut terminal);

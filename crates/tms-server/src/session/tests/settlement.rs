@@ -40,9 +40,8 @@ fn step(
 }
 
 fn ledger(server: &Server) -> tms_proto::settlement::BatchLedger {
-    let text = server.store.look(|contents| {
-        contents.documents[&(server.id.clone(), "batch".to_owned())].clone()
-    });
+    let text =
+        server.store.look(|contents| contents.documents[&(server.id.clone(), "batch".to_owned())].clone());
     serde_json::from_str(&text).unwrap()
 }
 
