@@ -271,6 +271,21 @@ pub(crate) const ELEMENTS: &[(u32, &str, &str, &str)] = &[
     ),
     (0xDF7F, "..", "state of an action", "动作的状态"),
     (
+        0xDF8140,
+        "..",
+        "entry of the transaction journal, with the elements DF8141 to DF8149",
+        "交易流水的一条，内含 DF8141 至 DF8149",
+    ),
+    (0xDF8141, "4", "trace of a transaction", "交易流水号"),
+    (0xDF8142, "4", "its batch", "其批次"),
+    (0xDF8143, "8", "its time, seconds since 1970 UTC, signed", "其时间，1970 年起的 UTC 秒数，带符号"),
+    (0xDF8144, "..16", "its kind, such as `sale`", "其种类，例如 `sale`"),
+    (0xDF8145, "8", "its amount in minor units", "其金额，最小货币单位"),
+    (0xDF8146, "2", "its currency, ISO 4217", "其币种，ISO 4217"),
+    (0xDF8147, "..19", "its card, masked", "其卡号，已屏蔽"),
+    (0xDF8148, "..3", "DE39 of its answer", "其应答的 DE39"),
+    (0xDF8149, "1", "1: it was reversed", "1：已冲正"),
+    (
         0xDF8150,
         "16 / ..64",
         "operation to cancel; in an action the part that it is for",
@@ -313,6 +328,8 @@ pub(crate) const ELEMENTS: &[(u32, &str, &str, &str)] = &[
 pub(crate) fn element(tag: u32) -> Option<&'static str> {
     let emv = [
         (0x9F06, "AID"),
+        (0xDF23, "transport key under the RSA key"),
+        (0xDF24, "check value of the transport key"),
         (0x9F22, "key index"),
         (0x9F08, "application version"),
         (0x9F09, "application version"),
