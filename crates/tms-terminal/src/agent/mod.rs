@@ -279,7 +279,7 @@ impl Connection {
         self.report_due = now;
     }
 
-    /// The connection is gone: notes how far a transfer has come. After a power cut, or when the
+    /// The connection is gone: notes how far a transfer has come, and what the host has. After a power cut, or when the
     /// storage has failed, it notes nothing.
     ///
     /// # Errors
@@ -287,7 +287,11 @@ impl Connection {
     pub fn close(&mut self) -> Result<(), StateError> {
         self.status.offline();
         self.machine().contact = None;
-        if self.dark { Ok(()) } else { self.note_progress() }
+        if self.dark {
+            return Ok(());
+        }
+        self.note_progress()?;
+        self.machine().save_rest()
     }
 
     /// Once nothing can be saved, nothing may be: what memory holds is ahead of the storage.

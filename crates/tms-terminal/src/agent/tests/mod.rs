@@ -10,5 +10,6 @@ mod macs;
 mod plans;
 mod pushes;
 mod rotation;
+mod settling;
 mod tasks;
 mod world;

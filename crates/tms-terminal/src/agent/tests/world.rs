@@ -9,7 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 use tms_crypto::{
-    keyblock::{Tmk, WorkingKeys, wrap_working_keys},
+    keyblock::{KeyBlockForm, Tmk, WorkingKeys, wrap_working_keys},
     seal,
 };
 use tms_firmware::{Draft, PackageReader, SigningKey, TrustRoot, build_package};
@@ -19,6 +19,7 @@ use tms_proto::{
     emv,
     parameters::{Push, Values},
     report::Report,
+    settlement::{BatchLedger, BatchMessage, Totals},
     task::{Command, Outcome, Task, TaskResult},
 };
 use uuid::Uuid;
@@ -79,6 +80,14 @@ pub(super) struct Host {
     /// Refusals of reads behind the beginning of a file, one each.
     pub(super) read_refusals: Vec<Refusal>,
     pub(super) alarms: Vec<Alarm>,
+    pub(super) ledger: BatchLedger,
+    /// Totals of its own, where it sees transactions.
+    pub(super) own_totals: Option<Totals>,
+    pub(super) totals_refusal: Option<Refusal>,
+    pub(super) sign_on_codes: Vec<String>,
+    /// New working keys to send at the next opportunity.
+    pub(super) later_keys: Option<WorkingKeys>,
+    pub(super) journal: Vec<u8>,
     pub(super) pushes: VecDeque<Push>,
     /// What there is to download, and what of it is announced.
     pub(super) offer: emv::Offer,
@@ -94,6 +103,11 @@ impl World {
 
     /// A world whose terminal has these further lines in its `terminal.toml`.
     pub(super) fn with(profile: &str, extra: &str) -> Self {
+        Self::of(profile, "", extra)
+    }
+
+    /// The same with further lines about its host.
+    pub(super) fn of(profile: &str, host: &str, extra: &str) -> Self {
         let text = format!(
             r#"
 [identity]
@@ -106,6 +120,7 @@ hardware_revision = "A1"
 address = "127.0.0.1:1"
 server_name = "tms.test"
 profile = "{profile}"
+{host}
 [tls]
 ca = "ca.pem"
 certificate = "terminal.pem"
@@ -237,8 +252,10 @@ security_counter = 1
         let mut agent = self.agent();
         let mut host = HostSession::new(Arc::clone(&self.profile), Some(TID.to_owned()));
         let end = self.exchange(&mut agent, &mut host, frames);
-        agent.close().unwrap();
-        end
+        match agent.close() {
+            Ok(()) => end,
+            Err(error) => End::Exit(Exit::Storage(error)),
+        }
     }
 
     /// Connects as often as it takes, restarting when the terminal does.
@@ -324,8 +341,10 @@ impl Host {
     fn answer(&mut self, session: &mut HostSession, profile: &Profile, event: HostEvent, now: Timestamp) {
         match event {
             HostEvent::SignOn { exchange, .. } => {
-                let keys = WorkingKeys::generate(false);
-                let block = self.keys.as_ref().map(|tmk| wrap_working_keys(tmk, &keys));
+                let form = KeyBlockForm::of_code(exchange.code()).unwrap_or(KeyBlockForm::Double);
+                self.sign_on_codes.push(exchange.code().to_owned());
+                let keys = form.generate();
+                let block = self.keys.as_ref().map(|tmk| form.wrap(tmk, &keys));
                 let answer = match (&self.sign_on_refusal, &block) {
                     (Some(refusal), _) => Answer::Refused(*refusal),
                     (None, Some(block)) => Answer::Keys { block, keys: &keys },
@@ -385,6 +404,29 @@ impl Host {
                 }
                 session.answer(exchange, Answer::Uploaded(self.log.len() as u64), now).unwrap();
             }
+            HostEvent::Totals { exchange, batch, totals } => {
+                let answered = self.ledger.on_totals(batch, &totals, self.own_totals.as_ref());
+                let answer = match self.totals_refusal {
+                    Some(refusal) => Answer::Refused(refusal),
+                    None => Answer::Settled { batch, totals: &answered },
+                };
+                session.answer(exchange, answer, now).unwrap();
+            }
+            HostEvent::Batch { exchange, batch, message } => {
+                match &message {
+                    BatchMessage::End { count, balanced } => {
+                        self.ledger.on_end(batch, *count, *balanced);
+                    }
+                    details => drop(self.ledger.on_details(batch, details).unwrap()),
+                }
+                session.answer(exchange, Answer::BatchTaken { batch, message: &message }, now).unwrap();
+            }
+            HostEvent::JournalChunk { exchange, chunk } => {
+                if chunk.offset == self.journal.len() as u64 {
+                    self.journal.extend(&chunk.data);
+                }
+                session.answer(exchange, Answer::Uploaded(self.journal.len() as u64), now).unwrap();
+            }
             HostEvent::Alarm { exchange, alarm } => {
                 self.alarms.push(alarm);
                 session.answer(exchange, Answer::Approved, now).unwrap();
@@ -414,6 +456,9 @@ impl Host {
         }
         if let Some((revision, values)) = self.parameters.take() {
             session.push_parameters(Push::parameters(Uuid::from_u128(77), revision, values), now).unwrap();
+        }
+        if let (Some(keys), Some(tmk)) = (self.later_keys.take(), &self.keys) {
+            session.push_keys(&wrap_working_keys(tmk, &keys), &keys, now).unwrap();
         }
         if let Some(push) = self.pushes.pop_front() {
             session.push_parameters(push, now).unwrap();
