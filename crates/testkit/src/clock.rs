@@ -27,9 +27,10 @@ impl Clock {
         at_micros(self.micros.load(Ordering::Relaxed))
     }
 
-    /// Turns the clock forward to `to`; one that shows a later time already stays.
+    /// Turns the clock forward to `to`, or to the microsecond after it: what is due then is due. A clock
+    /// that shows a later time already stays.
     pub fn advance_to(&self, to: Timestamp) {
-        self.micros.fetch_max(to.as_microsecond(), Ordering::Relaxed);
+        self.micros.fetch_max(micros_at_or_after(to), Ordering::Relaxed);
     }
 
     /// Turns the clock forward.
@@ -64,10 +65,10 @@ impl Skewed {
         at_micros(truth.as_microsecond().saturating_add(self.off_by_micros.load(Ordering::Relaxed)))
     }
 
-    /// The true time at which this clock, left alone, shows `shown`.
+    /// The true time at which this clock, left alone, shows `shown`, or the microsecond after it.
     #[must_use]
     pub fn truth_at(&self, shown: Timestamp) -> Timestamp {
-        at_micros(shown.as_microsecond().saturating_sub(self.off_by_micros.load(Ordering::Relaxed)))
+        at_micros(micros_at_or_after(shown).saturating_sub(self.off_by_micros.load(Ordering::Relaxed)))
     }
 
     /// Jumps, forward or back.
@@ -81,6 +82,10 @@ impl Skewed {
     pub fn set_right(&self) {
         self.off_by_micros.store(0, Ordering::Relaxed);
     }
+}
+
+fn micros_at_or_after(at: Timestamp) -> i64 {
+    at.as_microsecond().saturating_add(i64::from(at.subsec_nanosecond() % 1_000 > 0))
 }
 
 fn at_micros(micros: i64) -> Timestamp {
@@ -110,6 +115,19 @@ mod tests {
         assert_eq!(wrong.truth_at(wrong.now()), clock.now());
         wrong.set_right();
         assert_eq!(wrong.now(), clock.now());
+    }
+
+    #[test]
+    fn what_is_due_between_two_ticks_is_due_when_the_clock_has_been_turned_to_it() {
+        let clock = Clock::new(Timestamp::UNIX_EPOCH);
+        for nanos in [1, 1_499, -3_000_000_001] {
+            let due = Timestamp::UNIX_EPOCH + SignedDuration::from_nanos(nanos);
+            let wrong = clock.skewed();
+            wrong.jump(SignedDuration::from_secs(-1));
+            assert!(wrong.shown_at(wrong.truth_at(due)) >= due);
+            clock.advance_to(due);
+            assert!(clock.now() >= due);
+        }
     }
 
     #[test]

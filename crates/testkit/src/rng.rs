@@ -65,7 +65,7 @@ impl Rng {
     pub fn wait(&mut self, mean: SignedDuration) -> SignedDuration {
         // Exponential, so that things fall together as often as chance has it.
         let drawn = -(1.0 - self.0.f64()).ln();
-        SignedDuration::from_secs_f64((mean.as_secs_f64() * drawn).min(1e9))
+        SignedDuration::from_micros((mean.as_secs_f64() * drawn * 1e6).min(1e15) as i64)
     }
 
     /// Fills a buffer.

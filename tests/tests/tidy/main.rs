@@ -57,7 +57,7 @@ fn crates() -> Vec<String> {
         .unwrap()
         .map(|entry| format!("crates/{}", entry.unwrap().file_name().to_str().unwrap()))
         .collect();
-    found.extend(["examples".to_owned(), "tests".to_owned()]);
+    found.extend(["examples".to_owned(), "tests".to_owned(), "tests/sim".to_owned()]);
     found.sort();
     found
 }

@@ -24,7 +24,7 @@ fn plain(text: &str) -> Arc<Profile> {
     Arc::new(Profile::from_toml(text).unwrap())
 }
 
-/// With a MAC on every function that can carry one.
+/// With a MAC on every function that has a STAN.
 fn with_macs(text: &str) -> Arc<Profile> {
     let required = if text == UNIONPAY { "protect = \"possible\"\n" } else { "protect = \"required\"\n" };
     plain(&text.replace("protect = \"optional\"\n", required))

@@ -166,7 +166,7 @@ impl Session {
         values.retain(|name, _| tms_core::parameters::find(name).is_some());
         let reported =
             Reported { parameters: values, health, at: Some(self.app.now()), ..Reported::default() };
-        self.record(id, exchange, reported).await
+        self.record(id, exchange, reported, false).await
     }
 
     async fn report(&mut self, id: &TerminalId, exchange: Exchange, report: Report) -> Result<(), Ended> {
@@ -197,18 +197,29 @@ impl Session {
             flash_slot: Some(report.slot),
             at: Some(self.app.now()),
         };
-        self.record(id, exchange, reported).await
+        self.record(id, exchange, reported, true).await
     }
 
-    /// Makes a report durable, asks for the operations that it shows to be missing, and answers.
-    async fn record(&mut self, id: &TerminalId, exchange: Exchange, reported: Reported) -> Result<(), Ended> {
+    /// Makes a report durable, asks for the operations that it shows to be missing, and answers. A `whole`
+    /// report names every parameter that is in force; another one only those that have a place in it.
+    async fn record(
+        &mut self,
+        id: &TerminalId,
+        exchange: Exchange,
+        reported: Reported,
+        whole: bool,
+    ) -> Result<(), Ended> {
+        let in_force = whole.then(|| reported.parameters.clone());
         if let Err(error) = self.app.store.record_report(id, reported, self.app.now()).await {
             let refusal = self.store_refusal(&error);
             return self.refuse(exchange, refusal);
         }
-        let reconciled = self.reconcile(id).await;
+        let reconciled = self.reconcile(id, in_force).await;
         let (agree, desired) = self.or_log(reconciled).unwrap_or((false, 0));
-        if self.is_setting_parameters() {
+        // Where there are whole reports, what the others do not mention proves nothing: they may be from
+        // before the parameters arrived.
+        let proves = whole || self.protocol.profile().rule(Function::Report).is_none();
+        if self.is_setting_parameters() && (proves || !agree) {
             self.parameters_reported(agree, desired).await?;
         } else {
             self.look_for_work().await?;
@@ -216,24 +227,41 @@ impl Session {
         self.approve(exchange)
     }
 
-    /// Queues what is missing until desired and reported state agree. Answers whether the reported
-    /// parameters are the desired ones, and the revision of these.
-    async fn reconcile(&self, id: &TerminalId) -> tms_store::Result<(bool, u64)> {
+    /// Queues what is missing until desired and reported state agree. `in_force` is what a whole report
+    /// says. Answers whether the reported parameters are the desired ones, and the revision of these.
+    async fn reconcile(&self, id: &TerminalId, in_force: Option<Values>) -> tms_store::Result<(bool, u64)> {
         let store = &self.app.store;
-        let Some(terminal) = store.terminal(id).await? else { return Ok((false, 0)) };
-        let (desired, reported) = (&terminal.desired, &terminal.reported);
-        // What a terminal has no way to report does not speak against it.
-        let differs = |(name, value)| reported.parameters.get(name).is_some_and(|have| have != value);
-        let agree = !desired.parameters.iter().any(differs);
+        let Some(mut terminal) = store.terminal(id).await? else { return Ok((false, 0)) };
+        let whole = in_force.is_some();
+        if let Some(in_force) = in_force {
+            // What it does not name is not there, whatever was known before.
+            terminal.reported.parameters = in_force;
+        }
+        let desired = &terminal.desired;
+        let has = |(name, value): (&String, &String)| match terminal.reported.parameters.get(name) {
+            Some(have) => have == value,
+            // What a terminal has no way to report does not speak against it.
+            None => !whole,
+        };
+        let agree = desired.parameters.iter().all(has);
         let parameters = (agree, desired.parameters_revision);
         let version = match &desired.firmware {
             Some(firmware) => store.firmware(firmware).await?.map(|f| f.version),
             None => None,
         };
-        let firmware_agrees = version.is_none() || version == reported.firmware_version;
-        if agree && firmware_agrees {
+        let firmware_agrees = version.is_none() || version == terminal.reported.firmware_version;
+        // But only what is known to have reached it is left alone: a change that expired on its way is
+        // missed by no report.
+        let arrived = terminal.reported.parameters_revision == Some(desired.parameters_revision);
+        let named = desired.parameters.keys().all(|name| terminal.reported.parameters.contains_key(name));
+        if agree && (arrived || named) && firmware_agrees {
             return Ok(parameters);
         }
+        if !agree {
+            // A revision that is not in force as a whole says nothing.
+            terminal.reported.parameters_revision = None;
+        }
+        let (desired, reported) = (&terminal.desired, &terminal.reported);
         let mut known = store.open_operations(id).await?;
         known.extend(store.operations(id, None, RECENT_OPERATIONS).await?);
         for kind in reconcile(desired, reported, version.as_deref(), &known) {

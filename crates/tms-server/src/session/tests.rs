@@ -154,13 +154,9 @@ async fn work_that_was_cancelled_in_hand_makes_room_for_the_next_at_once() {
     assert_eq!(host.operation(), Some(second.id));
 }
 
-#[tokio::test]
-async fn a_terminal_that_takes_parameters_and_keeps_its_own_is_not_sent_them_for_ever() {
-    let (estate, id) = with_terminal().await;
-    let set = [("timeout_s".to_owned(), "45".to_owned())].into();
-    service::set_parameters(&estate.app, &id, &set, &[]).await.unwrap();
-    let (mut host, mut terminal) = signed_on(&estate).await;
-    let report = Report {
+/// A report of these parameters.
+fn reporting(parameters: std::collections::BTreeMap<&str, &str>) -> Report {
+    Report {
         model: "SIM-8".into(),
         hardware_revision: "A1".into(),
         version: "1.0.0".into(),
@@ -169,9 +165,67 @@ async fn a_terminal_that_takes_parameters_and_keeps_its_own_is_not_sent_them_for
         boot_count: 1,
         health: tms_proto::report::Health::default(),
         credentials: [("99".to_owned(), 1)].into(),
-        parameters: [("timeout_s".to_owned(), "30".to_owned())].into(),
-        details: tms_proto::report::Details::default(),
-    };
+        parameters: parameters.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        ..Report::default()
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_parameters_that_expired_on_its_way_is_sent_again() {
+    let (estate, id) = with_terminal().await;
+    let set = [("retries".to_owned(), "7".to_owned())].into();
+    service::set_parameters(&estate.app, &id, &set, &[]).await.unwrap();
+    pass(8 * 24 * 3600);
+    assert_eq!(estate.app.store.expire_operations(clock()).await.unwrap(), 1);
+    // The terminal's report does not mention the parameter: it has never heard of it.
+    let (mut host, mut terminal) = signed_on(&estate).await;
+    terminal.report(&reporting([("timeout_s", "30")].into()), clock()).unwrap();
+    let events = exchange(&mut host, &mut terminal).await;
+    let pushed = events.iter().any(|event| matches!(event, TerminalEvent::ParameterPush { .. }));
+    assert!(pushed, "{events:?}");
+}
+
+#[tokio::test]
+async fn a_report_without_a_parameter_is_no_proof_that_it_arrived() {
+    let (estate, id) = with_terminal().await;
+    let (mut host, mut terminal) = signed_on(&estate).await;
+    let set = [("retries".to_owned(), "7".to_owned())].into();
+    let (_, change) = service::set_parameters(&estate.app, &id, &set, &[]).await.unwrap();
+    host.tick().await.unwrap();
+    // The terminal asks for them and the answer is lost; its report was under way already.
+    terminal.request_parameters(clock()).unwrap();
+    let request = terminal.poll_transmit().unwrap();
+    host.frame(&request).await.unwrap();
+    while host.poll_transmit().is_some() {}
+    terminal.report(&reporting([("timeout_s", "30")].into()), clock()).unwrap();
+    host.frame(&terminal.poll_transmit().unwrap()).await.unwrap();
+    let stored = estate.app.store.operation(change.id).await.unwrap().unwrap();
+    assert!(stored.is_open(), "{:?}", stored.state);
+}
+
+#[tokio::test]
+async fn parameters_that_a_terminal_has_lost_are_sent_again() {
+    let (estate, id) = with_terminal().await;
+    let set = [("retries".to_owned(), "7".to_owned())].into();
+    service::set_parameters(&estate.app, &id, &set, &[]).await.unwrap();
+    let (mut host, mut terminal) = signed_on(&estate).await;
+    assert_eq!(estate.app.store.open_operations_count().await.unwrap(), 0);
+    terminal.report(&reporting([("retries", "7")].into()), clock()).unwrap();
+    exchange(&mut host, &mut terminal).await;
+    // As after going back to the state of delivery.
+    terminal.report(&reporting([("timeout_s", "30")].into()), clock()).unwrap();
+    let events = exchange(&mut host, &mut terminal).await;
+    let pushed = events.iter().any(|event| matches!(event, TerminalEvent::ParameterPush { .. }));
+    assert!(pushed, "{events:?}");
+}
+
+#[tokio::test]
+async fn a_terminal_that_takes_parameters_and_keeps_its_own_is_not_sent_them_for_ever() {
+    let (estate, id) = with_terminal().await;
+    let set = [("timeout_s".to_owned(), "45".to_owned())].into();
+    service::set_parameters(&estate.app, &id, &set, &[]).await.unwrap();
+    let (mut host, mut terminal) = signed_on(&estate).await;
+    let report = reporting([("timeout_s", "30")].into());
     // Each taken push is followed by a report, as from a terminal whose values changed.
     let mut events = Vec::new();
     terminal.report(&report, clock()).unwrap();

@@ -31,8 +31,8 @@ fn step(
     terminal.settle(12, message, server.now()).unwrap();
     for event in server.exchange(host, terminal) {
         match event {
-            TerminalEvent::TotalsAnswered { totals, .. } => drop(settle.on_totals(&totals).unwrap()),
-            TerminalEvent::BatchTaken { message, .. } => drop(settle.on_taken(&message)),
+            TerminalEvent::TotalsAnswered { totals, .. } => drop(settle.on_totals(12, &totals).unwrap()),
+            TerminalEvent::BatchTaken { message, .. } => drop(settle.on_taken(12, &message)),
             TerminalEvent::Refused { request, refusal, .. } => panic!("{request:?}: {refusal}"),
             _ => {}
         }
