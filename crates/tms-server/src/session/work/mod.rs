@@ -183,7 +183,10 @@ impl Session {
 
     /// Says in every reply what waits.
     pub(super) fn announce(&mut self) {
-        let pending = self.work.as_ref().and_then(Work::pending).or_else(|| self.pending_set());
+        // What is pushed is not announced too: a terminal that may ask would do it twice.
+        let asked_for = !self.protocol.profile().pushes();
+        let work = self.work.as_ref().filter(|_| asked_for).and_then(Work::pending);
+        let pending = work.or_else(|| self.pending_set());
         self.protocol.set_pending(pending);
     }
 
