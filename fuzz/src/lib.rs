@@ -5,6 +5,7 @@
 
 pub mod canary;
 pub mod cards;
+pub mod sessions;
 pub mod values;
 
 use std::hint::black_box;

@@ -284,7 +284,13 @@ fn every_form_of_key_block_signs_on() {
 
 #[test]
 fn single_length_keys_are_asked_for_only_where_the_profile_lists_them() {
-    let profile = Arc::new(Profile::builtin("unionpay").unwrap());
+    let text = r#"
+        name = "double-length-only"
+        extends = "unionpay"
+        [function.sign_on]
+        codes = ["003", "004"]
+    "#;
+    let profile = Arc::new(Profile::from_toml(text).unwrap());
     let mut pair = Pair::new(&profile);
     assert!(pair.terminal.sign_on_as(2, b"", NOW).is_err());
 }

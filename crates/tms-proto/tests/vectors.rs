@@ -16,6 +16,7 @@ use tms_proto::{
     Function, HostEvent, HostSession, Identity, PendingWork, Profile, TerminalEvent, TerminalSession,
     emv::{Aid, CapkId, DownloadRequest},
     parameters::Values,
+    settlement::{Balance, BatchMessage, CurrencyTotals, Message, Sum, Totals},
 };
 
 /// 2026-11-21 10:15:00 in China, the time of the synthetic replies.
@@ -99,14 +100,11 @@ fn vectors() -> Option<BTreeMap<String, Vector>> {
     Some(vectors)
 }
 
-/// The built-in profile with what two acquirers do otherwise: one signs on with 0800/002 (D9), another has
-/// single-length keys (D10), and a third names its parameter download 960 (Q1).
+/// The built-in profile with what one acquirer does otherwise: it names its parameter download 960 (Q1).
 fn profile() -> Arc<Profile> {
     let text = r#"
         name = "unionpay"
         extends = "unionpay"
-        [function.sign_on]
-        codes = ["003", "004", "001", "002"]
         [function.parameters]
         codes = ["360", "960"]
     "#;
@@ -153,11 +151,11 @@ fn answered(
 fn the_host_takes_every_recorded_request_as_what_it_is() {
     let Some(vectors) = vectors() else { return };
     let expected = [
-        (Function::SignOn, &["D4", "D5", "D6", "D7", "D9", "D10", "D15"][..]),
+        (Function::SignOn, &["D4", "D5", "D6", "D7", "D10", "D15"][..]),
         (Function::Parameters, &["S4", "Q1"]),
         (Function::TmkKey, &["QF1"]),
         (Function::TmkRequest, &["QF3"]),
-        (Function::SignOff, &["S1"]),
+        (Function::SignOff, &["D9", "S1"]),
         (Function::Echo, &["S2"]),
         (Function::Status, &["S3"]),
         (Function::CapkDownload, &["S7"]),
@@ -165,6 +163,7 @@ fn the_host_takes_every_recorded_request_as_what_it_is() {
         (Function::AidDownload, &["S9"]),
         (Function::Blacklist, &["S10"]),
         (Function::TmsParameters, &["S11"]),
+        (Function::Settlement, &["D11"]),
     ];
     for (function, ids) in expected {
         for id in ids {
@@ -192,6 +191,25 @@ fn the_terminal_takes_every_recorded_reply_to_what_it_asked() {
     ] {
         let event = answered(&vectors[id], |terminal| terminal.download(&request, now()));
         assert!(matches!(event, TerminalEvent::Download { .. }), "{id}: {event:?}");
+    }
+    let settled = Message::Totals(Totals {
+        domestic: CurrencyTotals {
+            debit: Sum { amount: 11, count: 11 },
+            credit: Sum { amount: 2, count: 2 },
+            ..CurrencyTotals::default()
+        },
+        ..Totals::new(156)
+    });
+    let end = Message::Batch(BatchMessage::End { count: 0, balanced: true });
+    for (id, message) in [("I3", settled), ("I11", end)] {
+        let event = answered(&vectors[id], |terminal| terminal.settle(6, &message, now()));
+        match event {
+            TerminalEvent::TotalsAnswered { batch, totals } => {
+                assert_eq!((batch, totals.domestic.balance), (6, Balance::Balanced), "{id}");
+            }
+            TerminalEvent::BatchTaken { batch, .. } => assert_eq!(batch, 6, "{id}"),
+            other => panic!("{id}: {other:?}"),
+        }
     }
     let event = answered(&vectors["S5"], |terminal| terminal.request_parameters(now()));
     let TerminalEvent::Parameters(values) = event else { panic!("{event:?}") };

@@ -12,32 +12,25 @@ use tms_proto::{
     parameters::Values,
     profile::Direction,
     report::Report,
+    settlement::{
+        BatchLedger, BatchMessage, CardClass, CardDetail, CurrencyTotals, Message, Pan, Sum, Totals,
+    },
     task::{Command, Outcome, Task, TaskResult},
     tms_parameters::{Content, CurrentTask, TmsParameters, TmsTask},
+    transactions::{self, Entry},
     upload::Chunk,
 };
 use uuid::Uuid;
 
 /// 2026-11-22 00:00:00 UTC.
 const NOW: i64 = 1_795_305_600;
+const BATCH: u32 = 1;
 const TERMINAL: &str = "10000001";
 const MERCHANT: &str = "102310060510002";
 const SERIAL: &[u8] = b"Sequence No163150SIM-00000001";
 const OPERATION: Uuid = Uuid::from_u128(0x0193_5123_4567_7ABC_8DEF_0123_4567_89AB);
 /// PIK 22…22, MAK 33…33 under the TMK 11…11 (unionpay.md §4.1).
 const KEY_BLOCK: &str = "950973182317F80B950973182317F80B00962B60F679786E2411E3DE0000000000000000ADC67D84";
-
-/// Functions that the profiles have and that no session of this version speaks.
-const UNSPOKEN: [Function; 7] = [
-    Function::JournalUpload,
-    Function::Settlement,
-    Function::BatchUpload,
-    Function::BatchEnd,
-    // One end of the download of master keys is a machine of the acquirer's own (unionpay.md §4.13).
-    Function::TmkKey,
-    Function::TmkRequest,
-    Function::TmkActivate,
-];
 
 /// The two frames of an exchange.
 pub(crate) struct Shown {
@@ -58,14 +51,14 @@ pub(crate) fn of(profile: &Arc<Profile>) -> Vec<Shown> {
         terminal: TerminalSession::new(profile.clone(), Identity::new(TERMINAL, MERCHANT)),
     };
     pair.terminal.set_key_opener(Box::new(tmk()));
-    let mut functions: Vec<_> = Function::ALL.iter().copied().collect();
+    let mut functions: Vec<_> = Function::ALL.to_vec();
     functions.sort_by_key(|function| match function {
         Function::SignOn => 0,
         Function::SignOff => 2,
         _ => 1,
     });
     functions.retain(|function| profile.rule(*function).is_some());
-    functions.into_iter().filter_map(|function| pair.exchange(profile, function)).collect()
+    functions.into_iter().map(|function| pair.exchange(profile, function)).collect()
 }
 
 fn now() -> Timestamp {
@@ -80,8 +73,36 @@ fn keys() -> WorkingKeys {
     unwrap_working_keys(&tmk(), &hex::decode(KEY_BLOCK).unwrap()).unwrap()
 }
 
+/// What each step of the download of a master key carries (unionpay.md §4.13).
+fn master_key(function: Function, reply: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut put = |tag, value: &[u8]| iso8583::tlv::write(&mut out, tag, value);
+    match (function, reply) {
+        (Function::TmkKey, true) => {
+            put(0x9F06, &[0xA0, 0, 0, 3, 0x33]);
+            put(0x9F22, &[1]);
+            put(0xDF02, &[0xC5; 128]);
+            put(0xDF04, &[1, 0, 1]);
+        }
+        (Function::TmkRequest, false) => {
+            put(0x9F06, &[0xA0, 0, 0, 3, 0x33]);
+            put(0x9F22, &[1]);
+            put(0xDF23, &[0xE7; 128]);
+            put(0xDF24, &[0xE7; 4]);
+        }
+        (Function::TmkRequest, true) => put(0xDF02, &[0xE7; 16]),
+        _ => {}
+    }
+    out
+}
+
 fn values(pairs: &[(&str, &str)]) -> Values {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn totals() -> Totals {
+    let debit = Sum { amount: 1_234, count: 1 };
+    Totals { domestic: CurrencyTotals { debit, ..CurrencyTotals::default() }, ..Totals::new(156) }
 }
 
 fn task(command: Command) -> Task {
@@ -129,16 +150,13 @@ fn offer() -> Offer {
 }
 
 impl Pair {
-    fn exchange(&mut self, profile: &Profile, function: Function) -> Option<Shown> {
+    fn exchange(&mut self, profile: &Profile, function: Function) -> Shown {
         let rule = profile.rule(function).unwrap();
-        if UNSPOKEN.contains(&function) {
-            return None;
-        }
         let (request, reply) = match rule.from {
             Direction::Host => self.push(function),
             Direction::Terminal | Direction::Both => self.ask(profile, function),
         };
-        Some(Shown { function, request, reply })
+        Shown { function, request, reply }
     }
 
     fn push(&mut self, function: Function) -> (Vec<u8>, Vec<u8>) {
@@ -221,6 +239,41 @@ impl Pair {
             Function::AidEnd => terminal.download(&DownloadRequest::AidEnd, now),
             Function::Blacklist => terminal.download(&DownloadRequest::Blacklist { from: 0 }, now),
             Function::BlacklistEnd => terminal.download(&DownloadRequest::BlacklistEnd, now),
+            Function::Settlement => terminal.settle(BATCH, &Message::Totals(totals()), now),
+            Function::BatchUpload => {
+                let card = CardDetail {
+                    class: CardClass::Domestic,
+                    trace: 7,
+                    pan: Pan::new("6225880000000001").unwrap(),
+                    amount: 1_234,
+                };
+                terminal.settle(BATCH, &Message::Batch(BatchMessage::Cards(vec![card])), now)
+            }
+            Function::BatchEnd => {
+                let end = BatchMessage::End { count: 1, balanced: false };
+                terminal.settle(BATCH, &Message::Batch(end), now)
+            }
+            Function::JournalUpload => {
+                let entry = Entry {
+                    trace: 7,
+                    batch: BATCH,
+                    at_s: NOW,
+                    kind: "sale".into(),
+                    amount: 1_234,
+                    currency: 156,
+                    card: Some(Pan::new("6225880000000001").unwrap().masked()),
+                    response: "00".into(),
+                    reversed: false,
+                };
+                let data = transactions::encode(&[entry]);
+                let sha256 = tms_crypto::digest::sha256(&data);
+                let total_bytes = data.len() as u64;
+                let chunk = Chunk { operation: OPERATION, offset: 0, total_bytes, sha256, data };
+                terminal.upload_journal(&chunk, now)
+            }
+            Function::TmkKey | Function::TmkRequest | Function::TmkActivate => {
+                terminal.master_key(function, &master_key(function, false), now)
+            }
             Function::FileRead => {
                 terminal.read_block(BlockRequest { file: "2.0.0".into(), offset: 4096, length: 32 }, now)
             }
@@ -242,7 +295,8 @@ impl Pair {
         let parameters = values(&[("timeout_s", "60"), ("retries", "3")]);
         let file: Vec<u8> = (0..32).collect();
         let collect = task(Command::CollectLogs { max_bytes: 65_536 });
-        let offered;
+        let (offered, settled, taken, content);
+        let mut ledger = BatchLedger::default();
         let (exchange, answer) = match event {
             HostEvent::SignOn { exchange, .. } if profile.name() == "unionpay" => {
                 (exchange, Answer::Keys { block: &block, keys: &keys })
@@ -257,6 +311,24 @@ impl Pair {
                 (exchange, Answer::Block { offset: request.offset, total_bytes: 262_144, data: &file })
             }
             HostEvent::TaskPoll { exchange } => (exchange, Answer::Task(Some(&collect))),
+            HostEvent::MasterKey { exchange, .. } => {
+                content = master_key(exchange.function(), true);
+                match content.is_empty() {
+                    true => (exchange, Answer::Approved),
+                    false => (exchange, Answer::MasterKey(&content)),
+                }
+            }
+            HostEvent::Totals { exchange, batch, totals } => {
+                settled = ledger.on_totals(batch, &totals, None);
+                (exchange, Answer::Settled { batch, totals: &settled })
+            }
+            HostEvent::Batch { exchange, batch, message } => {
+                taken = message;
+                (exchange, Answer::BatchTaken { batch, message: &taken })
+            }
+            HostEvent::JournalChunk { exchange, chunk, .. } => {
+                (exchange, Answer::Uploaded(chunk.offset + chunk.data.len() as u64))
+            }
             HostEvent::LogChunk { exchange, chunk } => {
                 (exchange, Answer::Uploaded(chunk.offset + chunk.data.len() as u64))
             }

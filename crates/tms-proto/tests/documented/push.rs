@@ -3,15 +3,24 @@
 use jiff::Timestamp;
 use tms_proto::{
     HostRequest, HostSession, TerminalSession,
-    parameters::{Push, Values},
+    parameters::{Held, Push, RecordFile, Values},
 };
 use uuid::Uuid;
 
-pub(crate) fn send(host: &mut HostSession, operation: Uuid, now: Timestamp) {
-    let values = Values::from([("retries".into(), "3".into()), ("timeout_s".into(), "60".into())]);
-    host.push_parameters(Push { operation, revision: 2, values }, now).unwrap();
+fn values(retries: &str) -> Values {
+    Values::from([("retries".into(), retries.into()), ("timeout_s".into(), "60".into())])
 }
 
-pub(crate) fn answer(terminal: &mut TerminalSession, request: HostRequest, _push: Push, now: Timestamp) {
-    terminal.answer(request, None, now).unwrap();
+/// A change of one parameter.
+pub(crate) fn send(host: &mut HostSession, operation: Uuid, now: Timestamp) {
+    let (old, new) = (values("2"), values("3"));
+    let mut pushes = Push::difference(|| operation, RecordFile::Parameters, 1, &old, &new);
+    host.push_parameters(pushes.remove(0), now).unwrap();
+}
+
+pub(crate) fn answer(terminal: &mut TerminalSession, request: HostRequest, push: Push, now: Timestamp) {
+    let mut held = Held::new(RecordFile::Parameters, 1, values("2"));
+    let (answer, _) = held.take(&push, 900);
+    assert_eq!(answer.refused(), None);
+    terminal.answer_push(request, &answer, now).unwrap();
 }

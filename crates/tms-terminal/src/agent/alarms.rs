@@ -23,11 +23,9 @@ impl Connection {
     }
 
     /// The host has it, or does not want it.
-    pub(super) fn on_alarm_taken(&mut self, sequence: u64, now: Timestamp) -> Result<(), Exit> {
+    pub(super) fn on_alarm_taken(&mut self, sequence: u64, now: Timestamp) {
         self.alarm_due = now;
-        let mut machine = self.machine();
-        machine.state.alarms.taken(sequence);
-        Ok(machine.save()?)
+        self.machine().alarm_taken(sequence);
     }
 
     pub(super) fn on_alarm_missing(&mut self, now: Timestamp) {

@@ -52,7 +52,10 @@ impl Connection {
             TerminalEvent::TotalsAnswered { batch, totals } => self.on_totals(batch, &totals, now),
             TerminalEvent::BatchTaken { batch, message } => self.on_batch_taken(batch, &message, now),
             TerminalEvent::JournalUploaded { operation, next } => self.on_uploaded(operation, next, now),
-            TerminalEvent::AlarmTaken { sequence } => self.on_alarm_taken(sequence, now),
+            TerminalEvent::AlarmTaken { sequence } => {
+                self.on_alarm_taken(sequence, now);
+                Ok(())
+            }
             TerminalEvent::WorkPending(work) => self.on_work_pending(work, now),
             TerminalEvent::Refused { request, refusal, code } => {
                 self.on_refused(&request, refusal, &code, now)
@@ -98,7 +101,7 @@ impl Connection {
 
     pub(super) fn on_result_taken(&mut self, now: Timestamp) -> Result<(), Exit> {
         if let Some(InFlight::Result(task)) = self.in_flight.take() {
-            self.machine().acknowledge(task)?;
+            self.machine().acknowledge(task);
         }
         // The host may have the next step ready.
         self.poll_after(0, now);

@@ -43,7 +43,10 @@ impl Connection {
                 self.on_alarm_missing(now);
                 Ok(())
             }
-            Asked::Alarm(sequence) => self.on_alarm_taken(*sequence, now),
+            Asked::Alarm(sequence) => {
+                self.on_alarm_taken(*sequence, now);
+                Ok(())
+            }
             Asked::Result { .. } if refusal.may_retry() => {
                 self.retry_result(now);
                 Ok(())

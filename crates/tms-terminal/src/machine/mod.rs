@@ -71,6 +71,10 @@ pub(crate) struct Machine {
     /// The terminal wants to start again.
     pub(crate) restart: bool,
     booted_at: Timestamp,
+    /// The host's last report is not true any more.
+    pub(crate) changed: bool,
+    /// Something changed that may wait until the next save.
+    unsaved: bool,
     /// Bytes until the scenario's power cut in flash; counts down once in the life of the process.
     pub(crate) power_bytes: Option<u64>,
     storage: Arc<dyn Storage>,
@@ -105,6 +109,8 @@ impl Machine {
             by_hand: None,
             restart: false,
             booted_at: now,
+            changed: false,
+            unsaved: false,
             power_bytes: scenario.faults.power_cut_after_flash_bytes,
             scenario,
             materials,
@@ -121,6 +127,7 @@ impl Machine {
             Some(state) => state,
             None => as_delivered(&self.scenario, &self.materials),
         };
+        self.unsaved = false;
         self.downloads = Downloads::load(self.storage.as_ref())?;
         self.download_hashes = self.downloads.hashes();
         self.settling = settling::load(self.storage.as_ref())?;
@@ -133,10 +140,22 @@ impl Machine {
         self.save()
     }
 
-    /// The host has a result.
-    pub(crate) fn acknowledge(&mut self, task: TaskKey) -> Result<(), StateError> {
+    /// The host has a result. That is saved with whatever is saved next: a terminal that forgets it tells
+    /// the result once more, which the host knows how to take.
+    pub(crate) fn acknowledge(&mut self, task: TaskKey) {
         self.state.acknowledge(task);
-        self.save()
+        self.unsaved = true;
+    }
+
+    /// The host has an alarm; saved as an acknowledgement is.
+    pub(crate) fn alarm_taken(&mut self, sequence: u64) {
+        self.state.alarms.taken(sequence);
+        self.unsaved = true;
+    }
+
+    /// Saves what may wait, if there is any.
+    pub(crate) fn save_rest(&mut self) -> Result<(), StateError> {
+        if self.unsaved { self.save() } else { Ok(()) }
     }
 
     /// Carries out a credential command. Does not save: the caller records the result with it.
@@ -264,8 +283,10 @@ impl Machine {
     }
 
     /// Makes the present state durable.
-    pub(crate) fn save(&self) -> Result<(), StateError> {
-        self.file.save(&self.state)
+    pub(crate) fn save(&mut self) -> Result<(), StateError> {
+        self.file.save(&self.state)?;
+        self.unsaved = false;
+        Ok(())
     }
 }
 

@@ -19,6 +19,8 @@ use crate::{
     testing,
 };
 
+const TMK: [u8; 16] = [0x3B; 16];
+
 /// So that no two servers draw the same.
 static DRAWN: AtomicU8 = AtomicU8::new(0);
 
@@ -57,7 +59,7 @@ impl Server {
             sealing_public_key: vec![9; 32],
             credentials: Vec::new(),
         };
-        ready(service::enrol(&app, new, &Tmk::generate())).unwrap();
+        ready(service::enrol(&app, new, &Tmk::new(TMK))).unwrap();
         Self { app, store, now_s, id, profile }
     }
 
@@ -118,6 +120,7 @@ pub(super) fn signed_on(server: &Server) -> (Session, TerminalSession, Vec<Termi
     let profile = Arc::new(Profile::builtin(server.profile).unwrap());
     let (mut host, mut terminal) =
         (server.open(), TerminalSession::new(profile, Identity::new(TID, "102310060510002")));
+    terminal.set_key_opener(Box::new(Tmk::new(TMK)));
     terminal.sign_on(b"", server.now()).unwrap();
     let events = server.exchange(&mut host, &mut terminal);
     assert!(host.is_signed_on());

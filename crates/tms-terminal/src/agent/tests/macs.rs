@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use tms_crypto::keyblock::Tmk;
-use tms_proto::{Profile, Refusal};
+use tms_crypto::keyblock::{Tmk, WorkingKeys};
+use tms_proto::{Function, Profile, Refusal, address::Dial, task::Command};
 
 use super::world::{End, World, draft, image};
 use crate::{
@@ -94,4 +94,42 @@ fn a_host_whose_sign_ons_bring_no_key_that_works_is_asked_less_and_less_often() 
     let lost = Failure::new(FailureKind::ConnectionLost, "", "");
     waits.session_ended(&Exit::Lost(lost));
     assert!(waits.after(FailureKind::ConnectionLost) <= Duration::from_millis(400));
+}
+
+#[test]
+fn keys_that_the_host_sends_later_take_the_place_of_the_first() {
+    for profile in ["iso87", "iso93"] {
+        let mut world = World::new(profile);
+        world.host.keys = Some(Tmk::new([0x11; 16]));
+        world.host.later_keys = Some(WorkingKeys::generate(false));
+        world.settle();
+        world.task(1, 1, Command::CollectLogs { max_bytes: 1 << 20 });
+        world.settle();
+        let log = String::from_utf8(world.host.log.clone()).unwrap();
+        assert!(log.contains("working keys installed") && log.contains("working keys replaced"), "{profile}");
+    }
+}
+
+#[test]
+fn a_sign_on_asks_for_the_keys_that_the_scenario_says() {
+    let (_, materials) = World::new("unionpay").given();
+    let codes = &materials.profile.rule(Function::SignOn).unwrap().codes;
+    assert!(codes.len() > 1, "{codes:?}");
+    for code in codes {
+        let mut world = World::of("unionpay", &format!("sign_on_code = \"{code}\""), "");
+        world.host.keys = Some(Tmk::new([0x11; 16]));
+        world.settle();
+        assert!(world.host.sign_on_codes.iter().all(|told| told == code), "{:?}", world.host.sign_on_codes);
+        assert!(!world.host.reports.is_empty());
+    }
+}
+
+#[test]
+fn a_batch_number_of_the_host_is_kept_when_nothing_is_booked_yet() {
+    let world = World::new("unionpay");
+    let dial = Dial { address: String::new(), on_trial: false, ended: None };
+    world.machine().signed_on(&dial, Some(700), world.now).unwrap();
+    world.device.trade(world.now).unwrap();
+    world.machine().signed_on(&dial, Some(800), world.now).unwrap();
+    assert_eq!(world.device.state(|state| state.trade.open.number), 700);
 }
