@@ -102,17 +102,19 @@ impl World {
                     .then(|| format!("generation {generation} is not in force, {held:?} is"))
             }
             // A thing of the world, once for certain.
-            OperationKind::PrintTestSlip { .. }
-            | OperationKind::ShowMessage { .. }
-            | OperationKind::RestartApplication => {
+            OperationKind::PrintTestSlip { .. } | OperationKind::RestartApplication => {
                 let times = self.ledger.effects_of(place, *id.as_uuid(), 1);
                 (times != 1).then(|| format!("it happened {times} times"))
+            }
+            OperationKind::ShowMessage { .. } => {
+                let shown = self.ledger.effects_of(place, *id.as_uuid(), 1) > 0;
+                (!shown).then(|| "it was never shown".to_owned())
             }
             // The terminal's own state: saved with its result, and told after that unless the power went.
             OperationKind::Lock { .. } | OperationKind::Unlock | OperationKind::ClearReversal => {
                 let times = self.ledger.effects_of(place, *id.as_uuid(), 1);
                 let in_doubt = self.terminals[place].disk.counts().replaced_in_doubt > 0;
-                (times != 1 && !in_doubt).then(|| format!("it happened {times} times"))
+                (times == 0 && !in_doubt).then(|| "it never happened".to_owned())
             }
             // Whether the values are in force is looked at in the end: a later change may be there already.
             _ => None,
@@ -370,9 +372,7 @@ impl World {
             operation.state = OperationState::Failed;
         }
         if self.ledger.promises[number].state == OperationState::Done {
-            self.host.forget(contents);
-            self.host.die();
-            self.host.start();
+            self.starts_on(contents);
         }
     }
 
@@ -394,8 +394,6 @@ impl World {
                 }
             }
         }
-        self.host.forget(contents);
-        self.host.die();
-        self.host.start();
+        self.starts_on(contents);
     }
 }

@@ -1,7 +1,8 @@
 //! What goes wrong besides what links do by themselves, and how it is put right.
 
 use jiff::{SignedDuration, Timestamp};
-use testkit::link::Chances;
+use testkit::{link::Chances, store::Contents};
+use tms_core::{OperationId, OperationState};
 
 use super::{Checked, Due, World, later};
 use crate::{
@@ -153,19 +154,41 @@ impl World {
         }
     }
 
+    /// The host dies and starts on other contents than it left: what a store must never do.
+    pub(super) fn starts_on(&mut self, contents: Contents) {
+        self.host_dies();
+        self.host.forget(contents);
+        self.host.start();
+        self.touch_all();
+    }
+
+    /// What the store holds, without the operations that are still queued.
+    fn without_the_newest(&self) -> Contents {
+        let mut contents = self.host.store.snapshot();
+        let queued = |id: &OperationId, contents: &Contents| {
+            contents.operations.get(id).is_some_and(|operation| operation.state == OperationState::Queued)
+        };
+        let lost: Vec<_> =
+            contents.operations.keys().filter(|id| queued(id, &contents)).copied().collect();
+        for id in lost {
+            contents.operations.remove(&id);
+            for queue in contents.queues.values_mut() {
+                queue.all.retain(|other| *other != id);
+                queue.open.retain(|other| *other != id);
+            }
+        }
+        contents
+    }
+
     pub(super) fn start_host(&mut self) -> Checked {
         if self.host.app.is_some() {
             return Ok(());
         }
-        if self.is_broken(Sabotage::ForgetfulStore)
-            && let Some(earlier) = self.earlier.take()
-        {
-            self.host.forget(earlier);
+        if self.is_broken(Sabotage::ForgetfulStore) {
+            let contents = self.without_the_newest();
+            self.host.forget(contents);
         }
         self.host.start();
-        if self.is_broken(Sabotage::ForgetfulStore) {
-            self.earlier = Some(self.host.store.snapshot());
-        }
         self.fault(None, "host starts", 0);
         Ok(())
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use testkit::{clock::Clock, rng::Rng, store::Contents};
+use testkit::{clock::Clock, rng::Rng};
 use tms_core::TerminalId;
 use tms_server::service::{self, GivenCredential, NewTerminal};
 
@@ -76,8 +76,6 @@ pub(crate) struct World {
     counts: Counts,
     /// The faults have stopped.
     calm: bool,
-    /// What a forgetful store goes back to.
-    earlier: Option<Contents>,
     /// Images that each terminal has run.
     ran: HashSet<(usize, [u8; 32])>,
     /// Frames that each terminal's lines carried since the janitor last came.
@@ -123,7 +121,6 @@ impl World {
             ledger: Ledger::default(),
             counts: Counts { runs: 1, terminals: u64::from(options.terminals), ..Counts::default() },
             calm: false,
-            earlier: None,
             ran: HashSet::new(),
             options: options.clone(),
         };
