@@ -31,7 +31,8 @@
 //! then the machines that outlive a connection: [`transfer`] (a file pulled in blocks),
 //! [`rotation`] (an administrator credential changed without locking anyone out),
 //! [`journal`] (every operation takes effect once), [`plan`] (what a terminal does when),
-//! [`alarm`] (what it tells unasked) and [`address`] (where it finds its host).
+//! [`settlement`] (a batch closed, its details sent once each), [`alarm`] (what it tells unasked) and
+//! [`address`] (where it finds its host). Whatever tries again waits by [`backoff`].
 
 mod alive;
 mod authentic;

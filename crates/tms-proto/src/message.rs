@@ -29,7 +29,7 @@ pub struct Identity {
     pub header: Header,
     /// DE60.2, the current batch number.
     pub batch: u32,
-    /// DE63.1 of sign-ons, the operator in three characters (`01 `), where the profile lists the field.
+    /// DE63.1 of sign-ons and settlements, the operator in three characters (`01 `), where the profile lists the field.
     pub operator: Option<String>,
 }
 
@@ -43,7 +43,7 @@ impl Identity {
             tpdu: Tpdu([0x60, 0x00, 0x03, 0x00, 0x00]),
             header: Header([0x60, 0x31, 0x00, 0x31, 0x00, 0x01]),
             batch: 1,
-            operator: None,
+            operator: Some("01 ".to_owned()),
         }
     }
 }

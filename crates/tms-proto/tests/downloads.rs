@@ -4,6 +4,10 @@
 
 use std::sync::Arc;
 
+use iso8583::{
+    Builder, Message,
+    framing::{Frame, Header, Tpdu},
+};
 use jiff::{Timestamp, civil::date};
 use tms_proto::{
     Answer, Asked, HostEvent, HostSession, Identity, PendingWork, Profile, Refusal, TerminalEvent,
@@ -182,4 +186,38 @@ fn a_profile_says_how_bodies_are_written_and_is_refused_when_nothing_would_fit()
         let error = Profile::from_toml(&text.replace("body_bytes = 512", wrong)).unwrap_err().to_string();
         assert!(error.contains("body_bytes must be 440 to 999"), "{error}");
     }
+}
+
+#[test]
+fn a_reply_has_the_stan_of_a_request_that_has_one_where_the_table_lists_none() {
+    let mut pair = pair();
+    let dialect = pair.profile.dialect();
+    let mut builder = Builder::new(dialect, "0800".parse().unwrap());
+    for (n, value) in [(11, "000017"), (41, "12345678"), (42, "102310060510002"), (60, "00000001390")] {
+        builder.set(n, value).unwrap();
+    }
+    builder.set_bytes(62, b"000").unwrap();
+    let body = builder.build().unwrap();
+    let (tpdu, header) = (Some(Tpdu([0x60, 0, 3, 0, 0])), Some(Header([0x60, 0x31, 0, 0x31, 0, 1])));
+    let framing = pair.profile.framing();
+    let mut frame = Vec::new();
+    framing.encode(&mut frame, &Frame { tpdu, header, vendor: &[], body: &body }).unwrap();
+
+    pair.host.receive(&frame, NOW).unwrap();
+    let Some(HostEvent::Download { exchange, .. }) = pair.host.poll_event() else { panic!() };
+    let body =
+        Offer::default().answer(&DownloadRequest::Blacklist { from: 0 }, pair.profile.downloads()).unwrap();
+    pair.host.answer(exchange, Answer::Download(&body), NOW).unwrap();
+    let reply = pair.host.poll_transmit().unwrap();
+    let (whole, _) = framing.split(&reply, reply.len()).unwrap().unwrap();
+    let message = Message::parse(dialect, whole.body).unwrap();
+    assert_eq!(message.text("11").as_deref(), Some("000017"));
+}
+
+#[test]
+fn a_sign_on_names_the_operator() {
+    let mut pair = pair();
+    pair.terminal.sign_on(b"", NOW).unwrap();
+    let sent = hex::encode_upper(pair.terminal.poll_transmit().unwrap());
+    assert!(sent.contains("0020000000C00012") && sent.ends_with("0003303120"), "{sent}");
 }

@@ -189,7 +189,7 @@ fn a_unionpay_settlement_has_the_fields_of_the_recorded_one() {
     let sent = Wire::parse(dialect, &frame[13..]).unwrap();
     assert_eq!(sent.mti().to_string(), "0500");
     let numbers: Vec<u8> = sent.fields().map(|field| field.number()).collect();
-    assert_eq!(numbers, [11, 41, 42, 48, 49, 60]);
+    assert_eq!(numbers, [11, 41, 42, 48, 49, 60, 63]);
     assert_eq!(sent.text("60").unwrap(), "00000320201");
     assert_eq!(sent.text("48").unwrap(), totals.encode().unwrap());
 

@@ -218,7 +218,7 @@ fn share(profile: &str, kbit_per_second: u64, size: usize) -> f64 {
 
 #[test]
 fn a_transfer_fills_slow_and_fast_links_with_a_long_round_trip() {
-    for profile in ["unionpay", "iso87"] {
+    for profile in Profile::builtin_names() {
         for (kbit_per_second, size) in [(256, 1_234_567), (10_000, 32_000_001)] {
             let share = share(profile, kbit_per_second, size);
             assert!(share >= 0.9, "{profile} at {kbit_per_second} kbit/s: {share:.3}");

@@ -100,8 +100,8 @@ fn vectors() -> Option<BTreeMap<String, Vector>> {
     Some(vectors)
 }
 
-/// The built-in profile with what two acquirers do otherwise: one signs on with 0800/002 (D9), another has
-/// single-length keys (D10), and a third names its parameter download 960 (Q1).
+/// The built-in profile with what three acquirers do otherwise: one signs on with 0800/002 (D9), one has
+/// single-length keys (D10), and one names its parameter download 960 (Q1).
 fn profile() -> Arc<Profile> {
     let text = r#"
         name = "unionpay"

@@ -138,7 +138,12 @@ impl HostSession {
             },
             now,
         }
-        .fill(builder, &rule.reply.mandatory)
+        .fill(builder, &rule.reply.mandatory)?;
+        // A terminal compares the STAN wherever it sent one (unionpay.md §1.3).
+        if let Some(stan) = exchange.stan.filter(|_| !rule.reply.always(11)) {
+            builder.set_bytes(11, &message::digits::<6>(stan.into()))?;
+        }
+        Ok(())
     }
 
     pub(super) fn refuse(

@@ -240,3 +240,110 @@ fn a_masked_number_that_shows_more_is_none() {
         assert!(MaskedPan::parse(wrong).is_err(), "{wrong}");
     }
 }
+
+mod any {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::settlement::detail::{Found, Place};
+
+    fn place() -> impl Strategy<Value = Place> {
+        (any::<bool>(), 0_usize..4)
+            .prop_filter_map("no such code", |(is_end, index)| Place::at(is_end, index))
+    }
+
+    fn class() -> impl Strategy<Value = CardClass> {
+        prop_oneof![Just(CardClass::Domestic), Just(CardClass::Foreign)]
+    }
+
+    fn pan() -> impl Strategy<Value = Pan> {
+        "[1-9][0-9]{7,18}".prop_map(|digits| Pan::new(&digits).unwrap())
+    }
+
+    fn message() -> impl Strategy<Value = BatchMessage> {
+        let card = (class(), 0..1_000_000_u32, pan(), 0..=MAX_AMOUNT)
+            .prop_map(|(class, trace, pan, amount)| CardDetail { class, trace, pan, amount });
+        let ending = prop_oneof![
+            Just(ChipEnding::Approved),
+            ("[0-9A-Z]{2}", 0..10_u8, 0..10_u8).prop_map(|(response, cryptogram, arpc_result)| {
+                ChipEnding::Failed { response, cryptogram, arpc_result }
+            }),
+        ];
+        let data = prop::collection::vec(any::<u8>(), 0..256);
+        let chip =
+            (class(), 0..1_000_000_u32, pan(), 0..=MAX_AMOUNT, 0..1_000_u16, any::<bool>(), data, ending);
+        prop_oneof![
+            prop::collection::vec(card, 1..=MAX_CARDS).prop_map(BatchMessage::Cards),
+            (chip, any::<bool>()).prop_map(
+                |((class, trace, pan, amount, mode, one, chip_data, ending), balanced)| {
+                    let balanced = balanced && ending == ChipEnding::Approved;
+                    let sequence = one.then_some(mode);
+                    let currency = "156".to_owned();
+                    let detail = ChipDetail {
+                        class,
+                        trace,
+                        pan,
+                        amount,
+                        currency,
+                        entry_mode: mode,
+                        sequence,
+                        chip_data,
+                        ending,
+                    };
+                    BatchMessage::Chip { detail: Box::new(detail), balanced }
+                }
+            ),
+            (0..10_000_u16, any::<bool>())
+                .prop_map(|(count, balanced)| BatchMessage::End { count, balanced }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_survives_the_wire(message in message()) {
+            let parts = message.parts().unwrap();
+            let field = |n: u8| parts.fields.iter().find(|(m, _)| *m == n).map(|(_, value)| value.as_slice());
+            let text = |n: u8| field(n).map(|bytes| std::str::from_utf8(bytes).unwrap());
+            let found = Found {
+                details: text(48),
+                trace: parts.trace,
+                pan: text(2),
+                amount: text(4),
+                entry_mode: text(22),
+                sequence: text(23),
+                chip_data: field(55),
+                body: parts.body.as_deref().unwrap_or_default(),
+            };
+            prop_assert!(text(48).is_none_or(|details| details.len() <= 322));
+            prop_assert_eq!(BatchMessage::read(message.place(), &found).unwrap(), message);
+        }
+
+        #[test]
+        fn any_fields_are_an_error_or_a_message(
+            place in place(),
+            details in prop::option::of("[0-9]{0,330}|[ -~]{0,40}"),
+            pan in prop::option::of("[0-9]{0,20}"),
+            amount in prop::option::of("[0-9]{0,13}|[ -~]{0,12}"),
+            chip_data in prop::option::of(prop::collection::vec(any::<u8>(), 0..300)),
+            body in prop_oneof![
+                "(61|71)0[01][0-9A-Z]{16,20}".prop_map(String::into_bytes),
+                prop::collection::vec(any::<u8>(), 0..30),
+            ],
+        ) {
+            let found = Found {
+                details: details.as_deref(),
+                trace: Some(1),
+                pan: pan.as_deref(),
+                amount: amount.as_deref(),
+                entry_mode: Some("051"),
+                sequence: None,
+                chip_data: chip_data.as_deref(),
+                body: &body,
+            };
+            if let Ok(message) = BatchMessage::read(place, &found) {
+                prop_assert!(message.count() <= MAX_CARDS);
+            }
+            let _ = Totals::decode(details.as_deref().unwrap_or_default(), 156);
+        }
+    }
+}

@@ -426,7 +426,7 @@ impl TerminalSession {
             builder.set_bytes(profile.body_field(), body)?;
         }
         if let Some(operator) = &self.identity.operator
-            && function == Function::SignOn
+            && matches!(function, Function::SignOn | Function::Settlement)
             && rule.request.lists(63)
         {
             builder.set(63, operator)?;

@@ -15,6 +15,7 @@
 //! transfer holds at most one window in memory: [`MAX_WINDOW`] blocks, which is 1 MiB with blocks of
 //! 4 KiB, or less if [`TransferSpec::window`] says so.
 
+mod flights;
 #[cfg(test)]
 mod model;
 mod state;
@@ -35,14 +36,11 @@ use crate::{
 
 pub use state::{Saved, State, TransferError};
 
-use window::{Sent, Window};
+use flights::{Flights, Wanted};
+use window::Window;
 
 /// Most requests in flight, and most blocks in memory or not yet durable.
 pub const MAX_WINDOW: usize = 256;
-/// Answers to later requests after which a block counts as lost.
-const PASSED: u8 = 3;
-/// Requests for one block that may wait for answers at once.
-const MOST_REQUESTS_FOR_ONE: u8 = 3;
 /// Useless answers in a row that are asked again at once; from then on the backoff decides.
 const ASKED_AGAIN_AT_ONCE: u32 = 3;
 /// Useless answers in a row after which the transfer is given up on this connection.
@@ -76,13 +74,9 @@ pub struct Transfer {
     delivered: u64,
     /// Next offset to request.
     next: u64,
-    in_flight: BTreeMap<u64, Flight>,
-    /// Blocks to ask for again, before any new one.
-    missing: BTreeMap<u64, Missing>,
+    flights: Flights,
     /// Blocks that arrived before their predecessors. Bounded by the window.
     early: BTreeMap<u64, Vec<u8>>,
-    /// Requests without an answer whose blocks have come all the same.
-    superfluous: usize,
     /// Requests made on this connection.
     requests: u64,
     window: Window,
@@ -90,22 +84,6 @@ pub struct Transfer {
     jitter: Jitter,
     useless_in_a_row: u32,
     paused_until: Option<Timestamp>,
-}
-
-#[derive(Debug)]
-struct Flight {
-    length: u32,
-    sent: Sent,
-    /// Requests for it that have no answer yet.
-    unanswered: u8,
-    /// Answers to later requests.
-    passed: u8,
-}
-
-#[derive(Debug)]
-struct Missing {
-    length: u32,
-    unanswered: u8,
 }
 
 impl Transfer {
@@ -122,10 +100,8 @@ impl Transfer {
             durable,
             delivered: durable,
             next: durable,
-            in_flight: BTreeMap::new(),
-            missing: BTreeMap::new(),
+            flights: Flights::default(),
             early: BTreeMap::new(),
-            superfluous: 0,
             requests: 0,
             window: Window::new(cap),
             backoff: Backoff::new(SHORTEST_WAIT, LONGEST_WAIT),
@@ -174,14 +150,8 @@ impl Transfer {
             let Some((offset, wanted)) = self.next_wanted() else { break };
             let number = self.requests;
             self.requests = number.saturating_add(1);
-            let flight = Flight {
-                length: wanted.length,
-                sent: self.window.sent(number, now),
-                unanswered: wanted.unanswered.saturating_add(1),
-                passed: 0,
-            };
-            requests.push(BlockRequest { file: self.spec.file.clone(), offset, length: flight.length });
-            self.in_flight.insert(offset, flight);
+            self.flights.depart(offset, &wanted, self.window.sent(number, now));
+            requests.push(BlockRequest { file: self.spec.file.clone(), offset, length: wanted.length });
         }
         requests
     }
@@ -206,24 +176,17 @@ impl Transfer {
             return Err(self.fail(TransferError::SizeChanged { actual, announced }));
         }
         let offset = block.offset;
-        let (expected, unanswered) = match (self.in_flight.get(&offset), self.missing.get(&offset)) {
-            (Some(flight), _) => (flight.length, flight.unanswered),
-            (None, Some(missing)) => (missing.length, missing.unanswered),
-            (None, None) => {
-                self.superfluous = self.superfluous.saturating_sub(1);
-                return Ok(());
-            }
+        let Some(expected) = self.flights.expected(offset) else {
+            self.flights.note_superfluous();
+            return Ok(());
         };
         if block.data.len() as u64 != u64::from(expected) && !without(Mutation::AnyLength) {
             let actual = block.data.len();
             return Err(self.fail(TransferError::WrongLength { offset, actual, expected }));
         }
-        self.superfluous = self.superfluous.saturating_add(usize::from(unanswered.saturating_sub(1)));
-        self.missing.remove(&offset);
-        if let Some(flight) = self.in_flight.remove(&offset) {
-            let sent = (flight.unanswered == 1).then_some(flight.sent);
-            self.window.answered(sent, self.requests, now);
-            self.pass(offset, flight.sent.number);
+        let landed = self.flights.land(offset);
+        if landed.was_in_flight {
+            self.window.answered(landed.sent, self.requests, now);
         }
         self.early.insert(offset, block.data);
         self.useless_in_a_row = 0;
@@ -270,7 +233,7 @@ impl Transfer {
     /// When too many answers in a row were of no use. The transfer itself has not failed: another
     /// connection may serve it.
     pub fn on_missing(&mut self, offset: u64, now: Timestamp) -> Result<(), TransferError> {
-        if !self.ask_again(offset) {
+        if !self.flights.give_up(offset) {
             return Ok(());
         }
         if self.useless_in_a_row >= ASKED_AGAIN_AT_ONCE {
@@ -291,7 +254,7 @@ impl Transfer {
         if !refusal.may_retry() {
             return Err(self.fail(TransferError::Refused(refusal)));
         }
-        if self.ask_again(offset) {
+        if self.flights.give_up(offset) {
             self.pause(now);
             self.note_useless()?;
         }
@@ -301,11 +264,9 @@ impl Transfer {
     /// The connection broke: nothing is in flight, and what was not written is asked for again. Nothing
     /// is known of the next link.
     pub fn on_disconnect(&mut self) {
-        self.in_flight.clear();
-        self.missing.clear();
+        self.flights = Flights::default();
         self.early.clear();
         self.next = self.delivered;
-        self.superfluous = 0;
         self.window = Window::new(self.cap());
         self.useless_in_a_row = 0;
         self.paused_until = None;
@@ -400,15 +361,14 @@ impl Transfer {
     }
 
     fn has_room(&self) -> bool {
-        let unanswered = self.in_flight.values().map(|flight| usize::from(flight.unanswered));
-        let unanswered = unanswered.fold(self.superfluous, usize::saturating_add);
         // With one request in flight there is always an answer to come that makes room.
-        self.in_flight.len() < self.window.blocks() && (unanswered < self.cap() || self.in_flight.is_empty())
+        let answers_to_come = self.flights.unanswered() < self.cap() || self.flights.is_empty();
+        self.flights.len() < self.window.blocks() && answers_to_come
     }
 
     /// What to ask for next: what is missing first.
-    fn next_wanted(&mut self) -> Option<(u64, Missing)> {
-        if let Some(missing) = self.missing.pop_first() {
+    fn next_wanted(&mut self) -> Option<(u64, Wanted)> {
+        if let Some(missing) = self.flights.next_missing() {
             return Some(missing);
         }
         let offset = self.next;
@@ -420,45 +380,7 @@ impl Transfer {
             return None;
         }
         self.next = end;
-        Some((offset, Missing { length, unanswered: 0 }))
-    }
-
-    /// A later request was answered before these: after a few such answers they count as lost.
-    fn pass(&mut self, offset: u64, number: u64) {
-        let mut lost = Vec::new();
-        for (at, flight) in self.in_flight.range_mut(..offset).filter(|(_, f)| f.sent.number < number) {
-            flight.passed = flight.passed.saturating_add(1);
-            if flight.passed >= PASSED && flight.unanswered < MOST_REQUESTS_FOR_ONE {
-                lost.push(*at);
-            }
-        }
-        for at in lost {
-            if let Some(flight) = self.in_flight.remove(&at) {
-                self.missing.insert(at, Missing { length: flight.length, unanswered: flight.unanswered });
-            }
-        }
-    }
-
-    /// One request for this block has come to nothing. Gives whether it has to be asked for again.
-    fn ask_again(&mut self, offset: u64) -> bool {
-        if let Some(missing) = self.missing.get_mut(&offset) {
-            missing.unanswered = missing.unanswered.saturating_sub(1);
-            return false;
-        }
-        let Some(flight) = self.in_flight.get_mut(&offset) else {
-            self.superfluous = self.superfluous.saturating_sub(1);
-            return false;
-        };
-        flight.unanswered = flight.unanswered.saturating_sub(1);
-        if flight.unanswered > 0 {
-            return false;
-        }
-        let length = flight.length;
-        self.in_flight.remove(&offset);
-        if !without(Mutation::ForgetMissing) {
-            self.missing.insert(offset, Missing { length, unanswered: 0 });
-        }
-        true
+        Some((offset, Wanted { length, unanswered: 0 }))
     }
 
     fn pause(&mut self, now: Timestamp) {

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::{prelude::*, sample::Index};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 
-use super::*;
+use super::{flights::MOST_REQUESTS_FOR_ONE, *};
 use crate::mutation::{Mutation, check};
 
 const BLOCK: u32 = 10;
@@ -185,8 +185,7 @@ impl World {
     fn arrive(&mut self, index: usize) {
         let (_, block) = self.answers.remove(index);
         let offset = block.offset;
-        let waited =
-            self.transfer.in_flight.contains_key(&offset) || self.transfer.missing.contains_key(&offset);
+        let waited = self.transfer.flights.expected(offset).is_some();
         let right = block.total_bytes == self.file.len() as u64
             && block.data.len() == self.file.len().saturating_sub(offset as usize).min(BLOCK as usize);
         let running = self.transfer.state() == State::Fetching;

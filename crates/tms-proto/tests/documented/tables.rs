@@ -95,11 +95,7 @@ fn functions(profile: &Profile, language: Language) -> String {
             &[
                 words::function(rule.function, language),
                 words::direction(rule.from, language).to_owned(),
-                std::iter::once(&rule.mti)
-                    .chain(&rule.also)
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(" / "),
+                rule.mti.to_string(),
                 selector,
                 fields(&rule.request),
                 fields(&rule.reply),

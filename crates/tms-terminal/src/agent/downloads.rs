@@ -13,11 +13,11 @@ use super::{Connection, Exit, RETRY_AFTER_MS};
 pub(super) struct Downloading {
     download: Download,
     waiting: bool,
-    due: Timestamp,
+    pub(super) due: Timestamp,
 }
 
 impl Downloading {
-    pub(super) fn due(&self) -> Timestamp {
+    pub(super) fn next_due(&self) -> Timestamp {
         if self.waiting { Timestamp::MAX } else { self.due }
     }
 }
@@ -40,7 +40,7 @@ impl Connection {
             drop(machine);
             self.downloading = Some(Downloading { download, waiting: false, due: now });
         }
-        let Some(run) = self.downloading.as_mut().filter(|run| now >= run.due()) else { return Ok(()) };
+        let Some(run) = self.downloading.as_mut().filter(|run| now >= run.next_due()) else { return Ok(()) };
         match run.download.next_request() {
             Some(request) if self.session.supports(request.function()) => {
                 run.waiting = true;

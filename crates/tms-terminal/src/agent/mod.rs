@@ -200,7 +200,7 @@ impl Connection {
     /// # Errors
     /// Why the connection must end.
     pub fn receive(&mut self, frame: &[u8], now: Timestamp) -> Result<(), Exit> {
-        self.now = now;
+        self.heed(now);
         let taken = self.session.receive(frame, now).map_err(Exit::from);
         let done = taken.and_then(|()| self.handle_events(false, now)).and_then(|()| self.pump(now));
         self.notice(done)
@@ -211,7 +211,7 @@ impl Connection {
     /// # Errors
     /// Why the connection must end.
     pub fn tick(&mut self, now: Timestamp) -> Result<(), Exit> {
-        self.now = now;
+        self.heed(now);
         self.session.handle_timeout(now);
         let done = self.handle_events(true, now).and_then(|()| self.pump(now));
         self.notice(done)
@@ -239,7 +239,7 @@ impl Connection {
                 due = due.min(sending.retry_due());
             }
             if let Some(downloading) = &self.downloading {
-                due = due.min(downloading.due());
+                due = due.min(downloading.next_due());
             }
             due = due.min(self.next_alarm_due()).min(self.next_settlement_due());
             due = due.min(self.machine().plan_due(now));
@@ -292,6 +292,33 @@ impl Connection {
         }
         self.note_progress()?;
         self.machine().save_rest()
+    }
+
+    /// Time goes on. When the clock was set back, what was to wait a while waits no longer for that.
+    fn heed(&mut self, now: Timestamp) {
+        let back = self.now.duration_since(now);
+        self.now = now;
+        if !back.is_positive() {
+            return;
+        }
+        let dues = [
+            &mut self.report_due,
+            &mut self.parameters_due,
+            &mut self.alarm_due,
+            &mut self.settle_due,
+            &mut self.result_due,
+            &mut self.poll_due,
+            &mut self.echo_due,
+            &mut self.trade_due,
+        ];
+        let others = [
+            self.fetch.as_mut().map(|fetch| &mut fetch.due),
+            self.sending.as_mut().map(|sending| &mut sending.due),
+            self.downloading.as_mut().map(|downloading| &mut downloading.due),
+        ];
+        for due in dues.into_iter().chain(others.into_iter().flatten()).filter(|due| **due < Timestamp::MAX) {
+            *due = due.saturating_sub(back).unwrap_or(now);
+        }
     }
 
     /// Once nothing can be saved, nothing may be: what memory holds is ahead of the storage.

@@ -19,7 +19,8 @@ impl Connection {
             self.parameters_due = Timestamp::MAX;
             self.session.request_parameters(now)?;
         }
-        if now >= self.report_due {
+        let changed = std::mem::take(&mut self.machine().changed);
+        if changed || now >= self.report_due {
             self.report_due = Timestamp::MAX;
             self.send_report(now)?;
         }

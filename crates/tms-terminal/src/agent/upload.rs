@@ -18,7 +18,7 @@ pub(super) struct Sending {
     /// The host has everything before.
     at: usize,
     waiting: bool,
-    due: Timestamp,
+    pub(super) due: Timestamp,
 }
 
 impl Sending {

@@ -122,6 +122,7 @@ impl Machine {
         change: impl FnOnce(&mut State),
     ) -> Result<Begun, StateError> {
         change(&mut self.state);
+        self.changed = true;
         self.finish(key.result(Outcome::DONE), now)?;
         self.happens(&Effect::Task { task: key, what });
         Ok(Begun::Done)

@@ -71,6 +71,8 @@ pub(crate) struct Machine {
     /// The terminal wants to start again.
     pub(crate) restart: bool,
     booted_at: Timestamp,
+    /// The host's last report is not true any more.
+    pub(crate) changed: bool,
     /// Something changed that may wait until the next save.
     unsaved: bool,
     /// Bytes until the scenario's power cut in flash; counts down once in the life of the process.
@@ -107,6 +109,7 @@ impl Machine {
             by_hand: None,
             restart: false,
             booted_at: now,
+            changed: false,
             unsaved: false,
             power_bytes: scenario.faults.power_cut_after_flash_bytes,
             scenario,

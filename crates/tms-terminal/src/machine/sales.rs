@@ -57,6 +57,7 @@ impl Machine {
     pub(crate) fn settled(&mut self, now: Timestamp) -> Result<(), StateError> {
         let task = self.state.trade.settle.and_then(|settle| settle.task);
         self.state.trade.settled();
+        self.changed = true;
         if let Some(task) = task {
             self.state.finish(task.result(Outcome::DONE), now);
         }

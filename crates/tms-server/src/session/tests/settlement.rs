@@ -14,9 +14,9 @@ fn sale(trace: u32, amount: u64) -> Detail {
 fn closed(sales: u32) -> Settle {
     let mut settle = Settle::new(12, 156);
     for trace in 1..=sales {
-        settle.record(sale(trace, 1_000), Side::Debit).unwrap();
+        let _ = settle.record(sale(trace, 1_000), Side::Debit).unwrap();
     }
-    settle.close(0).unwrap();
+    let _ = settle.close(0).unwrap();
     settle
 }
 
@@ -91,5 +91,7 @@ fn a_store_that_fails_is_not_told_as_taken() {
     });
     terminal.settle(12, &message, server.now()).unwrap();
     let events = server.exchange(&mut host, &mut terminal);
-    assert!(events.iter().any(|event| matches!(event, TerminalEvent::Refused { .. })), "{events:?}");
+    // A refused 0510 has no totals, and in UnionPay's table no DE39 either: no answer that counts.
+    let answered = |event: &TerminalEvent| matches!(event, TerminalEvent::TotalsAnswered { .. });
+    assert!(!events.is_empty() && !events.iter().any(answered), "{events:?}");
 }

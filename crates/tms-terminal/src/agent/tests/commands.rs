@@ -261,3 +261,19 @@ fn an_operation_that_was_given_up_stops_and_is_not_resumed() {
     assert_eq!(world.device.running().unwrap().version, "1.0.0");
     assert!(world.device.state(|s| s.install.is_none()));
 }
+
+#[test]
+fn a_clock_that_was_set_back_for_a_while_delays_nothing_by_as_much() {
+    let mut world = World::new("unionpay");
+    let mut connection = world.device.connect(world.now);
+    connection.start(world.now).unwrap();
+    let ahead = world.now + SignedDuration::from_hours(24 * 365);
+    connection.alarm_due = ahead + SignedDuration::from_secs(5);
+    connection.now = ahead;
+    connection.tick(world.now).unwrap();
+    assert_eq!(connection.alarm_due, world.now + SignedDuration::from_secs(5));
+    world.task(1, 1, Command::Lock { message: "x".into() });
+    world.settle();
+    let lock = world.host.reports.last().unwrap().details.lock.clone().unwrap();
+    assert!(lock.locked, "what a command changed is reported");
+}

@@ -5,6 +5,7 @@ mod commands;
 mod crashes;
 mod downloads;
 mod frail;
+mod host;
 mod install;
 mod macs;
 mod plans;

@@ -1,108 +1,18 @@
-//! Host and terminal between them a channel that loses, repeats and reorders; both crash and keep only
-//! what is durable; rotations are given up and follow one another, in two roles at once; a second host
-//! with an old view of things meddles.
+//! Both sides, and what is between them.
 
-use proptest::{prelude::*, sample::Index};
-use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 use tms_crypto::verifier::Verifier;
+use uuid::Uuid;
 
-use super::*;
-use crate::{
-    mutation::{Mutation, check},
-    task::{Command, Task, TaskResult},
-};
+use super::{super::*, Meddling};
+use crate::task::{Command, Outcome, Task, TaskResult};
 
 const TID: &str = "10000001";
 /// The second role is delivered with a default.
-const ROLES: [&str; 2] = ["99", "00"];
+pub(super) const ROLES: [&str; 2] = ["99", "00"];
 const DEFAULT: &str = "123456";
 const FIRST: u32 = 5;
 /// Messages that the channel holds.
 const CHANNEL: usize = 8;
-
-#[derive(Debug, Clone)]
-enum Step {
-    /// The host begins a rotation, perhaps with a secret that it should never have made.
-    Rotate {
-        role: usize,
-        to_default: bool,
-    },
-    /// The host gives the next command.
-    Command(usize),
-    /// A command arrives, and may arrive once more later.
-    ToTerminal {
-        which: Index,
-        again: bool,
-        crash: bool,
-    },
-    LoseCommand(Index),
-    /// A result arrives, and may arrive once more later.
-    ToHost {
-        which: Index,
-        again: bool,
-    },
-    LoseResult(Index),
-    /// A result that nobody made, for the step that the host waits for.
-    Forge(usize),
-    /// The operation expires.
-    Expire(usize),
-    CrashTerminal,
-    CrashHost,
-    Meddle {
-        role: usize,
-        how: Meddling,
-    },
-}
-
-/// What a host does that does not know where things stand.
-#[derive(Debug, Clone, Copy)]
-enum Meddling {
-    OldBase,
-    OldGeneration,
-    FarAhead,
-    SameGeneration,
-}
-
-/// The steps need no state of their own: the world decides what each comes to.
-struct Steps;
-
-impl ReferenceStateMachine for Steps {
-    type State = ();
-    type Transition = Step;
-
-    fn init_state() -> BoxedStrategy<()> {
-        Just(()).boxed()
-    }
-
-    fn transitions((): &()) -> BoxedStrategy<Step> {
-        let role = 0..ROLES.len();
-        let how = prop_oneof![
-            Just(Meddling::OldBase),
-            Just(Meddling::OldGeneration),
-            Just(Meddling::FarAhead),
-            Just(Meddling::SameGeneration),
-        ];
-        prop_oneof![
-            3 => (role.clone(), prop::bool::weighted(0.1))
-                .prop_map(|(role, to_default)| Step::Rotate { role, to_default }),
-            10 => role.clone().prop_map(Step::Command),
-            10 => (any::<Index>(), prop::bool::weighted(0.2), prop::bool::weighted(0.1))
-                .prop_map(|(which, again, crash)| Step::ToTerminal { which, again, crash }),
-            1 => any::<Index>().prop_map(Step::LoseCommand),
-            10 => (any::<Index>(), prop::bool::weighted(0.35))
-                .prop_map(|(which, again)| Step::ToHost { which, again }),
-            1 => any::<Index>().prop_map(Step::LoseResult),
-            1 => role.clone().prop_map(Step::Forge),
-            1 => role.clone().prop_map(Step::Expire),
-            1 => Just(Step::CrashTerminal),
-            1 => Just(Step::CrashHost),
-            1 => (role, how).prop_map(|(role, how)| Step::Meddle { role, how }),
-        ]
-        .boxed()
-    }
-
-    fn apply((): (), _: &Step) {}
-}
 
 /// What the host keeps of one role.
 #[derive(Debug)]
@@ -127,12 +37,12 @@ struct Pending {
 }
 
 #[derive(Debug)]
-struct World {
-    terminal: CredentialSlots,
-    durable: CredentialSlots,
+pub(super) struct World {
+    pub(super) terminal: CredentialSlots,
+    pub(super) durable: CredentialSlots,
     host: [Credential; 2],
-    commands: Vec<Task>,
-    results: Vec<TaskResult>,
+    pub(super) commands: Vec<Task>,
+    pub(super) results: Vec<TaskResult>,
     operations: u128,
     /// Secrets of the other host, which must never open.
     foreign: Vec<(usize, String)>,
@@ -156,7 +66,7 @@ fn unseal(sealed: &[u8], context: &[u8]) -> Option<Verifier> {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut terminal = CredentialSlots::default();
         for (role, name) in ROLES.iter().enumerate() {
             terminal.install(name, FIRST, &verifier(&secret(role, FIRST)));
@@ -178,7 +88,7 @@ impl World {
         Uuid::from_u128(self.operations)
     }
 
-    fn rotate(&mut self, role: usize, to_default: bool) {
+    pub(super) fn rotate(&mut self, role: usize, to_default: bool) {
         if self.host[role].pending.is_some() {
             return;
         }
@@ -205,7 +115,7 @@ impl World {
         });
     }
 
-    fn command(&mut self, role: usize) {
+    pub(super) fn command(&mut self, role: usize) {
         let Some(pending) = &mut self.host[role].pending else { return };
         let context = context(pending.operation, TID, ROLES[role], pending.generation);
         let sealed = seal(&context, &verifier(&pending.secret));
@@ -217,7 +127,7 @@ impl World {
     }
 
     /// The terminal saves what it must and answers; a crash comes before both.
-    fn at_terminal(&mut self, task: &Task, crash: bool) {
+    pub(super) fn at_terminal(&mut self, task: &Task, crash: bool) {
         let handled = self.terminal.handle(task.operation, task.step, TID, &task.command, unseal);
         if let Command::CredentialPrepare { sealed, .. } = &task.command {
             let default = sealed.ends_with(&verifier(DEFAULT).to_bytes());
@@ -235,7 +145,7 @@ impl World {
         }
     }
 
-    fn at_host(&mut self, result: &TaskResult) {
+    pub(super) fn at_host(&mut self, result: &TaskResult) {
         for (role, name) in ROLES.iter().enumerate() {
             let credential = &mut self.host[role];
             let Some(pending) = &mut credential.pending else { continue };
@@ -270,7 +180,7 @@ impl World {
     }
 
     /// The operation expires: before the proof the rotation is given up, after it the new one counts.
-    fn expire(&mut self, role: usize) {
+    pub(super) fn expire(&mut self, role: usize) {
         let credential = &mut self.host[role];
         let Some(mut pending) = credential.pending.take() else { return };
         match pending.machine.abandon() {
@@ -279,7 +189,7 @@ impl World {
         }
     }
 
-    fn crash_host(&mut self) {
+    pub(super) fn crash_host(&mut self) {
         for (role, name) in ROLES.iter().enumerate() {
             let base = self.host[role].current;
             if let Some(pending) = &mut self.host[role].pending {
@@ -296,7 +206,7 @@ impl World {
         }
     }
 
-    fn forge(&mut self, role: usize) {
+    pub(super) fn forge(&mut self, role: usize) {
         let Some(pending) = &self.host[role].pending else { return };
         // A forged confirmation says nothing that the proof has not said.
         if pending.machine.phase() == HostPhase::Verified {
@@ -307,7 +217,7 @@ impl World {
         self.at_host(&TaskResult { proof, ..TaskResult::new(pending.operation, task.step, Outcome::DONE) });
     }
 
-    fn meddle(&mut self, role: usize, how: Meddling) {
+    pub(super) fn meddle(&mut self, role: usize, how: Meddling) {
         let credential = &self.host[role];
         let (base, generation, all) = match how {
             Meddling::OldBase => (credential.confirmed - 1, credential.last + 3, true),
@@ -336,7 +246,7 @@ impl World {
         }
     }
 
-    fn check(&self) {
+    pub(super) fn check(&self) {
         for slots in [&self.terminal, &self.durable] {
             for (role, name) in ROLES.iter().enumerate() {
                 let credential = &self.host[role];
@@ -369,7 +279,7 @@ impl World {
     }
 
     /// Without faults: every role gets a new secret, and only that opens.
-    fn converge(&mut self) {
+    pub(super) fn converge(&mut self) {
         self.commands.clear();
         self.results.clear();
         for (role, name) in ROLES.iter().enumerate() {
@@ -395,87 +305,4 @@ impl World {
         }
         assert!(self.terminal.default_still_set().is_empty(), "a default is still set");
     }
-}
-
-struct Rotation;
-
-impl StateMachineTest for Rotation {
-    type SystemUnderTest = World;
-    type Reference = Steps;
-
-    fn init_test((): &()) -> World {
-        World::new()
-    }
-
-    fn apply(mut world: World, (): &(), step: Step) -> World {
-        match step {
-            Step::Rotate { role, to_default } => world.rotate(role, to_default),
-            Step::Command(role) => world.command(role),
-            Step::ToTerminal { which, again, crash } if !world.commands.is_empty() => {
-                let index = which.index(world.commands.len());
-                let task = world.commands[index].clone();
-                if !again {
-                    world.commands.remove(index);
-                }
-                world.at_terminal(&task, crash);
-            }
-            Step::LoseCommand(which) if !world.commands.is_empty() => {
-                world.commands.remove(which.index(world.commands.len()));
-            }
-            Step::ToHost { which, again } if !world.results.is_empty() => {
-                let index = which.index(world.results.len());
-                let result = world.results[index].clone();
-                if !again {
-                    world.results.remove(index);
-                }
-                world.at_host(&result);
-            }
-            Step::LoseResult(which) if !world.results.is_empty() => {
-                world.results.remove(which.index(world.results.len()));
-            }
-            Step::Forge(role) => world.forge(role),
-            Step::Expire(role) => world.expire(role),
-            Step::CrashTerminal => world.terminal = world.durable.clone(),
-            Step::CrashHost => world.crash_host(),
-            Step::Meddle { role, how } => world.meddle(role, how),
-            _ => {}
-        }
-        world
-    }
-
-    fn check_invariants(world: &World, (): &()) {
-        world.check();
-    }
-
-    fn teardown(mut world: World, (): ()) {
-        world.converge();
-    }
-}
-
-#[test]
-fn nobody_is_locked_out_and_rotations_converge() {
-    check::<Rotation>(600, 120);
-}
-
-#[test]
-fn the_model_notices_every_guard_that_is_missing() {
-    let guards = [
-        Mutation::AnyOperation,
-        Mutation::AnyStep,
-        Mutation::NoProof,
-        Mutation::AbandonAfterProof,
-        Mutation::AnswerFirst,
-        Mutation::OldGeneration,
-        Mutation::GenerationAhead,
-        Mutation::AnyBase,
-        Mutation::BaseForgotten,
-        Mutation::PreparedOpens,
-        Mutation::ForeignOperation,
-        Mutation::OldStays,
-        Mutation::DefaultTaken,
-        Mutation::DefaultOpens,
-    ];
-    let missed: Vec<_> =
-        guards.into_iter().filter(|guard| !guard.is_noticed_by(|| check::<Rotation>(3_000, 160))).collect();
-    assert!(missed.is_empty(), "nothing notices that these are missing: {missed:?}");
 }
