@@ -65,7 +65,9 @@ impl Session {
             HostEvent::Alarm { exchange, alarm } => self.alarm(terminal, exchange, alarm).await,
             HostEvent::Download { exchange, request } => self.download(terminal, exchange, request).await,
             HostEvent::CommandAnswered { task, refusal } => self.command_answered(&task, refusal).await,
-            HostEvent::PushAnswered { push, refusal, .. } => self.push_answered(&push, refusal).await,
+            HostEvent::PushAnswered { push, refusal, answer } => {
+                self.push_answered(&push, refusal, answer.as_deref()).await
+            }
             HostEvent::Echo | HostEvent::EchoAnswered => Ok(()),
             HostEvent::MacUnchecked(function) => {
                 debug!(terminal = terminal.as_str(), %function, "a MAC was let through unchecked");

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tms_core::{SetName, TerminalId};
 use tms_proto::{
-    Answer, Exchange, PendingWork, Refusal,
+    Answer, Exchange, Function, PendingWork, Refusal,
     emv::{DownloadKind, DownloadRequest},
 };
 use tracing::{debug, info};
@@ -51,8 +51,11 @@ impl Session {
             revision.is_some_and(|revision| taken.get(set) != Some(revision))
         };
         let profile = self.protocol.profile();
-        let served = |work: &PendingWork| profile.pending_digit(*work).is_some();
-        SetName::ALL.into_iter().filter(waits).map(|set| downloads::kind(set).work()).find(served)
+        let served = |kind: &DownloadKind| {
+            profile.rule(first_question(*kind)).is_some() && profile.pending_digit(kind.work()).is_some()
+        };
+        let waiting = SetName::ALL.into_iter().filter(waits).map(downloads::kind);
+        waiting.filter(served).map(DownloadKind::work).next()
     }
 
     pub(super) async fn download(
@@ -100,6 +103,15 @@ impl Session {
         }
         self.sets.taken = Some(taken);
         Ok(())
+    }
+}
+
+fn first_question(kind: DownloadKind) -> Function {
+    match kind {
+        DownloadKind::Capk => Function::CapkList,
+        DownloadKind::Aid => Function::AidList,
+        DownloadKind::Blacklist => Function::Blacklist,
+        DownloadKind::TmsParameters => Function::TmsParameters,
     }
 }
 

@@ -16,6 +16,7 @@ mod commands;
 mod downloads;
 mod embedded;
 mod macs;
+mod pushes;
 mod rotation;
 mod settlement;
 
@@ -66,6 +67,7 @@ async fn signed_on(estate: &Estate) -> (Session, TerminalSession) {
             terminal.answer(request, None, clock()).unwrap();
         }
     }
+    exchange(&mut host, &mut terminal).await;
     (host, terminal)
 }
 

@@ -17,7 +17,7 @@ impl Machine {
         let outcome = self.state.slots.boot();
         if let Boot::FellBack { failed } = &outcome {
             let reason = format!("version {} never came up healthy", failed.version);
-            self.finish_install(Outcome::FELL_BACK, &reason, now);
+            self.finish_install_of(failed.sha256, Outcome::FELL_BACK, &reason, now);
         }
         if let Some(task) = self.state.reboot.take() {
             self.state.finish(task.result(Outcome::DONE), now);
@@ -61,17 +61,18 @@ impl Machine {
             return Ok(());
         }
         let version = self.version();
+        let on_trial = self.state.slots.running().map_or([0; 32], |image| image.sha256);
         let sick =
             self.scenario.faults.unhealthy_version.as_ref().is_some_and(|sick| sick.as_str() == version);
         if sick {
             // Cannot fail: the phase was looked at above.
             let _ = self.state.slots.fall_back();
             let reason = format!("version {version} found itself unhealthy");
-            self.finish_install(Outcome::FELL_BACK, &reason, now);
+            self.finish_install_of(on_trial, Outcome::FELL_BACK, &reason, now);
             self.restart = true;
         } else {
             let _ = self.state.slots.confirm();
-            self.finish_install(Outcome::DONE, "", now);
+            self.finish_install_of(on_trial, Outcome::DONE, "", now);
         }
         self.save()?;
         self.note(
@@ -87,6 +88,14 @@ impl Machine {
     pub(crate) fn finish_install(&mut self, outcome: Outcome, reason: &str, now: Timestamp) {
         if let Some(install) = self.state.install.take() {
             self.state.finish(install.task.result(outcome).because(reason), now);
+        }
+    }
+
+    /// The same if it is of this image. While one is on trial another may have been ordered: what becomes
+    /// of the first says nothing about that.
+    fn finish_install_of(&mut self, sha256: [u8; 32], outcome: Outcome, reason: &str, now: Timestamp) {
+        if self.state.install.as_ref().is_some_and(|install| install.sha256 == hex::encode(sha256)) {
+            self.finish_install(outcome, reason, now);
         }
     }
 

@@ -74,6 +74,10 @@ impl Machine {
 
     /// When [`Machine::pump_plan`] is next due.
     pub(crate) fn plan_due(&self, now: Timestamp) -> Timestamp {
+        if self.restart_is_due() {
+            // Whatever is due waits for it: asking again and again before that would only spin.
+            return Timestamp::MAX;
+        }
         let clock = &self.state.clock;
         self.state.plan.next_due(clock.reads(now)).map_or(Timestamp::MAX, |own| clock.when(own))
     }

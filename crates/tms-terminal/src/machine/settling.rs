@@ -10,7 +10,7 @@ use tms_proto::{
     Refusal,
     settlement::{
         BatchMessage, CardClass, CardDetail, ChipDetail, ChipEnding, Detail, Message, Pan, Progress, Settle,
-        Side, Totals,
+        Side, State, Totals,
     },
     task::Outcome,
 };
@@ -40,7 +40,7 @@ impl Machine {
         if self.state.trade.settle.is_none() {
             return Ok(None);
         }
-        if self.settling.as_ref().is_none_or(|settle| settle.batch() != open.number) {
+        if self.settling.as_ref().is_none_or(|settle| !goes_on(settle, open.number)) {
             let settle = self.closed_batch()?;
             self.keep_settling(settle)?;
             self.note(now, 'I', "txn", &format!("settling batch {}: {} items", open.number, open.count()));
@@ -108,7 +108,7 @@ impl Machine {
         let open = self.state.trade.open.number;
         match &self.settling {
             Some(settle) if settle.settled() == Some(open) => self.settled(now)?,
-            Some(settle) if settle.batch() != open => {}
+            Some(settle) if !goes_on(settle, open) => {}
             _ => return Ok(()),
         }
         self.drop_settling()
@@ -159,6 +159,11 @@ impl Machine {
         let removed = self.storage.remove(FILE);
         removed.map_err(|error| StateError::io(&self.storage.location(FILE), error))
     }
+}
+
+/// Whether this is the settlement of the open batch, and not what is left of another that has ended.
+fn goes_on(settle: &Settle, open: u32) -> bool {
+    settle.batch() == open && settle.state() != State::Open
 }
 
 /// The invented card's whole number. Only its masked form is ever kept.

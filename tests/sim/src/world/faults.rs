@@ -1,7 +1,8 @@
 //! What goes wrong besides what links do by themselves, and how it is put right.
 
 use jiff::{SignedDuration, Timestamp};
-use testkit::link::Chances;
+use testkit::{link::Chances, store::Contents};
+use tms_core::{OperationId, OperationState};
 
 use super::{Checked, Due, World, later};
 use crate::{
@@ -11,15 +12,10 @@ use crate::{
 };
 
 /// Faults that strike a terminal, and after how many minutes on average.
-const TERMINAL_FAULTS: [(Fault, i64); 4] = [
-    (Fault::Partition, 90),
-    (Fault::PowerCut, 30),
-    (Fault::FullDisk, 60),
-    (Fault::TerminalClock, 150),
-];
+const TERMINAL_FAULTS: [(Fault, i64); 4] =
+    [(Fault::Partition, 90), (Fault::PowerCut, 30), (Fault::FullDisk, 60), (Fault::TerminalClock, 150)];
 /// Faults that strike the host.
-const HOST_FAULTS: [(Fault, i64); 3] =
-    [(Fault::HostCrash, 45), (Fault::Store, 30), (Fault::HostClock, 200)];
+const HOST_FAULTS: [(Fault, i64); 3] = [(Fault::HostCrash, 45), (Fault::Store, 30), (Fault::HostClock, 200)];
 /// How far clocks jump, in seconds.
 const JUMPS_S: [i64; 6] = [90, 600, 3_600, 86_400, 400 * 86_400, 4_000 * 86_400];
 /// Of a million calls of a faulty store, so many fail, or fail after they were carried out.
@@ -153,19 +149,40 @@ impl World {
         }
     }
 
+    /// The host dies and starts on other contents than it left: what a store must never do.
+    pub(super) fn starts_on(&mut self, contents: Contents) {
+        self.host_dies();
+        self.host.forget(contents);
+        self.host.start();
+        self.touch_all();
+    }
+
+    /// What the store holds, without the operations that are still queued.
+    fn without_the_newest(&self) -> Contents {
+        let mut contents = self.host.store.snapshot();
+        let queued = |id: &OperationId, contents: &Contents| {
+            contents.operations.get(id).is_some_and(|operation| operation.state == OperationState::Queued)
+        };
+        let lost: Vec<_> = contents.operations.keys().filter(|id| queued(id, &contents)).copied().collect();
+        for id in lost {
+            contents.operations.remove(&id);
+            for queue in contents.queues.values_mut() {
+                queue.all.retain(|other| *other != id);
+                queue.open.retain(|other| *other != id);
+            }
+        }
+        contents
+    }
+
     pub(super) fn start_host(&mut self) -> Checked {
         if self.host.app.is_some() {
             return Ok(());
         }
-        if self.is_broken(Sabotage::ForgetfulStore)
-            && let Some(earlier) = self.earlier.take()
-        {
-            self.host.forget(earlier);
+        if self.is_broken(Sabotage::ForgetfulStore) {
+            let contents = self.without_the_newest();
+            self.host.forget(contents);
         }
         self.host.start();
-        if self.is_broken(Sabotage::ForgetfulStore) {
-            self.earlier = Some(self.host.store.snapshot());
-        }
         self.fault(None, "host starts", 0);
         Ok(())
     }

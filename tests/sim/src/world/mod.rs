@@ -11,7 +11,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use testkit::{clock::Clock, rng::Rng, store::Contents};
+use testkit::{clock::Clock, rng::Rng};
 use tms_core::TerminalId;
 use tms_server::service::{self, GivenCredential, NewTerminal};
 
@@ -76,8 +76,6 @@ pub(crate) struct World {
     counts: Counts,
     /// The faults have stopped.
     calm: bool,
-    /// What a forgetful store goes back to.
-    earlier: Option<Contents>,
     /// Images that each terminal has run.
     ran: HashSet<(usize, [u8; 32])>,
     /// Frames that each terminal's lines carried since the janitor last came.
@@ -89,9 +87,8 @@ type Checked = Result<(), Violation>;
 /// Runs a world to its end.
 pub(crate) fn run(options: &Options) -> Outcome {
     let mut world = World::new(options);
-    let violation = crate::panics::catch(|| world.go()).unwrap_or_else(|panic| {
-        Err(world.violation(None, invariant::NO_PANIC, panic))
-    });
+    let violation = crate::panics::catch(|| world.go())
+        .unwrap_or_else(|panic| Err(world.violation(None, invariant::NO_PANIC, panic)));
     world.outcome(violation.err())
 }
 
@@ -123,7 +120,6 @@ impl World {
             ledger: Ledger::default(),
             counts: Counts { runs: 1, terminals: u64::from(options.terminals), ..Counts::default() },
             calm: false,
-            earlier: None,
             ran: HashSet::new(),
             options: options.clone(),
         };

@@ -12,7 +12,7 @@ use super::{Checked, Due, World};
 use crate::{
     firmware::{Matter, catalog},
     host::ready,
-    options::{Fault, Sabotage, Work},
+    options::{Fault, Work},
     terminal::{Life, roles},
     trace::Happened,
 };
@@ -33,9 +33,6 @@ impl World {
             return Ok(());
         }
         self.schedule_work(place);
-        if self.is_broken(Sabotage::ForgetfulStore) && self.earlier.is_none() {
-            self.earlier = Some(self.host.store.snapshot());
-        }
         let rng = &mut self.terminals[place].rng;
         let (drawn, value) = (rng.index(Work::ALL.len()), rng.u64());
         let work = Work::ALL[drawn];
@@ -65,12 +62,7 @@ impl World {
     }
 
     /// Gives the operation that was acknowledged, if one was.
-    fn carry_out(
-        &mut self,
-        place: usize,
-        work: Work,
-        value: u64,
-    ) -> Option<Result<Operation, ServiceError>> {
+    fn carry_out(&mut self, place: usize, work: Work, value: u64) -> Option<Result<Operation, ServiceError>> {
         let app = self.host.app.clone()?;
         let tid = self.tid(place);
         Some(match work {

@@ -4,13 +4,14 @@
 mod command;
 mod ending;
 mod keys;
+mod parameters;
 mod results;
 mod rotation;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use tms_core::{Operation, OperationKind, OperationState, TerminalId};
-use tms_proto::{PendingWork, parameters::Push, task::Task};
+use tms_proto::{PendingWork, task::Task};
 use tracing::info;
 
 use super::{Ended, Session};
@@ -45,6 +46,8 @@ enum Stage {
     Parameters {
         /// What the terminal has been given, so that a report tells the outcome.
         delivered: Option<Delivered>,
+        /// Whether only the whole set will do: the terminal does not have what the host last gave it.
+        whole: bool,
     },
     /// One task.
     Task(Box<Told>),
@@ -109,8 +112,8 @@ impl Work {
             return None;
         }
         match &self.stage {
-            Stage::Parameters { delivered: Some(_) } => None,
-            Stage::Parameters { delivered: None } => Some(PendingWork::Parameters),
+            Stage::Parameters { delivered: Some(_), .. } => None,
+            Stage::Parameters { delivered: None, .. } => Some(PendingWork::Parameters),
             Stage::Task(_) | Stage::Rotation(_) => Some(PendingWork::Task),
             // A terminal that signs on again is given new ones.
             Stage::Keys => Some(PendingWork::SignOn),
@@ -180,13 +183,16 @@ impl Session {
 
     /// Says in every reply what waits.
     pub(super) fn announce(&mut self) {
-        let pending = self.work.as_ref().and_then(Work::pending).or_else(|| self.pending_set());
+        // What is pushed is not announced too: a terminal that may ask would do it twice.
+        let asked_for = !self.protocol.profile().pushes();
+        let work = self.work.as_ref().filter(|_| asked_for).and_then(Work::pending);
+        let pending = work.or_else(|| self.pending_set());
         self.protocol.set_pending(pending);
     }
 
     /// Notes that the terminal fetched its parameters.
     pub(super) async fn parameters_fetched(&mut self, revision: u64) {
-        if let Some(Work { stage: Stage::Parameters { delivered }, .. }) = &mut self.work {
+        if let Some(Work { stage: Stage::Parameters { delivered, .. }, .. }) = &mut self.work {
             *delivered = Some(Delivered { revision, disagreeing: 0 });
             self.work_fetched().await;
         }
@@ -265,7 +271,7 @@ impl Session {
 
     async fn stage(&self, terminal: &TerminalId, operation: &Operation) -> Result<Stage, Impossible> {
         Ok(match &operation.kind {
-            OperationKind::SetParameters { .. } => Stage::Parameters { delivered: None },
+            OperationKind::SetParameters { .. } => Stage::Parameters { delivered: None, whole: false },
             OperationKind::RotateCredential { role, generation } => {
                 Stage::Rotation(Box::new(self.rotation(terminal, operation, role, *generation).await?))
             }
@@ -275,7 +281,7 @@ impl Session {
     }
 
     /// Sends the work where the host may speak first.
-    async fn offer(&mut self) -> Result<(), Ended> {
+    pub(in crate::session) async fn offer(&mut self) -> Result<(), Ended> {
         if !self.protocol.profile().pushes() {
             return Ok(());
         }
@@ -291,11 +297,9 @@ impl Session {
             Some(task) => self.protocol.push_command(task, now)?,
             None if matches!(work.stage, Stage::Keys) => self.push_keys(now).await?,
             None => {
+                let whole = matches!(work.stage, Stage::Parameters { whole: true, .. });
                 let (id, terminal) = (*work.operation.id.as_uuid(), work.operation.terminal.clone());
-                let stored = self.app.store.terminal(&terminal).await;
-                let Some(desired) = self.or_log(stored).flatten().map(|t| t.desired) else { return Ok(()) };
-                let (revision, values) = (desired.parameters_revision, desired.parameters);
-                let push = Push::parameters(id, revision, values);
+                let Some(push) = self.parameter_push(id, &terminal, whole).await else { return Ok(()) };
                 self.protocol.push_parameters(push, now)?;
             }
         }

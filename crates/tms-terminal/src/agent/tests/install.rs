@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 use tms_firmware::{Draft, SigningKey, Slot, install::Phase};
-use tms_proto::{Refusal, task::Outcome};
+use tms_proto::{
+    Refusal,
+    task::{Command, Outcome, Task},
+};
 
 use super::world::{End, World, draft, image};
 use crate::{agent::Exit, storage::Storage};
@@ -24,6 +27,25 @@ fn a_signed_newer_image_is_installed_booted_and_confirmed() {
         assert_eq!(machine.flash.measure(Slot::B).unwrap().1, tms_crypto::sha256(&image()));
         assert_eq!(machine.state.boot_count, 2);
     }
+}
+
+#[test]
+fn what_becomes_of_an_image_on_trial_says_nothing_about_one_that_was_ordered_meanwhile() {
+    let mut world = World::new("iso87");
+    world.order(1, draft("1.1.0"), &image(), None);
+    world.connect(usize::MAX);
+    world.device.boot(world.now).unwrap();
+    let command = Command::InstallFirmware { file: "other".into(), size_bytes: 9, sha256: [9; 32] };
+    let other = Task { operation: uuid::Uuid::from_u128(99), step: 1, command };
+    let now = world.now;
+    let mut machine = world.machine();
+    assert!(matches!(machine.state.slots.phase(), Phase::Trial { .. }));
+    machine.state.journal.admit(&other);
+    machine.begin(&other, now).unwrap();
+    machine.settle_trial(now).unwrap();
+    assert_eq!(machine.state.slots.phase(), &Phase::Settled);
+    assert!(machine.state.install.is_some(), "the other one is still to be installed");
+    assert!(machine.state.journal.unacknowledged().all(|result| result.operation != other.operation));
 }
 
 #[test]

@@ -88,6 +88,21 @@ fn a_restart_at_a_time_happens_without_a_connection() {
 }
 
 #[test]
+fn an_action_that_is_due_waits_for_a_restart_and_is_not_asked_for_again_and_again() {
+    let mut world = World::new("iso87");
+    let at = hours(world.now, 1);
+    let actions = vec![action(1, Command::Reboot, Trigger::At(at)), action(2, slip(), Trigger::At(at))];
+    give(&mut world, plan(1, actions));
+    live(&mut world).unwrap();
+    world.now = at;
+    assert!(matches!(world.device.tick(at), Err(Exit::Reboot)));
+    assert_eq!(world.device.machine().plan_due(at), Timestamp::MAX);
+    assert!(world.effects.of_tasks().is_empty());
+    world.settle();
+    assert_eq!(results(&world), [(1, Outcome::DONE), (2, Outcome::DONE)]);
+}
+
+#[test]
 fn each_trigger_waits_for_what_it_names() {
     let mut world = World::new("iso87");
     let actions = vec![

@@ -9,7 +9,7 @@ use tms_proto::{
 use uuid::Uuid;
 
 use super::{
-    crashes::at_every_write,
+    crashes::{at_every_write, live},
     world::{End, World},
 };
 
@@ -137,4 +137,21 @@ fn a_terminal_settles_by_itself_after_so_many_sales() {
     assert_eq!(world.device.state(|s| s.trade.open.count()), 5, "nothing is sold before it is settled");
     world.settle();
     assert_eq!(settled(&world), Some(1));
+}
+
+#[test]
+fn a_settlement_that_ended_is_not_taken_for_the_next_although_its_file_could_not_be_removed() {
+    let mut world = World::new("unionpay");
+    world.device.settle().unwrap();
+    let writes = (0..50).find(|writes| {
+        world.storage.fail_after(*writes);
+        let ended = live(&mut world);
+        world.storage.mend();
+        ended.is_err() && settled(&world) == Some(1)
+    });
+    assert!(writes.is_some());
+    world.restart();
+    world.device.settle().unwrap();
+    world.settle();
+    assert_eq!(settled(&world), Some(2));
 }
