@@ -126,6 +126,7 @@ impl Session {
     pub(super) async fn look_for_work(&mut self) -> Result<(), Ended> {
         let Some(terminal) = self.terminal.clone() else { return Ok(()) };
         self.look_due = self.app.now().saturating_add(LOOK_AGAIN).unwrap_or(Timestamp::MAX);
+        self.app.release_what_was_kept().await;
         while self.work.is_none() && (self.protocol.is_signed_on() || !self.protocol.profile().pushes()) {
             let now = self.app.now();
             let lease_end = self.lease_end(now);
