@@ -26,7 +26,7 @@ use crate::{
     label::Code,
     message::{self, Identity, Standard, next_stan, stan_before_the_first},
     parameters::{self, Values},
-    profile::{Direction, Function, Profile, TagPlace},
+    profile::{Direction, Function, PendingWork, Profile, TagPlace},
     reason::Reason,
     report::Report,
     task::TaskResult,
@@ -168,6 +168,13 @@ impl TerminalSession {
     #[must_use]
     pub fn supports(&self, function: Function) -> bool {
         self.profile.rule(function).is_some()
+    }
+
+    /// The work that the host's last answer announced. It is told as
+    /// [`TerminalEvent::WorkPending`] only when it changes; look here whether it still waits.
+    #[must_use]
+    pub fn announced(&self) -> Option<PendingWork> {
+        self.profile.pending_work(self.announced)
     }
 
     /// The same session with the STAN of its next request, which otherwise follows from the time.

@@ -75,6 +75,9 @@ impl Session {
             }
             HostEvent::TimedOut(function) => {
                 debug!(terminal = terminal.as_str(), %function, "not answered in time");
+                if function == Function::ParameterPush {
+                    self.set_unanswered();
+                }
                 Ok(())
             }
             other => {

@@ -42,7 +42,7 @@ mod upload;
 #[cfg(test)]
 mod tests;
 
-use downloads::Downloading;
+use downloads::{Again, Downloading};
 use fetch::{Fetch, Reads};
 use upload::Sending;
 
@@ -141,6 +141,7 @@ pub struct Connection {
     sending: Option<Sending>,
     wanted_downloads: VecDeque<DownloadKind>,
     downloading: Option<Downloading>,
+    download_again: BTreeMap<DownloadKind, Again>,
     /// Pushed parameters, of which some messages may be missing yet.
     pushed: BTreeMap<RecordFile, Held>,
 }
@@ -191,6 +192,7 @@ impl Connection {
             sending: None,
             wanted_downloads: VecDeque::new(),
             downloading: None,
+            download_again: BTreeMap::new(),
             pushed: BTreeMap::new(),
         }
     }
@@ -241,6 +243,7 @@ impl Connection {
             if let Some(downloading) = &self.downloading {
                 due = due.min(downloading.next_due());
             }
+            due = self.download_again.values().map(|again| again.due).fold(due, Timestamp::min);
             due = due.min(self.next_alarm_due()).min(self.next_settlement_due());
             due = due.min(self.machine().plan_due(now));
         }
@@ -316,7 +319,9 @@ impl Connection {
             self.sending.as_mut().map(|sending| &mut sending.due),
             self.downloading.as_mut().map(|downloading| &mut downloading.due),
         ];
-        for due in dues.into_iter().chain(others.into_iter().flatten()).filter(|due| **due < Timestamp::MAX) {
+        let others = others.into_iter().flatten();
+        let again = self.download_again.values_mut().map(|again| &mut again.due);
+        for due in dues.into_iter().chain(others).chain(again).filter(|due| **due < Timestamp::MAX) {
             *due = due.saturating_sub(back).unwrap_or(now);
         }
     }

@@ -292,7 +292,7 @@ impl Machine {
     fn order_plan(&mut self, key: TaskKey, source: &PlanSource, now: Timestamp) -> Result<Begun, StateError> {
         match source {
             PlanSource::Inline(plan) => {
-                let offer = self.offer_plan((**plan).clone(), now);
+                let offer = self.offer_plan(key, (**plan).clone(), now);
                 self.done(key.result(offer.outcome()), now)
             }
             PlanSource::File { version, .. } => {

@@ -44,6 +44,8 @@ pub(super) struct Host {
     /// What there is to download, and what of it is announced.
     pub(super) offer: emv::Offer,
     pub(super) announced: Option<PendingWork>,
+    /// Ends of downloads after which it goes on to announce.
+    pub(super) ends_unheard: usize,
     /// Keep giving the front task even after its result, as a host does that lost the answer.
     pub(super) forgetful: bool,
 }
@@ -151,7 +153,11 @@ impl Host {
             }
             HostEvent::Download { exchange, request } => {
                 if request.is_end() {
-                    self.announced = None;
+                    match self.ends_unheard.checked_sub(1) {
+                        Some(left) => self.ends_unheard = left,
+                        None => self.announced = None,
+                    }
+                    session.set_pending(self.announced);
                 }
                 let body = self.offer.answer(&request, profile.downloads());
                 let answer = match &body {
