@@ -3,7 +3,7 @@
 use tms_core::{EstateSet, SetName};
 use tms_proto::{
     emv::{DownloadRequest, Forms, Offer},
-    tms_parameters::{Layout, TmsTask},
+    tms_parameters::{Layout, TmsParameters, TmsTask},
 };
 
 use super::ServiceError;
@@ -58,7 +58,9 @@ fn check(offer: &Offer) -> Result<(), String> {
         for layout in layouts {
             let forms = Forms { tms_parameters: *layout, ..Forms::default() };
             // Why in words: they say which value is too long.
-            parameters.encode(*layout).map_err(|error| error.to_string())?;
+            let body = parameters.encode(*layout).map_err(|error| error.to_string())?;
+            // A terminal has to be able to read it, too.
+            TmsParameters::decode(*layout, &body).map_err(|error| error.to_string())?;
             offer.answer(&DownloadRequest::TmsParameters, &forms).map_err(|refusal| refusal.to_string())?;
         }
     }

@@ -213,10 +213,10 @@ fn tms_parameters_of_which_a_value_is_too_long_for_its_place_are_refused() {
     let server = Server::speaking("unionpay", None);
     let of = |platform: &str| {
         json!({
-            "platform": platform, "limit_date": null, "timing": "", "phones": ["", ""], "hosts": ["", ""],
+            "platform": platform, "limit_date": "2026-12-31", "timing": "", "phones": ["", ""], "hosts": ["", ""],
             "task": {"current": {
                 "content": {"card_application": "1"}, "code": "7001", "gprs": "", "cdma": "", "check_code": "",
-                "redial_s": 60, "prompt": "", "tpdu": "6000030000", "start": null, "end": null,
+                "redial_s": 60, "prompt": "", "tpdu": "6000030000", "start": "2026-01-01T00:00:00", "end": "2026-12-31T00:00:00",
             }},
         })
     };
