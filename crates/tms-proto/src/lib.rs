@@ -45,6 +45,7 @@ mod label;
 mod message;
 mod mutation;
 mod reason;
+mod saved;
 mod terminal;
 
 pub mod address;
