@@ -1,7 +1,7 @@
 //! What every part of the server shares: the store, the vault, the object folder, who is
 //! connected, what was counted, and the clock.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use tms_core::OperationId;
@@ -43,6 +43,8 @@ pub struct App {
     pub clock: Clock,
     /// The source of names, ids and challenges; a simulation gives its own.
     pub random: Random,
+    /// Holders whose leases could not be given back when their sessions ended.
+    unreleased: Mutex<Vec<String>>,
 }
 
 impl App {
@@ -69,6 +71,7 @@ impl App {
             limits,
             clock: Clock::new(clock),
             random: Random::default(),
+            unreleased: Mutex::default(),
         }
     }
 
@@ -76,6 +79,25 @@ impl App {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Notes that a session ended without giving back what it held, because the store failed. Leases end
+    /// by themselves too, but by the clock that they were made by, which may have been years ahead.
+    pub(crate) fn keeps_leases(&self, holder: String) {
+        let mut unreleased = self.unreleased.lock().unwrap_or_else(PoisonError::into_inner);
+        if unreleased.len() < self.limits.connections {
+            unreleased.push(holder);
+        }
+    }
+
+    /// Gives back what earlier sessions could not.
+    pub(crate) async fn release_what_was_kept(&self) {
+        let holders = std::mem::take(&mut *self.unreleased.lock().unwrap_or_else(PoisonError::into_inner));
+        for holder in holders {
+            if self.store.release_leases(&holder).await.is_err() {
+                self.keeps_leases(holder);
+            }
+        }
     }
 
     /// Identity and deadline of a new operation.

@@ -353,7 +353,8 @@ impl Session {
         }
         if let Err(error) = self.put_work_back().await {
             self.app.counters.store_errors.increment();
-            warn!(terminal = self.name(), %error, "leases not given back; they end by themselves");
+            warn!(terminal = self.name(), %error, "leases not given back yet");
+            self.app.keeps_leases(self.holder.clone());
         }
         if let Some(terminal) = &self.terminal {
             // What this session held is free now for the one after it, however this one ended.

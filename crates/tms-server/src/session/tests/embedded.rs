@@ -166,6 +166,20 @@ fn an_operation_goes_all_the_way_without_a_runtime_and_a_restart_loses_nothing()
 }
 
 #[test]
+fn what_a_failing_store_kept_from_being_given_back_is_free_as_soon_as_it_works() {
+    let server = Server::new(None);
+    let (mut host, _, _) = signed_on(&server);
+    let operation = ready(service::reset(&server.app, &server.id)).unwrap();
+    ready(host.tick()).unwrap();
+    assert_eq!(host.operation(), Some(operation.id));
+    server.store.fail_next(100);
+    ready(host.close(Ended::Closed));
+    server.store.heal();
+    let (next, _, _) = signed_on(&server);
+    assert_eq!(next.operation(), Some(operation.id));
+}
+
+#[test]
 fn firmware_is_published_and_read_and_a_log_is_kept_without_a_file() {
     let signing = tms_firmware::SigningKey::generate().unwrap();
     let trust = tms_firmware::TrustRoot::new(vec![signing.public()], 1).unwrap();

@@ -130,6 +130,7 @@ impl Session {
         let Some(terminal) = self.terminal.clone() else { return Ok(()) };
         self.look_due = self.app.now().saturating_add(LOOK_AGAIN).unwrap_or(Timestamp::MAX);
         self.give_leases_back().await;
+        self.app.release_what_was_kept().await;
         while self.work.is_none() && (self.protocol.is_signed_on() || !self.protocol.profile().pushes()) {
             let now = self.app.now();
             let lease_end = self.lease_end(now);
