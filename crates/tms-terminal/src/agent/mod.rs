@@ -44,6 +44,7 @@ mod tests;
 
 use downloads::Downloading;
 use fetch::{Fetch, Reads};
+use settling::InVain;
 use upload::Sending;
 
 /// Wait before something that the host refused for now is tried again.
@@ -123,6 +124,7 @@ pub struct Connection {
     notices: VecDeque<TaskResult>,
     alarm_due: Timestamp,
     settle_due: Timestamp,
+    settle_in_vain: InVain,
     in_flight: Option<InFlight>,
     result_due: Timestamp,
     /// File blocks in flight.
@@ -176,6 +178,7 @@ impl Connection {
             notices: VecDeque::new(),
             alarm_due: now,
             settle_due: now,
+            settle_in_vain: InVain::default(),
             in_flight: None,
             result_due: now,
             window,

@@ -64,6 +64,8 @@ pub(crate) struct Machine {
     download_hashes: [Option<[u8; 32]>; 3],
     /// The settlement that goes on.
     settling: Option<Settle>,
+    /// When the host last refused totals for good, and how often in a row.
+    totals_refused: Option<(Timestamp, u32)>,
     /// A session with the host stands; its number.
     pub(crate) contact: Option<u64>,
     /// The plan's action that someone at the terminal has just asked for.
@@ -104,6 +106,7 @@ impl Machine {
             health: scenario.hardware.health(),
             download_hashes: downloads.hashes(),
             settling: settling::load(storage.as_ref())?,
+            totals_refused: None,
             downloads,
             contact: None,
             by_hand: None,

@@ -36,6 +36,14 @@ pub(super) struct Host {
     /// Totals of its own, where it sees transactions.
     pub(super) own_totals: Option<Totals>,
     pub(super) totals_refusal: Option<Refusal>,
+    /// It answers other totals than it was told.
+    pub(super) lies: bool,
+    /// How often it was told totals.
+    pub(super) totals_told: u32,
+    /// Each message with details is refused so often before it is taken, for this.
+    pub(super) details_refusal: Option<(u32, Refusal)>,
+    refused_in_a_row: u32,
+    pub(super) end_refusal: Option<Refusal>,
     pub(super) sign_on_codes: Vec<String>,
     /// New working keys to send at the next opportunity.
     pub(super) later_keys: Option<WorkingKeys>,
@@ -123,7 +131,11 @@ impl Host {
                 session.answer(exchange, Answer::Uploaded(self.log.len() as u64), now).unwrap();
             }
             HostEvent::Totals { exchange, batch, totals } => {
-                let answered = self.ledger.on_totals(batch, &totals, self.own_totals.as_ref());
+                self.totals_told += 1;
+                let mut answered = self.ledger.on_totals(batch, &totals, self.own_totals.as_ref());
+                if self.lies {
+                    answered.domestic.debit.amount += 1;
+                }
                 let answer = match self.totals_refusal {
                     Some(refusal) => Answer::Refused(refusal),
                     None => Answer::Settled { batch, totals: &answered },
@@ -131,6 +143,17 @@ impl Host {
                 session.answer(exchange, answer, now).unwrap();
             }
             HostEvent::Batch { exchange, batch, message } => {
+                let refusal = match (&message, self.details_refusal) {
+                    (BatchMessage::End { .. }, _) => self.end_refusal,
+                    (_, Some((times, refusal))) if self.refused_in_a_row < times => Some(refusal),
+                    _ => None,
+                };
+                if let Some(refusal) = refusal {
+                    self.refused_in_a_row += 1;
+                    session.answer(exchange, Answer::Refused(refusal), now).unwrap();
+                    return;
+                }
+                self.refused_in_a_row = 0;
                 match &message {
                     BatchMessage::End { count, balanced } => {
                         self.ledger.on_end(batch, *count, *balanced);
