@@ -18,6 +18,7 @@ impl Machine {
         if let Err(error) = self.log.activity(own) {
             tracing::warn!(tid = %self.scenario.identity.tid, %error, "log line lost");
         }
+        let before = self.state.trade.clone();
         let trade = &mut self.state.trade;
         let full = trade.open.count() >= MAX_BATCH;
         if self.state.lock.is_some() || trade.reversal.is_some() || trade.settle.is_some() || full {
@@ -43,14 +44,15 @@ impl Machine {
         if trade.open.count() >= MAX_BATCH || (after > 0 && trade.open.count() >= after) {
             trade.settle = Some(Settle { batch: trade.open.number, task: None });
         }
-        self.save()
+        self.save_books(before)
     }
 
     /// Someone wants the open batch settled.
     pub(crate) fn settle(&mut self) -> Result<(), StateError> {
-        let batch = self.state.trade.open.number;
+        let before = self.state.trade.clone();
+        let batch = before.open.number;
         self.state.trade.settle.get_or_insert(Settle { batch, task: None });
-        self.save()
+        self.save_books(before)
     }
 
     /// The open batch is settled.
