@@ -28,6 +28,7 @@ use crate::{
     scenario::Scenario,
     state::{State, StateError, StateFile, TaskKey},
     storage::Storage,
+    trade::Trade,
 };
 
 mod alarms;
@@ -218,11 +219,12 @@ impl Machine {
                 self.state.parameters_revision = Some(revision);
             }
             None => {
-                self.state.parameters.extend(values);
-                if self.state.parameters.len() > MAX_PARAMETERS {
-                    self.lose_power()?;
+                let mut set = self.state.parameters.clone();
+                set.extend(values);
+                if set.len() > MAX_PARAMETERS {
                     return Ok(false);
                 }
+                self.state.parameters = set;
             }
         }
         self.save()?;
@@ -283,6 +285,16 @@ impl Machine {
         Log::forget(self.storage.as_ref()).map_err(error)?;
         self.log = Log::open(Arc::clone(&self.storage), lines, seed, now).map_err(error)?;
         Ok(())
+    }
+
+    /// Saves a change of the books, or takes it back: a later save must not make true what was told to have
+    /// failed.
+    fn save_books(&mut self, before: Trade) -> Result<(), StateError> {
+        let saved = self.save();
+        if saved.is_err() {
+            self.state.trade = before;
+        }
+        saved
     }
 
     /// Makes the present state durable.

@@ -19,6 +19,7 @@ impl Machine {
             tracing::warn!(tid = %self.scenario.identity.tid, %error, "log line lost");
         }
         let may_settle = self.may_tell_totals(now);
+        let before = self.state.trade.clone();
         let trade = &mut self.state.trade;
         if self.state.lock.is_some() || trade.reversal.is_some() || trade.settle.is_some() {
             return Ok(());
@@ -47,14 +48,15 @@ impl Machine {
         if may_settle && (trade.open.count() >= MAX_BATCH || (after > 0 && trade.open.count() >= after)) {
             trade.settle = Some(Settle { batch: trade.open.number, task: None });
         }
-        self.save()
+        self.save_books(before)
     }
 
     /// Someone wants the open batch settled.
     pub(crate) fn settle(&mut self) -> Result<(), StateError> {
-        let batch = self.state.trade.open.number;
+        let before = self.state.trade.clone();
+        let batch = before.open.number;
         self.state.trade.settle.get_or_insert(Settle { batch, task: None });
-        self.save()
+        self.save_books(before)
     }
 
     /// The open batch is settled.

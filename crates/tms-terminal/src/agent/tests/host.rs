@@ -31,6 +31,8 @@ pub(super) struct Host {
     pub(super) read_refusal: Option<Refusal>,
     /// Refusals of reads behind the beginning of a file, one each.
     pub(super) read_refusals: Vec<Refusal>,
+    /// Refusals of results, one each, the last first.
+    pub(super) result_refusals: Vec<Refusal>,
     pub(super) alarms: Vec<Alarm>,
     pub(super) ledger: BatchLedger,
     /// Totals of its own, where it sees transactions.
@@ -83,6 +85,10 @@ impl Host {
                 session.answer(exchange, Answer::Task(self.tasks.front()), now).unwrap();
             }
             HostEvent::TaskResult { exchange, result } => {
+                if let Some(refusal) = self.result_refusals.pop() {
+                    session.answer(exchange, Answer::Refused(refusal), now).unwrap();
+                    return;
+                }
                 session.answer(exchange, Answer::Approved, now).unwrap();
                 if result.outcome == Outcome::ACCEPTED {
                     self.accepted.push(result.operation);
