@@ -100,14 +100,11 @@ fn vectors() -> Option<BTreeMap<String, Vector>> {
     Some(vectors)
 }
 
-/// The built-in profile with what three acquirers do otherwise: one signs on with 0800/002 (D9), one has
-/// single-length keys (D10), and one names its parameter download 960 (Q1).
+/// The built-in profile with what one acquirer does otherwise: it names its parameter download 960 (Q1).
 fn profile() -> Arc<Profile> {
     let text = r#"
         name = "unionpay"
         extends = "unionpay"
-        [function.sign_on]
-        codes = ["003", "004", "001", "002"]
         [function.parameters]
         codes = ["360", "960"]
     "#;
@@ -154,11 +151,11 @@ fn answered(
 fn the_host_takes_every_recorded_request_as_what_it_is() {
     let Some(vectors) = vectors() else { return };
     let expected = [
-        (Function::SignOn, &["D4", "D5", "D6", "D7", "D9", "D10", "D15"][..]),
+        (Function::SignOn, &["D4", "D5", "D6", "D7", "D10", "D15"][..]),
         (Function::Parameters, &["S4", "Q1"]),
         (Function::TmkKey, &["QF1"]),
         (Function::TmkRequest, &["QF3"]),
-        (Function::SignOff, &["S1"]),
+        (Function::SignOff, &["D9", "S1"]),
         (Function::Echo, &["S2"]),
         (Function::Status, &["S3"]),
         (Function::CapkDownload, &["S7"]),

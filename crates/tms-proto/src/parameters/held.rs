@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Action, Base, Outcome, Part, Push, PushAnswer, PushRefusal, RecordFile, Values, content_hash,
-    push::{pages, part_count},
+    records::{pages, part_count},
 };
 use crate::emv::{Aid, AidParameters, BlockedCard, Capk, CapkId, EmvError, MAX_ENTRIES};
 

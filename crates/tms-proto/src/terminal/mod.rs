@@ -59,6 +59,8 @@ pub struct TerminalSession {
     block: Option<KeyBlock>,
     /// The digit that the last reply had, 0 for none.
     announced: u8,
+    /// When this end last signed on, or was told to.
+    sign_on_known: Option<Timestamp>,
     useless_in_a_row: u32,
     counts: Counts,
     outstanding: Vec<Outstanding>,
@@ -119,6 +121,7 @@ impl TerminalSession {
             opener: None,
             block: None,
             announced: 0,
+            sign_on_known: None,
             useless_in_a_row: 0,
             counts: Counts::default(),
             outstanding: Vec::new(),

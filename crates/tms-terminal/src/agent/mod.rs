@@ -14,7 +14,7 @@ use tms_proto::{
     address::Dial,
     emv::DownloadKind,
     parameters::{Held, RecordFile},
-    task::{Outcome, TaskResult},
+    task::TaskResult,
 };
 
 use crate::{
@@ -44,8 +44,11 @@ mod tests;
 
 use downloads::{Again, Downloading};
 use fetch::{Fetch, Reads};
+use settling::InVain;
 use upload::Sending;
 
+/// Most answers that wait to be sent and need not survive.
+const MAX_NOTICES: usize = 64;
 /// Wait before something that the host refused for now is tried again.
 const RETRY_AFTER_MS: u64 = 1_000;
 
@@ -93,7 +96,7 @@ impl From<ProtocolError> for Exit {
 #[derive(Debug, PartialEq, Eq)]
 enum InFlight {
     /// Nothing to remember when it arrives.
-    Notice,
+    Notice(TaskResult),
     /// The journal forgets the result once the host has it.
     Result(TaskKey),
 }
@@ -119,10 +122,12 @@ pub struct Connection {
     dark: bool,
     report_due: Timestamp,
     parameters_due: Timestamp,
-    /// Answers that need not survive: acceptance, and results that the host has already had.
+    /// Answers that need not survive: acceptance, proofs, and results that the host has already had.
+    /// At most [`MAX_NOTICES`], one of a step.
     notices: VecDeque<TaskResult>,
     alarm_due: Timestamp,
     settle_due: Timestamp,
+    settle_in_vain: InVain,
     in_flight: Option<InFlight>,
     result_due: Timestamp,
     /// File blocks in flight.
@@ -177,6 +182,7 @@ impl Connection {
             notices: VecDeque::new(),
             alarm_due: now,
             settle_due: now,
+            settle_in_vain: InVain::default(),
             in_flight: None,
             result_due: now,
             window,
@@ -265,10 +271,13 @@ impl Connection {
     /// ordered and answered.
     #[must_use]
     pub fn exit_when_idle(&self) -> Option<Exit> {
-        let answered = self.notices.is_empty() && self.in_flight.is_none();
-        if !answered {
-            return None;
-        }
+        // What the host could not take just now holds nothing off.
+        let answered = self.notices.is_empty() || self.now < self.result_due;
+        if answered && self.in_flight.is_none() { self.departure() } else { None }
+    }
+
+    /// Why the terminal wants to leave, if it does.
+    fn departure(&self) -> Option<Exit> {
         let machine = self.machine();
         if machine.restart_is_due() {
             Some(Exit::Reboot)
@@ -330,10 +339,6 @@ impl Connection {
     fn notice(&mut self, done: Result<(), Exit>) -> Result<(), Exit> {
         self.dark |= matches!(done, Err(Exit::PowerCut | Exit::Storage(_)));
         done
-    }
-
-    fn notify(&mut self, task: TaskKey, outcome: Outcome, reason: &str) {
-        self.notices.push_back(TaskResult::new(task.operation, task.step, outcome).because(reason));
     }
 
     fn after(&self, ms: u64, now: Timestamp) -> Timestamp {

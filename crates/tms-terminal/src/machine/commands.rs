@@ -157,6 +157,8 @@ impl Machine {
             let reason = "settle or clear the batch, and clear the reversal first";
             return self.done(key.result(Outcome::WRONG_STATE).because(reason), now);
         }
+        // Before the wish for it goes: the number stays, and what is sold under it later is not in there.
+        self.drop_settling()?;
         self.forget_downloads()?;
         self.forget_log(now)?;
         let old = &self.state.trade;
