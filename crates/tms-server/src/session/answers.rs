@@ -75,6 +75,9 @@ impl Session {
             }
             HostEvent::TimedOut(function) => {
                 debug!(terminal = terminal.as_str(), %function, "not answered in time");
+                if function == Function::ParameterPush {
+                    self.set_unanswered();
+                }
                 Ok(())
             }
             other => {
@@ -90,6 +93,10 @@ impl Session {
             Err(refusal) => return self.refuse(exchange, refusal),
         };
         let now = self.app.now();
+        match &keys {
+            Some(_) => self.note_keys_given(),
+            None => self.no_keys_given(exchange.code()).await,
+        }
         self.announce();
         match &keys {
             Some((block, keys)) => self.protocol.answer(exchange, Answer::Keys { block, keys }, now)?,

@@ -16,6 +16,7 @@ mod commands;
 mod downloads;
 mod embedded;
 mod macs;
+mod proofs;
 mod pushes;
 mod rotation;
 mod settlement;

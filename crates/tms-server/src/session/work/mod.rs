@@ -54,7 +54,10 @@ enum Stage {
     /// A rotation, step by step.
     Rotation(Box<Rotation>),
     /// New working keys.
-    Keys,
+    Keys {
+        /// Whether the terminal has them: only that is not durable yet.
+        given: bool,
+    },
 }
 
 /// Parameters that the terminal fetched.
@@ -84,7 +87,7 @@ impl Work {
 
     pub(super) fn task(&self, now: Timestamp) -> Option<Task> {
         match &self.stage {
-            Stage::Parameters { .. } | Stage::Keys => None,
+            Stage::Parameters { .. } | Stage::Keys { .. } => None,
             Stage::Task(told) => Some(command::brought_up_to(told.task.clone(), now)),
             Stage::Rotation(r) => r.machine.task(&r.sealed, r.challenge),
         }
@@ -102,7 +105,7 @@ impl Work {
     pub(super) fn file(&self, name: &str) -> Option<&Bytes> {
         match &self.stage {
             Stage::Task(told) => told.file.as_ref().filter(|(file, _)| file == name).map(|(_, bytes)| bytes),
-            Stage::Parameters { .. } | Stage::Rotation(_) | Stage::Keys => None,
+            Stage::Parameters { .. } | Stage::Rotation(_) | Stage::Keys { .. } => None,
         }
     }
 
@@ -116,7 +119,7 @@ impl Work {
             Stage::Parameters { delivered: None, .. } => Some(PendingWork::Parameters),
             Stage::Task(_) | Stage::Rotation(_) => Some(PendingWork::Task),
             // A terminal that signs on again is given new ones.
-            Stage::Keys => Some(PendingWork::SignOn),
+            Stage::Keys { given } => (!given).then_some(PendingWork::SignOn),
         }
     }
 }
@@ -126,6 +129,7 @@ impl Session {
     pub(super) async fn look_for_work(&mut self) -> Result<(), Ended> {
         let Some(terminal) = self.terminal.clone() else { return Ok(()) };
         self.look_due = self.app.now().saturating_add(LOOK_AGAIN).unwrap_or(Timestamp::MAX);
+        self.give_leases_back().await;
         self.app.release_what_was_kept().await;
         while self.work.is_none() && (self.protocol.is_signed_on() || !self.protocol.profile().pushes()) {
             let now = self.app.now();
@@ -134,19 +138,26 @@ impl Session {
             let Some(operation) = self.or_log(leased).flatten() else { break };
             match self.stage(&terminal, &operation).await {
                 Ok(stage) => {
+                    let accepted = operation.state == OperationState::Accepted;
                     self.work = Some(Work { operation, stage, deadline: None, lease_end });
+                    // What an earlier session was told to be under way this one tells again: else it would
+                    // wait for a result that may have been taken already.
+                    if accepted && self.move_to(OperationState::Queued, None).await.is_err() {
+                        self.put_down().await;
+                        break;
+                    }
                     self.offer().await?;
                 }
                 Err(Impossible::Store(error)) => {
                     self.store_failed(&error);
-                    let released = self.app.store.release_lease(operation.id, &self.holder).await;
-                    self.or_log(released);
+                    self.release(operation.id).await;
                     break;
                 }
                 Err(Impossible::Reason(reason)) => self.fail(&operation, reason).await,
                 Err(Impossible::Done) => {
                     let done = self.app.store.transition(operation.id, OperationState::Done, None, now).await;
                     if self.or_log(done).is_none() {
+                        self.release(operation.id).await;
                         break;
                     }
                     self.count_end(OperationState::Done);
@@ -165,21 +176,12 @@ impl Session {
             let stored = self.app.store.operation(id).await;
             if self.or_log(stored).flatten().is_some_and(|operation| !operation.is_open()) {
                 info!(operation = %id, "operation ended meanwhile");
-                let ended = self.work.take();
-                self.tell_of_abandonment(ended);
+                if let Some(Work { stage: Stage::Rotation(rotation), operation, .. }) = self.work.take() {
+                    self.tell_of_abandonment(&operation.terminal, *rotation).await;
+                }
             }
         }
         self.look_for_work().await
-    }
-
-    /// A rotation that was withdrawn leaves nothing behind, if the terminal hears of it. What it does
-    /// not hear the next rotation puts right.
-    fn tell_of_abandonment(&mut self, ended: Option<Work>) {
-        if let Some(Work { stage: Stage::Rotation(mut rotation), .. }) = ended
-            && let Some(task) = rotation.machine.abandon().ok().filter(|_| self.protocol.can_push())
-        {
-            let _ = self.protocol.push_command(task, self.app.now());
-        }
     }
 
     /// Says in every reply what waits.
@@ -250,7 +252,11 @@ impl Session {
     /// Offers the work again, or gives it up, when the terminal stayed silent.
     pub(super) async fn work_timeout(&mut self, now: Timestamp) -> Result<(), Ended> {
         if self.work.as_ref().and_then(Work::deadline).is_some_and(|at| at <= now) {
-            self.try_again("the terminal did not answer in time").await;
+            if matches!(&self.work, Some(Work { stage: Stage::Keys { given: true }, .. })) {
+                self.keys_in_force().await;
+            } else {
+                self.try_again("the terminal did not answer in time").await;
+            }
             self.look_for_work().await?;
         }
         Ok(())
@@ -276,7 +282,7 @@ impl Session {
             OperationKind::RotateCredential { role, generation } => {
                 Stage::Rotation(Box::new(self.rotation(terminal, operation, role, *generation).await?))
             }
-            OperationKind::ExchangeKeys => Stage::Keys,
+            OperationKind::ExchangeKeys => Stage::Keys { given: false },
             _ => Stage::Task(Box::new(command::told(&self.app, operation).await?)),
         })
     }
@@ -296,7 +302,7 @@ impl Session {
         }
         match work.task(now) {
             Some(task) => self.protocol.push_command(task, now)?,
-            None if matches!(work.stage, Stage::Keys) => self.push_keys(now).await?,
+            None if matches!(work.stage, Stage::Keys { .. }) => self.push_keys(now).await?,
             None => {
                 let whole = matches!(work.stage, Stage::Parameters { whole: true, .. });
                 let (id, terminal) = (*work.operation.id.as_uuid(), work.operation.terminal.clone());

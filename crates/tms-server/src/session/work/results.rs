@@ -76,6 +76,7 @@ impl Session {
     ) -> Result<(), Ended> {
         let current = self.work.as_ref().map(|w| (*w.operation.id.as_uuid(), w.operation.terminal.clone()));
         let Some((_, terminal)) = current.filter(|(id, _)| *id == push.operation) else {
+            self.set_answered(push, refusal, answer).await;
             return self.look_for_work().await;
         };
         let wrong_base = answer.and_then(PushAnswer::refused) == Some(PushRefusal::WrongBase);

@@ -11,6 +11,7 @@ mod install;
 mod macs;
 mod plans;
 mod pushes;
+mod refused;
 mod rotation;
 mod settling;
 mod tasks;
