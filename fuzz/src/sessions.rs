@@ -301,6 +301,8 @@ impl World {
 
     /// Gives the victim a frame, `is_true` when the other end sent it as it is.
     fn give(&mut self, frame: &[u8], is_true: bool) -> bool {
+        // What was said before has its own events.
+        self.take_events(false);
         self.collect();
         let before = self.to_host.len() + self.to_terminal.len();
         let heard = match self.victim {

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+const NANOS_PER_SECOND: u128 = 1_000_000_000;
+
 /// Exponential backoff with jitter: a wait is uniform between the shortest and a ceiling that doubles
 /// with each failure up to the longest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +51,11 @@ impl Backoff {
 
     fn between(&self, ceiling: Duration, random: u32) -> Duration {
         let span = ceiling.saturating_sub(self.shortest);
-        let share = f64::from(random) / f64::from(u32::MAX);
-        self.shortest.saturating_add(span.mul_f64(share))
+        // Below 2^94 times below 2^32; never more than the span, so that it is a duration again.
+        let nanos = span.as_nanos().saturating_mul(u128::from(random)) / u128::from(u32::MAX);
+        let seconds = u64::try_from(nanos / NANOS_PER_SECOND).unwrap_or(u64::MAX);
+        let rest = u32::try_from(nanos % NANOS_PER_SECOND).unwrap_or(0);
+        self.shortest.saturating_add(Duration::new(seconds, rest))
     }
 }
 
@@ -105,6 +110,17 @@ mod tests {
         let waits: std::collections::BTreeSet<Duration> =
             (0..50).map(|seed| backoff.long_wait(Jitter::new(seed).next_number())).collect();
         assert!(waits.len() > 40);
+    }
+
+    #[test]
+    fn a_longest_wait_without_end_is_no_panic() {
+        for shortest in [Duration::ZERO, MS, Duration::MAX] {
+            let mut backoff = Backoff::new(shortest, Duration::MAX);
+            for random in (0..100).chain([u32::MAX - 1, u32::MAX]) {
+                assert!(backoff.next_wait(random) >= shortest);
+                assert!(backoff.long_wait(random) >= shortest / 2);
+            }
+        }
     }
 
     #[test]

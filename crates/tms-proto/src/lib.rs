@@ -45,6 +45,7 @@ mod label;
 mod message;
 mod mutation;
 mod reason;
+mod saved;
 mod terminal;
 
 pub mod address;
@@ -70,6 +71,6 @@ pub use error::{ProfileError, ProtocolError};
 pub use host::{Answer, Exchange, HostEvent, HostSession};
 pub use label::{Code, Label, Name};
 pub use message::Identity;
-pub use profile::{Function, PendingWork, Profile, Refusal};
+pub use profile::{Function, PendingWork, Profile, Refusal, Remedy};
 pub use reason::{MacFault, Reason};
 pub use terminal::{Asked, HostRequest, KeyBlock, OpenKeys, TerminalEvent, TerminalSession};

@@ -123,6 +123,10 @@ pub(crate) enum Mutation {
     CountTwice,
     /// The host forgets which batch ended last.
     ForgetClosed,
+    /// What one spoiled frame was answered with is the host's last word.
+    OneSpoiledFrame,
+    /// A batch whose end the host refused counts as settled.
+    RefusedEndSettles,
 }
 
 /// Whether this guard is away.

@@ -1,8 +1,11 @@
 //! Terminal parameters on the wire: as fixed-length tags (UnionPay DE62, facts §4.4 and §4.5) or
 //! as named values in TLV; and pushes of them, and of EMV data, by a host that may speak first.
 
+mod answer;
+mod file;
 mod held;
 mod push;
+mod records;
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
@@ -14,8 +17,10 @@ use crate::{
     profile::{Profile, TagPad, TagPlace, TagRule},
 };
 
+pub use answer::{Outcome, PushAnswer, PushRefusal};
+pub use file::{Action, RecordFile};
 pub use held::{Held, Progress};
-pub use push::{Action, Base, Outcome, Part, Push, PushAnswer, PushRefusal, RecordFile};
+pub use push::{Base, Part, Push};
 
 /// Parameter values by name.
 pub type Values = BTreeMap<String, String>;

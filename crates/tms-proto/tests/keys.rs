@@ -17,7 +17,6 @@ use tms_proto::{
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 const ISO87: &str = include_str!("../profiles/iso87.toml");
-const UNIONPAY: &str = include_str!("../profiles/unionpay.toml");
 const TMK: [u8; 16] = [0x11; 16];
 
 /// :1987 with a MAC on everything, under the keys of the sign-on.
@@ -267,8 +266,14 @@ fn a_sign_on_whose_keys_do_not_hold_is_none() {
 
 #[test]
 fn every_form_of_key_block_signs_on() {
-    let single = UNIONPAY.replace("codes = [\"003\", \"004\"]", "codes = [\"003\", \"004\", \"001\"]");
-    let profile = Arc::new(Profile::from_toml(&single).unwrap());
+    let codes = |codes: &str| {
+        let text =
+            format!("name = \"unionpay\"\nextends = \"unionpay\"\n[function.sign_on]\ncodes = [{codes}]");
+        Arc::new(Profile::from_toml(&text).unwrap())
+    };
+    let profile = codes("\"003\", \"004\", \"001\"");
+    // Single-length keys are asked for only where the profile lists them.
+    assert!(Pair::new(&codes("\"003\", \"004\"")).terminal.sign_on_as(2, b"", NOW).is_err());
     for (place, form) in
         [(0, KeyBlockForm::Double), (1, KeyBlockForm::DoubleWithTrack), (2, KeyBlockForm::Single)]
     {
@@ -280,19 +285,6 @@ fn every_form_of_key_block_signs_on() {
         assert_eq!(keys.tdk.is_some(), form == KeyBlockForm::DoubleWithTrack);
         assert!(keys.mac_key(MacAlgorithm::UnionPayEcb).is_ok());
     }
-}
-
-#[test]
-fn single_length_keys_are_asked_for_only_where_the_profile_lists_them() {
-    let text = r#"
-        name = "double-length-only"
-        extends = "unionpay"
-        [function.sign_on]
-        codes = ["003", "004"]
-    "#;
-    let profile = Arc::new(Profile::from_toml(text).unwrap());
-    let mut pair = Pair::new(&profile);
-    assert!(pair.terminal.sign_on_as(2, b"", NOW).is_err());
 }
 
 #[derive(Debug, Clone, Copy)]

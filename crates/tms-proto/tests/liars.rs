@@ -192,6 +192,29 @@ fn frames_that_nobody_sends_end_the_session_before_they_fill_memory() {
 }
 
 #[test]
+fn only_frames_that_still_wait_count_and_take_memory() {
+    let (mut host, mut terminal) = pair(&pushing());
+    terminal.echo(NOW).unwrap();
+    let echo = terminal.poll_transmit().unwrap();
+    let (mut sent_bytes, mut frame) = (0, Vec::new());
+    // One more than is ever taken.
+    host.receive(&echo, NOW).unwrap();
+    let held = measure(|| {
+        while sent_bytes < 9 << 20 {
+            host.receive(&echo, NOW).unwrap();
+            while host.poll_event().is_some() {}
+            frame.clear();
+            assert!(host.poll_transmit_into(&mut frame));
+            sent_bytes += frame.len();
+        }
+    });
+    assert!(held.bytes_max < 4096, "{} bytes", held.bytes_max);
+    let mut last = Vec::new();
+    assert!(host.poll_transmit_into(&mut last) && !host.poll_transmit_into(&mut last));
+    assert_eq!(last, frame);
+}
+
+#[test]
 fn a_thousand_questions_without_an_answer_are_refused_after_the_first_few() {
     for profile in profiles() {
         let (_, mut terminal) = pair(&profile);

@@ -280,6 +280,31 @@ mod tests {
         assert!(load_mac_key(&listener(None), &optional).unwrap().is_none());
     }
 
+    #[test]
+    fn a_profile_file_says_what_differs_or_what_is_wrong_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("acquirer.toml");
+        let load = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            load_profile(&config::Listener { profile_file: Some(path.clone()), ..listener(None) })
+        };
+        let own = load("extends = \"iso87\"\n[function.report]\ncodes = [\"371\"]\n").unwrap();
+        let report = own.rule(tms_proto::Function::Report).unwrap();
+        assert_eq!((own.name(), report.codes.join(" ")), ("iso87", "371".to_owned()));
+
+        for (text, says) in [
+            ("extends = \"iso87\"\n[function.report]\ncode = [\"371\"]\n", "line 3: unknown field `code`"),
+            (
+                "extends = \"iso78\"\n",
+                "there is no built-in profile \"iso78\"; known are unionpay, iso87, iso93",
+            ),
+            ("extends = \"iso87\"\n[function.report]\ncodes = [\"363\"]\n", "has the same MTI and code as"),
+        ] {
+            let error = load(text).unwrap_err().to_string();
+            assert!(error.contains("acquirer.toml") && error.contains(says), "{error}");
+        }
+    }
+
     /// An embedding program starts the server on a task of its own.
     #[test]
     fn starting_is_a_future_that_can_be_spawned() {

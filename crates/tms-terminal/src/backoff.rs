@@ -37,7 +37,7 @@ impl Backoff {
     /// A connection ended on which the terminal had signed on.
     pub(crate) fn session_ended(&mut self, exit: &Exit) {
         // A sign-on that brings no key for what follows is no success: the next would bring none either.
-        if !matches!(exit, Exit::Lost(failure) if failure.kind.is_of_macs()) {
+        if !matches!(exit, Exit::Lost(failure) if failure.kind.voids_sign_on()) {
             self.reset();
         }
     }

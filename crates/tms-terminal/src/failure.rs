@@ -43,6 +43,8 @@ pub enum FailureKind {
     Refused,
     /// The host found a MAC of this terminal missing or wrong.
     MacRefused,
+    /// The session, or its keys, are over for the host: it wants a new sign-on.
+    SessionOver,
     /// What must be said next needs a MAC, and the sign-on brought no key for it.
     NoMacKey,
     /// A fault that the scenario asked for.
@@ -67,9 +69,9 @@ impl FailureKind {
         )
     }
 
-    /// Whether it is about a MAC, so that a sign-on before it was worth nothing.
-    pub(crate) fn is_of_macs(self) -> bool {
-        matches!(self, Self::MacRefused | Self::NoMacKey)
+    /// Whether a sign-on before it was worth nothing.
+    pub(crate) fn voids_sign_on(self) -> bool {
+        matches!(self, Self::MacRefused | Self::SessionOver | Self::NoMacKey)
     }
 }
 

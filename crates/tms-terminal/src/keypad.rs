@@ -68,10 +68,12 @@ impl Lockout {
         // An unknown role keeps no count, so that invented names cannot fill the state.
         let mut unknown = Failures::default();
         let failures = if known { self.roles.entry(role.to_owned()).or_default() } else { &mut unknown };
-        if let Some(until) = failures.until.filter(|until| now < *until) {
+        // A clock that was ahead when the role locked must not make the lock longer than any.
+        let latest = now.saturating_add(LONGEST_LOCK).unwrap_or(Timestamp::MAX);
+        failures.until = failures.until.filter(|until| now < *until).map(|until| until.min(latest));
+        if let Some(until) = failures.until {
             return Login::Locked { until };
         }
-        failures.until = None;
         // Public knowledge is no proof of authority, even where it was never changed.
         let generation =
             credentials.try_secret(role, secret.as_bytes()).filter(|_| !is_documented_default(secret));
@@ -151,6 +153,19 @@ mod tests {
         }
         assert!(lockout.attempt(&slots, "99", SECRET, at(now)).is_accepted());
         assert_eq!(lockout.attempt(&slots, "99", "1", at(now)), Login::Refused { tries_left: 4 });
+    }
+
+    #[test]
+    fn a_lock_of_a_clock_that_was_years_ahead_ends_within_the_longest_lock() {
+        let (mut lockout, slots) = (Lockout::default(), credentials(SECRET));
+        let ten_years = 10 * 366 * 86_400;
+        for _ in 0..TRIES {
+            lockout.attempt(&slots, "99", "1", at(ten_years));
+        }
+        let hour = LONGEST_LOCK.as_secs();
+        assert_eq!(lockout.attempt(&slots, "99", SECRET, at(0)), Login::Locked { until: at(hour) });
+        assert_eq!(lockout.attempt(&slots, "99", SECRET, at(hour - 1)), Login::Locked { until: at(hour) });
+        assert!(lockout.attempt(&slots, "99", SECRET, at(hour)).is_accepted());
     }
 
     #[test]

@@ -57,6 +57,9 @@ pub struct State {
     /// The plan in force and how far it has come.
     #[serde(default)]
     pub plan: PlanRunner,
+    /// The operation that brought the plan in force, and the plan's id.
+    #[serde(default)]
+    pub plan_from: Option<(Uuid, Uuid)>,
     /// A plan that is being fetched.
     #[serde(default)]
     pub plan_file: Option<PlanFile>,
@@ -203,6 +206,7 @@ impl State {
             install: None,
             upload: None,
             plan: PlanRunner::default(),
+            plan_from: None,
             plan_file: None,
             addresses: None,
             lock: None,

@@ -176,7 +176,9 @@ fn progress(sum: &Counts, violations: u64, began: Instant) -> String {
 
 fn range(text: &str) -> Result<Range<u64>, String> {
     let parts = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
-    parts.filter(|range: &Range<u64>| range.start < range.end).ok_or("give it as FIRST..END, 0..200".to_owned())
+    parts
+        .filter(|range: &Range<u64>| range.start < range.end)
+        .ok_or("give it as FIRST..END, 0..200".to_owned())
 }
 
 fn hours(text: &str) -> Result<f64, String> {

@@ -227,10 +227,7 @@ mod tests {
     #[test]
     fn the_command_of_a_run_names_what_is_not_as_usual() {
         let mut options = Options::new(7, 3, 90);
-        assert_eq!(
-            options.command(),
-            "cargo run --release -p tms-sim -- --seed 7 --terminals 3 --hours 1.5"
-        );
+        assert_eq!(options.command(), "cargo run --release -p tms-sim -- --seed 7 --terminals 3 --hours 1.5");
         options.only = Some(2);
         options.faults.remove(&Fault::Break);
         assert!(options.command().ends_with("--only 2 --without break"), "{}", options.command());

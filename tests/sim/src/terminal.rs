@@ -114,11 +114,8 @@ impl Terminal {
             Some(Sabotage::StrangersKey) => &catalog().gullible,
             _ => &catalog().trust,
         };
-        let mut materials = Materials::new(
-            Arc::clone(&variety.profile),
-            pair.private_bytes().to_vec().into(),
-            trust.clone(),
-        );
+        let mut materials =
+            Materials::new(Arc::clone(&variety.profile), pair.private_bytes().to_vec().into(), trust.clone());
         materials.mac_key = variety.mac_key.clone();
         materials.tmk = Some(tmk.clone());
         materials.verifier_iterations = 1;

@@ -40,7 +40,8 @@ pub(crate) fn all() -> &'static [Variety] {
 fn variety(name: &str, text: &str, macs: bool, mode: Mode) -> Variety {
     // A MAC wherever a profile has a place for one.
     let profile = match macs {
-        true => Profile::from_toml(&text.replace("protect = \"optional\"\n", "protect = \"possible\"\n")).expect("MACs"),
+        true => Profile::from_toml(&text.replace("protect = \"optional\"\n", "protect = \"possible\"\n"))
+            .expect("MACs"),
         false => Profile::from_toml(text).expect("a built-in profile"),
     };
     // Without a key for MACs that are optional none are asked for.

@@ -78,8 +78,17 @@ fn the_program_tells_what_it_counted_and_ends_well() {
 
 #[test]
 fn the_program_ends_badly_on_a_violation_and_shows_how_to_see_it_again() {
-    let output =
-        sim(&["--seeds", "0..20", "--terminals", "2", "--hours", "1.5", "--break", "no-effect", "--no-shrink"]);
+    let output = sim(&[
+        "--seeds",
+        "0..20",
+        "--terminals",
+        "2",
+        "--hours",
+        "1.5",
+        "--break",
+        "no-effect",
+        "--no-shrink",
+    ]);
     assert_eq!(output.status.code(), Some(1));
     let told = text(&output.stdout);
     assert!(told.contains("VIOLATED: done means that the effect is there"), "{told}");

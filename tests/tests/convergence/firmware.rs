@@ -151,9 +151,7 @@ async fn an_image_that_finds_itself_unhealthy_falls_back_and_says_so() {
         assert_eq!(ended.state, OperationState::Failed);
         assert_eq!(
             ended.detail.as_deref(),
-            Some(
-                "the new image did not start healthy; the old one runs: version 2.0.0 found itself unhealthy"
-            )
+            Some("what was new did not work; the old one is in force: version 2.0.0 found itself unhealthy")
         );
         reported(&estate, &terminal.id, "the report of the old version after the trial", |t| {
             t.reported.firmware_version.as_deref() == Some("1.0.0") && t.reported.boot_count == Some(3)

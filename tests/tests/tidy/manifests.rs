@@ -87,7 +87,10 @@ fn arrows_between_crates_point_one_way() {
         for dependency in table.keys().filter_map(|name| place(name)) {
             assert!(dependency < own, "{name} must not depend on {}", order[dependency]);
             let on_the_server = order[dependency] == "tms-server";
-            assert!(!on_the_server || ["testkit", "tms-sim"].contains(&name.as_str()), "{name} must not depend on the server");
+            assert!(
+                !on_the_server || ["testkit", "tms-sim"].contains(&name.as_str()),
+                "{name} must not depend on the server"
+            );
         }
     }
 }

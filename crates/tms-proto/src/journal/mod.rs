@@ -69,6 +69,7 @@ struct Entry {
     acknowledged: bool,
     #[serde(default)]
     repeat: Repeat,
+    /// Of [`WHOLE`]: before any of it arrived.
     #[serde(default)]
     cancelled: bool,
     #[serde(skip)]
@@ -104,7 +105,8 @@ impl Journal {
         let mut found = false;
         let mut running = Vec::new();
         for entry in self.entries.iter_mut().filter(|e| e.operation == operation) {
-            found = true;
+            // Of an earlier cancellation it is known whether anything had arrived by then.
+            found |= entry.step != WHOLE || !entry.cancelled;
             if entry.result.is_none() {
                 entry.cancelled = true;
                 running.push(entry.step);
@@ -117,7 +119,7 @@ impl Journal {
             result: Some(TaskResult::new(operation, WHOLE, Outcome::CANCELLED)),
             acknowledged: true,
             repeat: Repeat::Safe,
-            cancelled: true,
+            cancelled: !found,
             alive: Alive(false),
         };
         let remembered = self.entry(operation, WHOLE).is_some() || self.push(whole);

@@ -1,11 +1,13 @@
 //! The terminal's side of pushes: one file's records, and what each push does to them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
     Action, Base, Outcome, Part, Push, PushAnswer, PushRefusal, RecordFile, Values, content_hash,
-    push::{pages, part_count},
+    records::{pages, part_count},
 };
 use crate::emv::{Aid, AidParameters, BlockedCard, Capk, CapkId, EmvError, MAX_ENTRIES};
 
@@ -17,8 +19,8 @@ const MAX_BYTES: usize = 256 * 1024;
 const HEAD_BYTES: usize = 64;
 
 /// The records that a terminal has of one file. Keep it durable; what is kept of unfinished pushes is not, and need
-/// not be: the host begins again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// not be: the host begins again. `Debug` prints how many records there are, not what is in them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     file: RecordFile,
     revision: u64,
@@ -28,6 +30,18 @@ pub struct Held {
     last: Option<Uuid>,
     #[serde(skip)]
     coming: Option<Coming>,
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held")
+            .field("file", &self.file)
+            .field("revision", &self.revision)
+            .field("records", &self.values.len())
+            .field("last", &self.last)
+            .field("coming", &self.coming)
+            .finish()
+    }
 }
 
 /// What is there of a push in several messages.

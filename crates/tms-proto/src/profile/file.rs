@@ -64,6 +64,8 @@ pub(super) struct PendingTable {
 #[serde(deny_unknown_fields)]
 pub(super) struct RuleTable {
     mti: String,
+    #[serde(default)]
+    also: Vec<String>,
     from: Direction,
     select: String,
     codes: Vec<String>,
@@ -80,10 +82,15 @@ pub(super) struct RuleTable {
 impl RuleTable {
     pub(super) fn validate(&self, function: Function, dialect: &Dialect) -> Result<Rule, ProfileError> {
         let place = format!("function {}", function.name());
-        let mti = Mti::from_str(&self.mti).map_err(|e| invalid(&place, format!("mti: {e}")))?;
-        if mti.response().is_none() || mti.is_repeat() {
-            return Err(invalid(&place, format!("{mti} is not a request, so it has no reply")));
-        }
+        let request = |text: &str| {
+            let mti = Mti::from_str(text).map_err(|e| invalid(&place, format!("mti: {e}")))?;
+            if mti.response().is_none() || mti.is_repeat() {
+                return Err(invalid(&place, format!("{mti} is not a request, so it has no reply")));
+            }
+            Ok(mti)
+        };
+        let mti = request(&self.mti)?;
+        let also = self.also.iter().map(|text| request(text)).collect::<Result<Vec<_>, _>>()?;
         let lists = [("request", &self.request), ("reply", &self.reply)];
         for (name, fields) in lists {
             let all: Vec<u8> = fields.all().collect();
@@ -106,6 +113,7 @@ impl RuleTable {
         Ok(Rule {
             function,
             mti,
+            also,
             from: self.from,
             select: self.select.clone(),
             codes: self.codes.clone(),

@@ -24,6 +24,8 @@ pub struct Rule {
     pub function: Function,
     /// MTI of the request.
     pub mti: Mti,
+    /// Other types that are taken for the same request; the reply has the type that belongs to each.
+    pub also: Vec<Mti>,
     /// Who asks.
     pub from: Direction,
     /// Path of the data element that tells functions of one MTI apart.

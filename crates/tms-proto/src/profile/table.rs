@@ -90,8 +90,10 @@ impl Table {
             let selector = selector.ok_or_else(|| invalid(&place, "needs at least one code".into()))?;
             let selector = table.selector(selector);
             table.files.push(at.files()?);
-            for (code, key) in keys.iter().enumerate() {
-                table.insert(rule.mti, selector, Row { key: *key, rule: index, code }, rules)?;
+            for mti in std::iter::once(&rule.mti).chain(&rule.also) {
+                for (code, key) in keys.iter().enumerate() {
+                    table.insert(*mti, selector, Row { key: *key, rule: index, code }, rules)?;
+                }
             }
             table.rules.push((selector, keys));
         }

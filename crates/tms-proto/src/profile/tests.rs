@@ -291,6 +291,13 @@ fn a_table_that_contradicts_itself_is_refused_with_its_place() {
         ("unionpay", "{batch}{code}", "{batch}", "selector_template: template needs {code}"),
         ("unionpay", "00{batch}{code}", "{type}{batch}{code}", "selector_template: template needs {code}"),
         ("unionpay", "field = 60", "field = 129", "DE129 is not in dialect unionpay"),
+        ("unionpay", "also = [\"0800\"]", "also = [\"0810\"]", "is not a request"),
+        (
+            "unionpay",
+            "codes = [\"002\"]",
+            "codes = [\"003\"]",
+            "function sign_off: has the same MTI and code as sign_on",
+        ),
         ("iso87", "mti = \"0820\"", "mti = \"0830\"", "is not a request"),
         ("iso87", "mti = \"0820\"", "mti = \"0821\"", "is not a request"),
         ("iso87", "mti = \"0820\"", "mti = \"820\"", "four decimal digits"),

@@ -58,6 +58,7 @@ struct Next {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Held {
     generation: u32,
+    #[serde(with = "crate::saved::hexadecimal")]
     verifier: Vec<u8>,
     /// Whether its secret is a default.
     #[serde(default)]

@@ -1,6 +1,6 @@
 //! What a host keeps of a terminal's batches.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,9 @@ pub struct BatchLedger {
     batch: Option<u32>,
     told: Option<Totals>,
     records: BTreeMap<u32, Record>,
-    conflicts: u32,
+    /// Numbers of records that another transaction came with too, so that there are never more.
+    #[serde(default)]
+    contested: BTreeSet<u32>,
     /// The batches that ended last, the newest at the end.
     closed: VecDeque<Closed>,
 }
@@ -58,7 +60,7 @@ pub struct Closed {
     pub announced: u16,
     /// Details that the host has.
     pub received: u16,
-    /// Details with the number of another one.
+    /// Numbers that came with another transaction too, each counted once however often it came.
     pub conflicts: u32,
     /// Whether the totals were agreed on when they were told.
     pub agreed: bool,
@@ -132,7 +134,10 @@ impl BatchLedger {
                 Some(known) if *known == record && !without(Mutation::CountTwice) => {
                     taken.repeated = taken.repeated.saturating_add(1);
                 }
-                Some(_) => taken.conflicting = taken.conflicting.saturating_add(1),
+                Some(_) => {
+                    self.contested.insert(trace);
+                    taken.conflicting = taken.conflicting.saturating_add(1);
+                }
                 None if self.records.len() >= MAX_RECORDS => return Err(LedgerError::Full),
                 None => {
                     self.records.insert(trace, record);
@@ -140,8 +145,6 @@ impl BatchLedger {
                 }
             }
         }
-        let conflicts = u32::try_from(taken.conflicting).unwrap_or(u32::MAX);
-        self.conflicts = self.conflicts.saturating_add(conflicts);
         Ok(taken)
     }
 
@@ -156,7 +159,7 @@ impl BatchLedger {
             totals: self.told,
             announced: count,
             received: u16::try_from(self.records.len()).unwrap_or(u16::MAX),
-            conflicts: self.conflicts,
+            conflicts: u32::try_from(self.contested.len()).unwrap_or(u32::MAX),
             agreed: self.told.is_some_and(|told| told.is_balanced()),
             details_match: (!balanced).then(|| self.adds_up()),
         };

@@ -12,6 +12,7 @@
 //! with its six digits.
 
 mod detail;
+mod error;
 mod ledger;
 #[cfg(test)]
 mod model;
@@ -24,9 +25,10 @@ mod wire;
 
 pub(crate) use detail::Parts;
 pub use detail::{BatchMessage, CardClass, CardDetail, ChipDetail, ChipEnding, MAX_CARDS};
+pub use error::SettleError;
 pub use ledger::{BatchLedger, Closed, LedgerError, MAX_RECORDS, Taken};
 pub use pan::{MaskedPan, Pan};
-pub use terminal::{Detail, MAX_DETAILS, Message, Progress, Settle, SettleError, Side, State};
+pub use terminal::{Detail, MAX_DETAILS, Message, Progress, Settle, Side, State};
 pub(crate) use wire::{check_batch, read_totals};
 
 pub use totals::{Balance, CurrencyTotals, MAX_AMOUNT, MAX_COUNT, Sum, Totals};

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::{prelude::*, sample::Index};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 
-use super::*;
+use super::{terminal::MAX_SPOILED, *};
 use crate::{
     mutation::{Mutation, check},
     profile::Refusal,
@@ -40,10 +40,19 @@ enum Step {
     LoseAnswer(Index),
     Refuse {
         which: Index,
-        finally: bool,
+        how: How,
     },
     CrashTerminal,
     CrashHost,
+}
+
+/// What a refusal is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    ForNow,
+    /// The message was spoiled on its way.
+    Spoiled,
+    Finally,
 }
 
 struct Steps;
@@ -70,8 +79,8 @@ impl ReferenceStateMachine for Steps {
             10 => (any::<Index>(), again(), crash())
                 .prop_map(|(which, again, crash)| Step::AtTerminal { which, again, crash }),
             1 => any::<Index>().prop_map(Step::LoseAnswer),
-            1 => (any::<Index>(), prop::bool::weighted(0.2))
-                .prop_map(|(which, finally)| Step::Refuse { which, finally }),
+            1 => (any::<Index>(), prop_oneof![2 => Just(How::ForNow), 2 => Just(How::Spoiled), 1 => Just(How::Finally)])
+                .prop_map(|(which, how)| Step::Refuse { which, how }),
             1 => Just(Step::CrashTerminal),
             1 => Just(Step::CrashHost),
         ]
@@ -99,7 +108,9 @@ struct World {
     /// Every transaction that was done, by batch.
     done: BTreeMap<u32, Vec<Detail>>,
     /// Batches with a detail that the host would not have.
-    spoiled: BTreeSet<u32>,
+    unwanted: BTreeSet<u32>,
+    /// The message that was spoiled on its way last, and how often.
+    spoiled: Option<((u32, Message), u8)>,
     announced: Vec<u32>,
     ended: BTreeMap<u32, Closed>,
 }
@@ -129,7 +140,8 @@ impl World {
             answers: Vec::new(),
             trace: 0,
             done: BTreeMap::new(),
-            spoiled: BTreeSet::new(),
+            unwanted: BTreeSet::new(),
+            spoiled: None,
             announced: Vec::new(),
             ended: BTreeMap::new(),
         }
@@ -144,7 +156,7 @@ impl World {
             assert!(!self.announced.contains(&batch), "batch {batch} is settled twice");
             self.announced.push(batch);
             let ended = self.ended.get(&batch).expect("settled, and the host does not know");
-            assert!(self.spoiled.contains(&batch) || ended.is_complete(), "something is missing: {ended:?}");
+            assert!(self.unwanted.contains(&batch) || ended.is_complete(), "something is missing: {ended:?}");
         }
     }
 
@@ -212,7 +224,7 @@ impl World {
             assert_eq!(*first, closed, "batch {batch} ends in two ways");
             return;
         }
-        if !self.spoiled.contains(&batch) {
+        if !self.unwanted.contains(&batch) {
             let done = self.done.get(&batch).map_or(&[][..], Vec::as_slice);
             let wanted = done.iter().filter(|detail| !closed.agreed || matches!(detail, Detail::Chip(_)));
             assert_eq!(usize::from(closed.received), wanted.count(), "lost or doubled: {closed:?}");
@@ -233,19 +245,32 @@ impl World {
         }
     }
 
+    /// Whether the line spoils this message once more: it does not for ever.
+    fn spoil(&mut self, batch: u32, message: &Message) -> bool {
+        let this = (batch, message.clone());
+        let times = self.spoiled.take().filter(|(other, _)| *other == this).map_or(0, |(_, times)| times);
+        let spoils = times + 1 < MAX_SPOILED;
+        self.spoiled = Some((this, times + u8::from(spoils)));
+        spoils
+    }
+
     /// The host refuses what waits.
-    fn refuse(&mut self, index: usize, finally: bool) {
+    fn refuse(&mut self, index: usize, how: How) {
         let (batch, message) = self.messages.remove(index);
         if batch != self.terminal.batch() || self.terminal.next_message().as_ref() != Some(&message) {
             return;
         }
-        let is_end = matches!(&message, Message::Batch(message) if message.is_end());
-        let refusal = if finally && !is_end { Refusal::FormatError } else { Refusal::Busy };
+        let refusal = match how {
+            How::ForNow => Refusal::Busy,
+            How::Spoiled if self.spoil(batch, &message) => Refusal::FormatError,
+            How::Spoiled => Refusal::Busy,
+            How::Finally => Refusal::NotPermitted,
+        };
         let progress = self.terminal.on_refused(refusal);
-        if finally && !is_end {
+        if how == How::Finally {
             self.messages.retain(|(_, other)| *other != message);
-            if matches!(message, Message::Batch(_)) {
-                self.spoiled.insert(batch);
+            if matches!(&message, Message::Batch(message) if !message.is_end()) {
+                self.unwanted.insert(batch);
             }
         }
         self.keep(progress);
@@ -325,8 +350,8 @@ impl StateMachineTest for Settling {
             Step::LoseAnswer(which) if !world.answers.is_empty() => {
                 world.answers.remove(which.index(world.answers.len()));
             }
-            Step::Refuse { which, finally } if !world.messages.is_empty() => {
-                world.refuse(which.index(world.messages.len()), finally);
+            Step::Refuse { which, how } if !world.messages.is_empty() => {
+                world.refuse(which.index(world.messages.len()), how);
             }
             Step::CrashTerminal => world.terminal = world.saved.clone(),
             Step::CrashHost => world.ledger = world.ledger_saved.clone(),
@@ -357,6 +382,8 @@ fn the_model_notices_every_guard_that_is_missing() {
         Mutation::AnnounceFirst,
         Mutation::CountTwice,
         Mutation::ForgetClosed,
+        Mutation::OneSpoiledFrame,
+        Mutation::RefusedEndSettles,
     ];
     let missed: Vec<_> =
         guards.into_iter().filter(|guard| !guard.is_noticed_by(|| check::<Settling>(3_000, 160))).collect();

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BatchMessage, CardClass, CardDetail, ChipDetail, ChipEnding, MAX_CARDS, Totals, totals::CurrencyTotals,
+    BatchMessage, CardClass, CardDetail, ChipDetail, ChipEnding, MAX_CARDS, SettleError, Totals,
+    totals::CurrencyTotals,
 };
 use crate::{
     mutation::{Mutation, without},
@@ -14,6 +15,8 @@ use crate::{
 
 /// Most transactions of a batch; a count has three digits.
 pub const MAX_DETAILS: usize = 999;
+/// So many refusals in a row that are about the message, and not about what it says, count as final.
+pub(super) const MAX_SPOILED: u8 = 5;
 /// Batch numbers have six digits and begin at 1 again.
 const LAST_BATCH: u32 = 999_999;
 
@@ -103,32 +106,6 @@ impl Progress {
     const SAVE: Self = Self { must_save: true, settled: None };
 }
 
-/// Why a step is not possible.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SettleError {
-    /// This cannot be done in this state.
-    #[error("a batch that is {state} cannot {action}")]
-    IllegalState {
-        /// Where the batch stands.
-        state: State,
-        /// What was to be done.
-        action: &'static str,
-    },
-    /// The host must first have what is older.
-    #[error("{0} reversals, notices or advices have to be sent before the batch is closed")]
-    SendFirst(usize),
-    /// The batch holds as much as its totals can count.
-    #[error("the batch is full; settle it first")]
-    Full,
-    /// Another transaction of this batch has the number.
-    #[error("trace number {0:06} is another transaction's")]
-    TraceTaken(u32),
-    /// The host answered other totals than were sent.
-    #[error("the host answered totals that were not sent")]
-    OtherTotals,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Entry {
     detail: Detail,
@@ -145,6 +122,9 @@ pub struct Settle {
     state: State,
     /// Trace numbers of details that the host refused for good.
     refused: Vec<u32>,
+    /// Refusals in a row of what is said now that may come from a line that spoils messages.
+    #[serde(default)]
+    spoiled: u8,
     settled: Option<u32>,
 }
 
@@ -158,6 +138,7 @@ impl Settle {
             totals: Totals::new(currency),
             state: State::Open,
             refused: Vec::new(),
+            spoiled: 0,
             settled: None,
         }
     }
@@ -282,6 +263,7 @@ impl Settle {
             return Err(SettleError::OtherTotals);
         }
         self.state = State::Uploading { balanced: answer.is_balanced(), taken: 0 };
+        self.spoiled = 0;
         Ok(Progress::SAVE)
     }
 
@@ -298,17 +280,34 @@ impl Settle {
         }
     }
 
-    /// The host refused what [`Settle::next_message`] says. A refusal that may pass changes nothing: wait
-    /// and ask again. After a final one the batch is open again if its totals were refused, and goes on
-    /// without the detail otherwise.
+    /// The host refused what [`Settle::next_message`] says. It says the same afterwards when the refusal
+    /// may pass or be of a message that was spoiled on its way, and always when it is of the batch's end,
+    /// because what the host has not closed is not settled: wait, and say it again. After any other
+    /// refusal the batch is open again if its totals were refused, and goes on without the detail
+    /// otherwise.
     pub fn on_refused(&mut self, refusal: Refusal) -> Progress {
-        if refusal.may_retry() {
+        if refusal.may_retry() || self.state == State::Open {
             return Progress::NOTHING;
+        }
+        // On a session that stands these are about the message.
+        let about_message =
+            matches!(refusal, Refusal::FormatError | Refusal::NotSupported | Refusal::InvalidTerminal);
+        let is_end = match self.state {
+            State::Uploading { balanced, taken } => self.upload(balanced, taken).is_end(),
+            State::Open | State::Closing => false,
+        };
+        if is_end && !without(Mutation::RefusedEndSettles) {
+            return Progress::NOTHING;
+        }
+        self.spoiled = self.spoiled.saturating_add(1);
+        if about_message && self.spoiled < MAX_SPOILED && !without(Mutation::OneSpoiledFrame) {
+            return Progress::SAVE;
         }
         match self.state {
             State::Open => Progress::NOTHING,
             State::Closing => {
                 self.state = State::Open;
+                self.spoiled = 0;
                 Progress::SAVE
             }
             State::Uploading { balanced, taken } => {
@@ -325,6 +324,7 @@ impl Settle {
     fn advance(&mut self, balanced: bool, taken: usize) -> Progress {
         if !self.upload(balanced, taken).is_end() {
             self.state = State::Uploading { balanced, taken: taken.saturating_add(1) };
+            self.spoiled = 0;
             return Progress::SAVE;
         }
         let settled = self.batch;

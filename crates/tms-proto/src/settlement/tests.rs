@@ -144,19 +144,66 @@ fn totals_that_were_not_sent_answer_nothing() {
     assert_eq!(terminal.state(), State::Closing);
 }
 
+/// A batch whose details are to be sent.
+fn uploading(cards: u32) -> Settle {
+    let mut terminal = traded(cards);
+    let _ = terminal.close(0).unwrap();
+    let answer = terminal.totals().answered(Balance::Unbalanced, Balance::Balanced);
+    let _ = terminal.on_totals(7, &answer).unwrap();
+    terminal
+}
+
 #[test]
 fn a_refused_settlement_opens_the_batch_again_and_a_refused_detail_is_remembered() {
     let mut terminal = traded(1);
     let _ = terminal.close(0).unwrap();
     assert_eq!(terminal.on_refused(Refusal::Busy), Progress::default());
-    assert!(terminal.on_refused(Refusal::NotSupported).must_save);
+    assert!(terminal.on_refused(Refusal::NotPermitted).must_save);
     assert_eq!(terminal.state(), State::Open);
 
-    let _ = terminal.close(0).unwrap();
-    let answer = terminal.totals().answered(Balance::Unbalanced, Balance::Balanced);
-    let _ = terminal.on_totals(7, &answer).unwrap();
-    let _ = terminal.on_refused(Refusal::FormatError);
+    let mut terminal = uploading(1);
+    assert!(terminal.on_refused(Refusal::OutOfRange).must_save);
     assert_eq!(terminal.refused(), [1]);
+}
+
+#[test]
+fn what_may_have_been_spoiled_on_its_way_is_said_again_a_few_times_before_it_counts_as_refused() {
+    for refusal in [Refusal::FormatError, Refusal::NotSupported, Refusal::InvalidTerminal] {
+        let mut terminal = uploading(30);
+        while let Some(Message::Batch(message)) = terminal.next_message() {
+            for _ in 0..3 {
+                let _ = terminal.on_refused(refusal);
+                assert_eq!(terminal.next_message(), Some(Message::Batch(message.clone())), "{refusal:?}");
+                // A crash does not let the count begin again.
+                let kept = serde_json::to_string(&terminal).unwrap();
+                terminal = serde_json::from_str(&kept).unwrap();
+            }
+            let _ = terminal.on_taken(7, &message);
+            assert!(terminal.refused().is_empty());
+        }
+        assert_eq!(terminal.settled(), Some(7));
+
+        let mut terminal = uploading(30);
+        let said = terminal.next_message();
+        let refusals = (1..50).find(|_| {
+            let _ = terminal.on_refused(refusal);
+            terminal.next_message() != said
+        });
+        assert!(refusals.is_some_and(|refusals| refusals > 3), "not for ever: {refusals:?}");
+        assert_eq!(terminal.refused().len(), MAX_CARDS);
+    }
+}
+
+#[test]
+fn a_refused_end_does_not_settle_the_batch() {
+    for refusal in [Refusal::NotPermitted, Refusal::FormatError, Refusal::SystemError] {
+        let mut terminal = uploading(0);
+        for _ in 0..20 {
+            assert_eq!(terminal.on_refused(refusal).settled, None, "{refusal:?}");
+            assert!(matches!(terminal.next_message(), Some(Message::Batch(BatchMessage::End { .. }))));
+        }
+        assert_eq!(terminal.settled(), None);
+    }
 }
 
 #[test]
@@ -196,6 +243,9 @@ fn a_ledger_says_what_is_missing_and_what_contradicts() {
     ledger.on_totals(7, traded(2).totals(), None);
     let taken = ledger.on_details(7, &BatchMessage::Cards(vec![card(1, 100)])).unwrap();
     assert_eq!(taken, Taken { new: 1, ..Taken::default() });
+    let taken = ledger.on_details(7, &BatchMessage::Cards(vec![card(1, 999)])).unwrap();
+    assert_eq!(taken, Taken { conflicting: 1, ..Taken::default() });
+    // However often it comes.
     let taken = ledger.on_details(7, &BatchMessage::Cards(vec![card(1, 999)])).unwrap();
     assert_eq!(taken, Taken { conflicting: 1, ..Taken::default() });
     let closed = ledger.on_end(7, 2, false);

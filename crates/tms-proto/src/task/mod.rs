@@ -66,7 +66,7 @@ impl Task {
         let body = Body::parse(bytes)?;
         Ok(Self {
             operation: Uuid::from_bytes(body.array(tag::OPERATION, NAME)?),
-            step: body.u8(tag::STEP, NAME)?,
+            step: step(&body, NAME)?,
             command: Command::read(&body, NAME)?,
         })
     }
@@ -82,7 +82,7 @@ impl Task {
             let body = Body::parse(bytes)?;
             Ok(Self {
                 operation: Uuid::from_bytes(body.array(tag::OPERATION, NAME)?),
-                step: body.u8(tag::STEP, NAME)?,
+                step: step(&body, NAME)?,
                 command: Command::Unusable { code: body.u8(tag::COMMAND, NAME)?, reason: error.to_string() },
             })
         })
@@ -103,5 +103,13 @@ impl Task {
             return Err(ProtocolError::body(NAME, "a text is too long or has control characters"));
         }
         Ok(())
+    }
+}
+
+/// Steps are numbered from 1; 0 is what the journal knows whole operations by.
+fn step(body: &Body<'_>, name: &'static str) -> Result<u8, ProtocolError> {
+    match body.u8(tag::STEP, name)? {
+        0 => Err(ProtocolError::body(name, "steps are numbered from 1, this step is 0")),
+        step => Ok(step),
     }
 }

@@ -82,7 +82,7 @@ fn task(command: Command) -> Task {
 
 proptest! {
     #[test]
-    fn a_task_survives_the_wire_and_a_restart(id in any::<u128>(), step in any::<u8>(), command in command()) {
+    fn a_task_survives_the_wire_and_a_restart(id in any::<u128>(), step in 1u8.., command in command()) {
         let task = Task { operation: Uuid::from_u128(id), step, command };
         prop_assert!(Task::decode(&task.encode()).unwrap() == task);
         prop_assert!(task.check().is_ok());
@@ -241,4 +241,14 @@ fn debug_output_never_shows_the_sealed_verifier() {
     let command =
         Command::CredentialPrepare { role: "99".into(), generation: 2, base: 1, sealed: vec![7; 3] };
     assert_eq!(format!("{command:?}"), "credential-prepare");
+}
+
+// The journal keeps what it must know of a whole operation under step 0.
+#[test]
+fn a_task_whose_step_is_0_is_refused() {
+    let task = Task { operation: Uuid::from_u128(7), step: 0, command: Command::SelfTest };
+    for read in [Task::decode, Task::decode_named] {
+        assert!(read(&task.encode()).unwrap_err().to_string().contains("step"));
+    }
+    assert!(task.check().is_err());
 }

@@ -26,7 +26,7 @@ use crate::{
     label::Code,
     message::{self, Identity, Standard, next_stan, stan_before_the_first},
     parameters::{self, Values},
-    profile::{Direction, Function, Profile, TagPlace},
+    profile::{Direction, Function, PendingWork, Profile, TagPlace},
     reason::Reason,
     report::Report,
     task::TaskResult,
@@ -59,6 +59,8 @@ pub struct TerminalSession {
     block: Option<KeyBlock>,
     /// The digit that the last reply had, 0 for none.
     announced: u8,
+    /// When this end last signed on, or was told to.
+    sign_on_known: Option<Timestamp>,
     useless_in_a_row: u32,
     counts: Counts,
     outstanding: Vec<Outstanding>,
@@ -119,6 +121,7 @@ impl TerminalSession {
             opener: None,
             block: None,
             announced: 0,
+            sign_on_known: None,
             useless_in_a_row: 0,
             counts: Counts::default(),
             outstanding: Vec::new(),
@@ -168,6 +171,13 @@ impl TerminalSession {
     #[must_use]
     pub fn supports(&self, function: Function) -> bool {
         self.profile.rule(function).is_some()
+    }
+
+    /// The work that the host's last answer announced. It is told as
+    /// [`TerminalEvent::WorkPending`] only when it changes; look here whether it still waits.
+    #[must_use]
+    pub fn announced(&self) -> Option<PendingWork> {
+        self.profile.pending_work(self.announced)
     }
 
     /// The same session with the STAN of its next request, which otherwise follows from the time.

@@ -4,7 +4,7 @@ use iso8583::{
     Message,
     framing::{Frame, Header, Tpdu},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Asked, HostRequest, KeyBlock, Outstanding, TerminalEvent, TerminalSession};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     label::Code,
     message,
     parameters::{self, Action, Push, RecordFile, Values},
-    profile::{BodyLayout, Direction, Function, PendingPlace, Profile, Refusal, TagPlace},
+    profile::{BodyLayout, Direction, Function, PendingPlace, PendingWork, Profile, Refusal, TagPlace},
     reason::Reason,
     settlement,
     task::Task,
@@ -25,6 +25,8 @@ use crate::{
 /// Messages that may be of no use in a row before the connection is given up: all replies of a window that
 /// was given up as unanswered may still come, one after the other.
 const MAX_USELESS_IN_A_ROW: u32 = 600;
+/// How long after a sign-on an announcement that did not change asks for another one.
+const SIGN_ON_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 impl TerminalSession {
     /// Takes one whole frame.
@@ -49,10 +51,15 @@ impl TerminalSession {
         if message.mti().response().is_some() {
             return self.receive_request(&message, frame.tpdu, frame.header, now);
         }
-        self.receive_reply(&message, frame.header)
+        self.receive_reply(&message, frame.header, now)
     }
 
-    fn receive_reply(&mut self, message: &Message<'_>, header: Option<Header>) -> Result<(), ProtocolError> {
+    fn receive_reply(
+        &mut self,
+        message: &Message<'_>,
+        header: Option<Header>,
+        now: Timestamp,
+    ) -> Result<(), ProtocolError> {
         let profile = std::sync::Arc::clone(&self.profile);
         let Some(index) = self.outstanding.iter().position(|o| o.is_answered_by(&profile, message)) else {
             self.counts.strays = self.counts.strays.saturating_add(1);
@@ -72,7 +79,8 @@ impl TerminalSession {
                 self.useless_in_a_row = 0;
                 let sent = self.outstanding.swap_remove(index);
                 self.take_reply(sent, refusal, code, &admitted);
-                self.note_pending(&admitted, header);
+                let signed_on = function == Function::SignOn && refusal.is_none() && self.signed_on;
+                self.note_pending(&admitted, header, signed_on, now);
                 Ok(())
             }
             // The request still waits: the true reply may yet come.
@@ -322,7 +330,13 @@ impl TerminalSession {
     }
 
     /// The UnionPay header is outside every MAC: what it announces is only ever a reason to ask.
-    fn note_pending(&mut self, admitted: &Admitted<'_, '_>, header: Option<Header>) {
+    fn note_pending(
+        &mut self,
+        admitted: &Admitted<'_, '_>,
+        header: Option<Header>,
+        signed_on: bool,
+        now: Timestamp,
+    ) {
         let message = admitted.message();
         let digit = match self.profile.pending_place() {
             PendingPlace::Header => header.map_or(0, Header::processing_requirement),
@@ -331,11 +345,25 @@ impl TerminalSession {
                 number.and_then(|number| u8::try_from(number).ok()).unwrap_or(0)
             }
         };
-        if digit == self.announced {
+        let work = self.profile.pending_work(digit);
+        let to_sign_on = work == Some(PendingWork::SignOn);
+        if signed_on {
+            // What was announced before is told anew; but this reply asks for no other sign-on than the one
+            // that it answers.
+            self.announced = if to_sign_on { digit } else { 0 };
+            self.sign_on_known = Some(now);
+        }
+        // A host that goes on asking for a sign-on wants another one, only not one after every reply.
+        let again =
+            to_sign_on && self.sign_on_known.is_some_and(|at| now.duration_since(at) >= SIGN_ON_AGAIN_AFTER);
+        if digit == self.announced && !again {
             return;
         }
         self.announced = digit;
-        match self.profile.pending_work(digit) {
+        if to_sign_on {
+            self.sign_on_known = Some(now);
+        }
+        match work {
             Some(work) => self.events.push_back(TerminalEvent::WorkPending(work)),
             None if digit != 0 => self.events.push_back(TerminalEvent::WorkUnknown(digit)),
             None => {}

@@ -95,7 +95,11 @@ fn functions(profile: &Profile, language: Language) -> String {
             &[
                 words::function(rule.function, language),
                 words::direction(rule.from, language).to_owned(),
-                rule.mti.to_string(),
+                std::iter::once(&rule.mti)
+                    .chain(&rule.also)
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(" / "),
                 selector,
                 fields(&rule.request),
                 fields(&rule.reply),

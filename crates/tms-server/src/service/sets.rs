@@ -1,7 +1,10 @@
 //! Sets that all terminals download.
 
 use tms_core::{EstateSet, SetName};
-use tms_proto::emv::{DownloadRequest, Forms, Offer};
+use tms_proto::{
+    emv::{DownloadRequest, Forms, Offer},
+    tms_parameters::{Layout, TmsParameters, TmsTask},
+};
 
 use super::ServiceError;
 use crate::{app::App, downloads};
@@ -9,6 +12,9 @@ use crate::{app::App, downloads};
 /// Puts a set in place of the one before, as JSON: lists of hexadecimal data objects as terminals get
 /// them (`capks`, `aids`), a list of card numbers or their beginnings (`blacklist`), or an object
 /// (`tms_parameters`). Connected terminals are told at once; those that have it already are not.
+///
+/// An empty set takes away what terminals have only where the profile pushes sets. Terminals that download are
+/// told that there is nothing to download, and keep what they have: the interface knows no way to say more.
 ///
 /// # Errors
 /// `Invalid` if terminals could not be given it.
@@ -22,9 +28,7 @@ pub async fn put_set(
     let mut offer = Offer::default();
     downloads::put(&mut offer, &set)
         .map_err(|error| ServiceError::Invalid(format!("the set {name} cannot be used: {error}")))?;
-    check(&offer).map_err(|what| {
-        ServiceError::Invalid(format!("the set {name} cannot be used: {what} does not fit into a message"))
-    })?;
+    check(&offer).map_err(|what| ServiceError::Invalid(format!("the set {name} cannot be used: {what}")))?;
     set.revision = app.store.put_set(name, set.content.clone(), now).await?;
     app.downloads.forget();
     app.wake.everybody();
@@ -36,7 +40,7 @@ fn check(offer: &Offer) -> Result<(), String> {
     let forms = Forms::default();
     let fits = |request: DownloadRequest, what: &dyn std::fmt::Display| match offer.answer(&request, &forms) {
         Ok(_) => Ok(()),
-        Err(_) => Err(what.to_string()),
+        Err(_) => Err(format!("{what} does not fit into a message")),
     };
     for key in offer.capks.iter() {
         fits(DownloadRequest::Capk(key.id()), &key.id())?;
@@ -44,6 +48,21 @@ fn check(offer: &Offer) -> Result<(), String> {
     for application in offer.aids.iter() {
         let name = hex::encode_upper(application.aid.as_bytes());
         fits(DownloadRequest::Aid(application.aid.clone()), &name)?;
+    }
+    if let Some(parameters) = &offer.tms_parameters {
+        // A task is of one interface, which has these layouts.
+        let layouts = match &parameters.task {
+            TmsTask::Current(_) => [Layout::Tagged, Layout::Untagged].as_slice(),
+            TmsTask::Old(_) => &[Layout::Old],
+        };
+        for layout in layouts {
+            let forms = Forms { tms_parameters: *layout, ..Forms::default() };
+            // Why in words: they say which value is too long.
+            let body = parameters.encode(*layout).map_err(|error| error.to_string())?;
+            // A terminal has to be able to read it, too.
+            TmsParameters::decode(*layout, &body).map_err(|error| error.to_string())?;
+            offer.answer(&DownloadRequest::TmsParameters, &forms).map_err(|refusal| refusal.to_string())?;
+        }
     }
     Ok(())
 }

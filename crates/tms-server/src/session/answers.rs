@@ -65,7 +65,9 @@ impl Session {
             HostEvent::Alarm { exchange, alarm } => self.alarm(terminal, exchange, alarm).await,
             HostEvent::Download { exchange, request } => self.download(terminal, exchange, request).await,
             HostEvent::CommandAnswered { task, refusal } => self.command_answered(&task, refusal).await,
-            HostEvent::PushAnswered { push, refusal, .. } => self.push_answered(&push, refusal).await,
+            HostEvent::PushAnswered { push, refusal, answer } => {
+                self.push_answered(&push, refusal, answer.as_deref()).await
+            }
             HostEvent::Echo | HostEvent::EchoAnswered => Ok(()),
             HostEvent::MacUnchecked(function) => {
                 debug!(terminal = terminal.as_str(), %function, "a MAC was let through unchecked");
@@ -73,6 +75,9 @@ impl Session {
             }
             HostEvent::TimedOut(function) => {
                 debug!(terminal = terminal.as_str(), %function, "not answered in time");
+                if function == Function::ParameterPush {
+                    self.set_unanswered();
+                }
                 Ok(())
             }
             other => {
@@ -88,6 +93,10 @@ impl Session {
             Err(refusal) => return self.refuse(exchange, refusal),
         };
         let now = self.app.now();
+        match &keys {
+            Some(_) => self.note_keys_given(),
+            None => self.no_keys_given(exchange.code()).await,
+        }
         self.announce();
         match &keys {
             Some((block, keys)) => self.protocol.answer(exchange, Answer::Keys { block, keys }, now)?,

@@ -2,12 +2,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use jiff::{SignedDuration, Timestamp};
 use tms_core::{SetName, TerminalId};
 use tms_proto::{
-    Answer, Exchange, PendingWork, Refusal,
+    Answer, Exchange, Function, PendingWork, Refusal,
     emv::{DownloadKind, DownloadRequest},
+    parameters::{Push, PushAnswer, PushRefusal, RecordFile, Values, content_hash},
 };
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
+use uuid::Uuid;
 
 use super::{Ended, Session};
 use crate::downloads::{self, Loaded};
@@ -15,15 +18,41 @@ use crate::downloads::{self, Loaded};
 /// Name of the document with the revision of each set that a terminal has.
 const DOCUMENT: &str = "downloads";
 
+/// How long a set that the terminal did not take is not pushed again.
+const PUSH_AGAIN: SignedDuration = SignedDuration::from_secs(60);
+/// The same after a refusal that will not pass by itself.
+const PUSH_MUCH_LATER: SignedDuration = SignedDuration::from_hours(1);
+
 /// What a session knows of its terminal's downloads.
 #[derive(Debug, Default)]
 pub(crate) struct Sets {
-    /// What the download under way is answered from.
-    serving: Option<Arc<Loaded>>,
+    /// What each download is answered from.
+    serving: BTreeMap<DownloadKind, Serving>,
+    /// The set that is being pushed.
+    pushing: Option<Pushing>,
+    /// When a set that was not taken may be pushed again.
+    rests: BTreeMap<SetName, Timestamp>,
+    /// Revisions that the terminal has from elsewhere, below which it takes nothing.
+    floors: BTreeMap<SetName, u64>,
     /// The sets as they were when they were last looked at.
     latest: Arc<Loaded>,
     /// Revision of each set that the terminal said it has.
     taken: Option<BTreeMap<SetName, u64>>,
+}
+
+#[derive(Debug)]
+struct Serving {
+    sets: Arc<Loaded>,
+    /// Whether the terminal began with these. One that goes on with an earlier connection's download has, at its
+    /// end, a set of which nobody knows the revision.
+    begun: bool,
+}
+
+#[derive(Debug)]
+struct Pushing {
+    operation: Uuid,
+    set: SetName,
+    revision: u64,
 }
 
 impl Session {
@@ -41,18 +70,115 @@ impl Session {
                 self.sets.taken = Some(taken.unwrap_or_default());
             }
         }
+        self.push_set();
     }
 
-    /// The first set that waits for the terminal, as its profile announces it.
-    pub(super) fn pending_set(&self) -> Option<PendingWork> {
-        let taken = self.sets.taken.as_ref()?;
-        let waits = |set: &SetName| {
+    /// The sets that wait for the terminal.
+    fn waiting_sets(&self) -> impl Iterator<Item = SetName> {
+        let taken = self.sets.taken.as_ref();
+        SetName::ALL.into_iter().filter(move |set| {
             let revision = self.sets.latest.revisions.get(set);
-            revision.is_some_and(|revision| taken.get(set) != Some(revision))
-        };
+            revision.is_some() && taken.is_some_and(|taken| taken.get(set) != revision)
+        })
+    }
+
+    /// The first set that waits for the terminal to ask, as its profile announces it. What it cannot ask for, or
+    /// could not be given, is not announced.
+    pub(super) fn pending_set(&self) -> Option<PendingWork> {
         let profile = self.protocol.profile();
-        let served = |work: &PendingWork| profile.pending_digit(*work).is_some();
-        SetName::ALL.into_iter().filter(waits).map(|set| downloads::kind(set).work()).find(served)
+        let served = |kind: &DownloadKind| {
+            let (first, end) = questions(*kind);
+            let known = profile.rule(first).is_some() && profile.rule(end).is_some();
+            known && profile.pending_digit(kind.work()).is_some() && self.can_answer(*kind)
+        };
+        let asked_for = self.waiting_sets().filter(|set| self.pushed_file(*set).is_none());
+        asked_for.map(downloads::kind).filter(served).map(DownloadKind::work).next()
+    }
+
+    fn can_answer(&self, kind: DownloadKind) -> bool {
+        let forms = self.protocol.profile().downloads();
+        // The others were looked at when they were put; this one depends on the profile.
+        kind != DownloadKind::TmsParameters
+            || self.sets.latest.offer.answer(&DownloadRequest::TmsParameters, forms).is_ok()
+    }
+
+    /// The file as which the profile pushes a set, if it does.
+    fn pushed_file(&self, set: SetName) -> Option<RecordFile> {
+        let profile = self.protocol.profile();
+        let file = match set {
+            SetName::Capks => RecordFile::Capk,
+            SetName::Aids => RecordFile::Aid,
+            SetName::Blacklist => RecordFile::Blacklist,
+            SetName::TmsParameters => return None,
+        };
+        let rule = profile.rule(Function::ParameterPush).filter(|_| profile.pushes())?;
+        rule.files.iter().any(|known| known == file.name()).then_some(file)
+    }
+
+    /// Pushes the first set that waits, where the profile has it pushed. The next one follows the answer.
+    fn push_set(&mut self) {
+        if self.sets.pushing.is_some() || !self.protocol.can_push() {
+            return;
+        }
+        let now = self.app.now();
+        let rests = |set: &SetName| self.sets.rests.get(set).is_some_and(|until| *until > now);
+        let mut next = self.waiting_sets().filter(|set| !rests(set));
+        let Some((set, file)) = next.find_map(|set| Some((set, self.pushed_file(set)?))) else { return };
+        let Some(revision) = self.sets.latest.revisions.get(&set).copied() else { return };
+        let offer = &self.sets.latest.offer;
+        let values = match file {
+            RecordFile::Capk => Values::from(&offer.capks),
+            RecordFile::Aid => Values::from(&offer.aids),
+            RecordFile::Blacklist => Values::from(&offer.blacklist),
+            RecordFile::Parameters => return,
+        };
+        let operation = *self.app.ticket(now).id.as_uuid();
+        let told = revision.max(self.sets.floors.get(&set).copied().unwrap_or(0));
+        let push = Push::replace_all(operation, file, told, values);
+        match self.protocol.push_parameters(push, now) {
+            Ok(()) => self.sets.pushing = Some(Pushing { operation, set, revision }),
+            Err(error) => {
+                warn!(terminal = self.name(), set = set.name(), %error, "set not pushed");
+                self.rest(set, PUSH_MUCH_LATER);
+            }
+        }
+    }
+
+    fn rest(&mut self, set: SetName, length: SignedDuration) {
+        let until = self.app.now().saturating_add(length).unwrap_or(Timestamp::MAX);
+        self.sets.rests.insert(set, until);
+    }
+
+    /// The terminal answered a push: it has the set if what it says it has now is the set.
+    pub(super) async fn set_answered(
+        &mut self,
+        push: &Push,
+        refusal: Option<Refusal>,
+        answer: Option<&PushAnswer>,
+    ) {
+        let ours = self.sets.pushing.take_if(|pushing| pushing.operation == push.operation);
+        let (Some(pushing), Some(terminal)) = (ours, self.terminal.clone()) else { return };
+        let has = match answer {
+            Some(answer) => answer.standing.hash == content_hash(&push.values),
+            None => refusal.is_none(),
+        };
+        if has && self.set_taken(&terminal, pushing.set, pushing.revision).await.is_ok() {
+            return;
+        }
+        let stale = answer.filter(|answer| answer.refused() == Some(PushRefusal::Stale));
+        if let Some(answer) = stale {
+            self.sets.floors.insert(pushing.set, answer.standing.revision);
+        }
+        let passes = has || stale.is_some() || refusal.is_none_or(Refusal::may_retry);
+        info!(terminal = terminal.as_str(), set = pushing.set.name(), ?refusal, "pushed set not taken");
+        self.rest(pushing.set, if passes { PUSH_AGAIN } else { PUSH_MUCH_LATER });
+    }
+
+    /// A push was not answered in time: the set is pushed again at the next opportunity.
+    pub(super) fn set_unanswered(&mut self) {
+        if let Some(pushing) = self.sets.pushing.take() {
+            self.rest(pushing.set, PUSH_AGAIN);
+        }
     }
 
     pub(super) async fn download(
@@ -61,17 +187,25 @@ impl Session {
         exchange: Exchange,
         request: DownloadRequest,
     ) -> Result<(), Ended> {
-        if begins(&request) || self.sets.serving.is_none() {
+        let set = set_of(&request);
+        let kind = downloads::kind(set);
+        let begins = begins(&request);
+        if begins || !self.sets.serving.contains_key(&kind) {
             self.look_for_sets(terminal).await;
-            self.sets.serving = Some(Arc::clone(&self.sets.latest));
+            let sets = Arc::clone(&self.sets.latest);
+            self.sets.serving.insert(kind, Serving { sets, begun: begins });
         }
-        let serving = self.sets.serving.clone().unwrap_or_default();
-        if let Some(set) = ended(&request)
-            && let Err(refusal) = self.set_taken(terminal, set, &serving).await
+        let serving = self.sets.serving.get(&kind);
+        let begun = serving.is_some_and(|serving| serving.begun);
+        let serving = serving.map(|serving| Arc::clone(&serving.sets)).unwrap_or_default();
+        let answer = serving.offer.answer(&request, self.protocol.profile().downloads());
+        // Where there is nothing, the answer to the first question is the last: no end follows.
+        let over = request.is_end() || (begins && answer.is_ok() && !serving.offer.has(kind));
+        if let Some(revision) = serving.revisions.get(&set).copied().filter(|_| over && begun)
+            && let Err(refusal) = self.set_taken(terminal, set, revision).await
         {
             return self.refuse(exchange, refusal);
         }
-        let answer = serving.offer.answer(&request, self.protocol.profile().downloads());
         debug!(terminal = terminal.as_str(), function = %request.function(), found = answer.is_ok(), "download");
         match answer {
             Ok(body) => {
@@ -84,22 +218,26 @@ impl Session {
     }
 
     /// The terminal has a set: durable before it is answered.
-    async fn set_taken(
-        &mut self,
-        terminal: &TerminalId,
-        set: SetName,
-        serving: &Loaded,
-    ) -> Result<(), Refusal> {
-        let Some(revision) = serving.revisions.get(&set).copied() else { return Ok(()) };
+    async fn set_taken(&mut self, terminal: &TerminalId, set: SetName, revision: u64) -> Result<(), Refusal> {
         let mut taken = self.sets.taken.clone().unwrap_or_default();
         if taken.insert(set, revision) != Some(revision) {
             let document = serde_json::to_string(&taken).map_err(|_| Refusal::SystemError)?;
             let kept = self.app.store.put_document(terminal, DOCUMENT, document).await;
             kept.map_err(|e| self.store_refusal(&e))?;
-            info!(terminal = terminal.as_str(), set = set.name(), revision, "set downloaded");
+            info!(terminal = terminal.as_str(), set = set.name(), revision, "set taken");
         }
         self.sets.taken = Some(taken);
         Ok(())
+    }
+}
+
+/// The first question of a download, and its end.
+fn questions(kind: DownloadKind) -> (Function, Function) {
+    match kind {
+        DownloadKind::Capk => (Function::CapkList, Function::CapkEnd),
+        DownloadKind::Aid => (Function::AidList, Function::AidEnd),
+        DownloadKind::Blacklist => (Function::Blacklist, Function::BlacklistEnd),
+        DownloadKind::TmsParameters => (Function::TmsParameters, Function::TmsParametersEnd),
     }
 }
 
@@ -112,13 +250,13 @@ fn begins(request: &DownloadRequest) -> bool {
     }
 }
 
-fn ended(request: &DownloadRequest) -> Option<SetName> {
-    let kind = match request {
-        DownloadRequest::CapkEnd => DownloadKind::Capk,
-        DownloadRequest::AidEnd => DownloadKind::Aid,
-        DownloadRequest::BlacklistEnd => DownloadKind::Blacklist,
-        DownloadRequest::TmsParametersEnd => DownloadKind::TmsParameters,
-        _ => return None,
-    };
-    SetName::ALL.into_iter().find(|set| downloads::kind(*set) == kind)
+fn set_of(request: &DownloadRequest) -> SetName {
+    match request {
+        DownloadRequest::CapkList { .. } | DownloadRequest::Capk(_) | DownloadRequest::CapkEnd => {
+            SetName::Capks
+        }
+        DownloadRequest::AidList { .. } | DownloadRequest::Aid(_) | DownloadRequest::AidEnd => SetName::Aids,
+        DownloadRequest::Blacklist { .. } | DownloadRequest::BlacklistEnd => SetName::Blacklist,
+        DownloadRequest::TmsParameters | DownloadRequest::TmsParametersEnd => SetName::TmsParameters,
+    }
 }

@@ -103,6 +103,8 @@ pub struct Session {
     holder: String,
     subscription: Option<Subscription>,
     work: Option<work::Work>,
+    /// Whether the store may still hold leases of work that was put down.
+    leases_left: bool,
     /// The operation that the terminal last stayed silent on, and how often.
     silences: Option<(OperationId, u32)>,
     upload: Option<logs::Upload>,
@@ -152,8 +154,11 @@ impl Session {
         self.app.counters.messages.increment();
         let now = self.app.now();
         self.last_heard = now;
+        let announced = self.announced_keys();
         self.protocol.receive(frame, now)?;
-        self.take_events().await
+        self.take_events().await?;
+        self.keys_announced(announced).await;
+        Ok(())
     }
 
     /// Does what is due by now: answers that did not come, work that waits, the end of an idle
@@ -270,6 +275,7 @@ impl Session {
             terminal,
             peer,
             work: None,
+            leases_left: false,
             silences: None,
             upload: None,
             sets: downloads::Sets::default(),

@@ -16,6 +16,8 @@ mod commands;
 mod downloads;
 mod embedded;
 mod macs;
+mod proofs;
+mod pushes;
 mod rotation;
 mod settlement;
 
@@ -66,6 +68,7 @@ async fn signed_on(estate: &Estate) -> (Session, TerminalSession) {
             terminal.answer(request, None, clock()).unwrap();
         }
     }
+    exchange(&mut host, &mut terminal).await;
     (host, terminal)
 }
 

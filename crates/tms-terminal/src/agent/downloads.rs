@@ -8,6 +8,18 @@ use tms_proto::{
 
 use super::{Connection, Exit, RETRY_AFTER_MS};
 
+/// Wait before a download that the host still announces after its end is begun again. It doubles each time.
+const AGAIN_AFTER_MS: u64 = 5_000;
+/// Times that the wait doubles: 21 minutes.
+const MAX_DOUBLINGS: u32 = 8;
+
+/// A download that has ended, well or badly, while the host went on to announce it.
+#[derive(Debug)]
+pub(super) struct Again {
+    times: u32,
+    pub(super) due: Timestamp,
+}
+
 /// A download on this connection.
 #[derive(Debug)]
 pub(super) struct Downloading {
@@ -32,6 +44,15 @@ impl Connection {
     }
 
     pub(super) fn pump_download(&mut self, now: Timestamp) -> Result<(), Exit> {
+        let announced = self.session.announced().and_then(DownloadKind::of);
+        let mut wanted = None;
+        for (kind, again) in self.download_again.iter_mut().filter(|(_, again)| again.due <= now) {
+            again.due = Timestamp::MAX;
+            wanted = wanted.or(announced.filter(|announced| announced == kind));
+        }
+        if let Some(kind) = wanted {
+            self.want_download(kind);
+        }
         if self.downloading.is_none() {
             let Some(kind) = self.wanted_downloads.pop_front() else { return Ok(()) };
             let machine = self.machine();
@@ -85,6 +106,18 @@ impl Connection {
         }
     }
 
+    /// The host announces a change only: what it still announces is wanted again, but not at once.
+    fn download_ended(&mut self, kind: DownloadKind, now: Timestamp) {
+        if self.session.announced() != Some(kind.work()) {
+            self.download_again.remove(&kind);
+            return;
+        }
+        let times = self.download_again.get(&kind).map_or(0, |again| again.times);
+        let wait_ms = AGAIN_AFTER_MS.saturating_mul(1 << times.min(MAX_DOUBLINGS));
+        let due = self.after(wait_ms, now);
+        self.download_again.insert(kind, Again { times: times.saturating_add(1), due });
+    }
+
     fn on_download_progress(
         &mut self,
         progress: Result<Progress, DownloadError>,
@@ -116,13 +149,16 @@ impl Connection {
                 machine.note(due, 'I', "param", &format!("{kind} downloaded"));
                 drop(machine);
                 self.report_due = due;
+                self.download_ended(kind, due);
             }
-            // The host announces it again when it is still wanted; then it begins anew.
+            // It begins anew when it is still wanted.
             Err(error) => {
                 machine.note(due, 'W', "param", &format!("{kind}: {error}"));
                 if machine.downloads.running.remove(&kind).is_some() {
                     machine.save_downloads()?;
                 }
+                drop(machine);
+                self.download_ended(kind, due);
             }
         }
         Ok(())

@@ -14,7 +14,7 @@ use tms_proto::{
     address::Dial,
     emv::DownloadKind,
     parameters::{Held, RecordFile},
-    task::{Outcome, TaskResult},
+    task::TaskResult,
 };
 
 use crate::{
@@ -42,10 +42,13 @@ mod upload;
 #[cfg(test)]
 mod tests;
 
-use downloads::Downloading;
+use downloads::{Again, Downloading};
 use fetch::{Fetch, Reads};
+use settling::InVain;
 use upload::Sending;
 
+/// Most answers that wait to be sent and need not survive.
+const MAX_NOTICES: usize = 64;
 /// Wait before something that the host refused for now is tried again.
 const RETRY_AFTER_MS: u64 = 1_000;
 
@@ -93,7 +96,7 @@ impl From<ProtocolError> for Exit {
 #[derive(Debug, PartialEq, Eq)]
 enum InFlight {
     /// Nothing to remember when it arrives.
-    Notice,
+    Notice(TaskResult),
     /// The journal forgets the result once the host has it.
     Result(TaskKey),
 }
@@ -119,10 +122,12 @@ pub struct Connection {
     dark: bool,
     report_due: Timestamp,
     parameters_due: Timestamp,
-    /// Answers that need not survive: acceptance, and results that the host has already had.
+    /// Answers that need not survive: acceptance, proofs, and results that the host has already had.
+    /// At most [`MAX_NOTICES`], one of a step.
     notices: VecDeque<TaskResult>,
     alarm_due: Timestamp,
     settle_due: Timestamp,
+    settle_in_vain: InVain,
     in_flight: Option<InFlight>,
     result_due: Timestamp,
     /// File blocks in flight.
@@ -141,6 +146,7 @@ pub struct Connection {
     sending: Option<Sending>,
     wanted_downloads: VecDeque<DownloadKind>,
     downloading: Option<Downloading>,
+    download_again: BTreeMap<DownloadKind, Again>,
     /// Pushed parameters, of which some messages may be missing yet.
     pushed: BTreeMap<RecordFile, Held>,
 }
@@ -176,6 +182,7 @@ impl Connection {
             notices: VecDeque::new(),
             alarm_due: now,
             settle_due: now,
+            settle_in_vain: InVain::default(),
             in_flight: None,
             result_due: now,
             window,
@@ -191,6 +198,7 @@ impl Connection {
             sending: None,
             wanted_downloads: VecDeque::new(),
             downloading: None,
+            download_again: BTreeMap::new(),
             pushed: BTreeMap::new(),
         }
     }
@@ -241,6 +249,7 @@ impl Connection {
             if let Some(downloading) = &self.downloading {
                 due = due.min(downloading.next_due());
             }
+            due = self.download_again.values().map(|again| again.due).fold(due, Timestamp::min);
             due = due.min(self.next_alarm_due()).min(self.next_settlement_due());
             due = due.min(self.machine().plan_due(now));
         }
@@ -262,10 +271,13 @@ impl Connection {
     /// ordered and answered.
     #[must_use]
     pub fn exit_when_idle(&self) -> Option<Exit> {
-        let answered = self.notices.is_empty() && self.in_flight.is_none();
-        if !answered {
-            return None;
-        }
+        // What the host could not take just now holds nothing off.
+        let answered = self.notices.is_empty() || self.now < self.result_due;
+        if answered && self.in_flight.is_none() { self.departure() } else { None }
+    }
+
+    /// Why the terminal wants to leave, if it does.
+    fn departure(&self) -> Option<Exit> {
         let machine = self.machine();
         if machine.restart_is_due() {
             Some(Exit::Reboot)
@@ -316,7 +328,9 @@ impl Connection {
             self.sending.as_mut().map(|sending| &mut sending.due),
             self.downloading.as_mut().map(|downloading| &mut downloading.due),
         ];
-        for due in dues.into_iter().chain(others.into_iter().flatten()).filter(|due| **due < Timestamp::MAX) {
+        let others = others.into_iter().flatten();
+        let again = self.download_again.values_mut().map(|again| &mut again.due);
+        for due in dues.into_iter().chain(others).chain(again).filter(|due| **due < Timestamp::MAX) {
             *due = due.saturating_sub(back).unwrap_or(now);
         }
     }
@@ -325,10 +339,6 @@ impl Connection {
     fn notice(&mut self, done: Result<(), Exit>) -> Result<(), Exit> {
         self.dark |= matches!(done, Err(Exit::PowerCut | Exit::Storage(_)));
         done
-    }
-
-    fn notify(&mut self, task: TaskKey, outcome: Outcome, reason: &str) {
-        self.notices.push_back(TaskResult::new(task.operation, task.step, outcome).because(reason));
     }
 
     fn after(&self, ms: u64, now: Timestamp) -> Timestamp {

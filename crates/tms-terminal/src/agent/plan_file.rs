@@ -20,7 +20,7 @@ impl Connection {
         let mut machine = self.machine();
         let Some(file) = machine.state.plan_file.take() else { return Ok(()) };
         let result = match file.source.open(bytes) {
-            Ok(plan) => file.task.result(machine.offer_plan(plan, now).outcome()),
+            Ok(plan) => file.task.result(machine.offer_plan(file.task, plan, now).outcome()),
             Err(error) => file.task.result(Outcome::INVALID).because(error.to_string()),
         };
         Ok(machine.finish(result, now)?)

@@ -53,8 +53,9 @@ impl Connection {
             return Ok(());
         }
         if let Some(notice) = self.notices.pop_front() {
-            self.in_flight = Some(InFlight::Notice);
-            return Ok(self.session.send_result(&notice, now)?);
+            self.session.send_result(&notice, now)?;
+            self.in_flight = Some(InFlight::Notice(notice));
+            return Ok(());
         }
         let next = self.machine().state.next_result().cloned();
         if let Some(result) = next {

@@ -1,9 +1,9 @@
 //! Requests that the host refused, answered uselessly, or did not answer.
 
 use jiff::Timestamp;
-use tms_proto::{Asked, Function, Refusal};
+use tms_proto::{Asked, Function, Refusal, Remedy};
 
-use super::{Connection, Exit, RETRY_AFTER_MS, sign_on};
+use super::{Connection, Exit, InFlight, RETRY_AFTER_MS, sign_on};
 use crate::failure::{Failure, FailureKind};
 
 impl Connection {
@@ -18,12 +18,19 @@ impl Connection {
         self.machine().note(now, 'W', "comm", &format!("host refused {what}: {refusal} (code {code})"));
         let ends_anyway =
             matches!(asked, Asked::Function(Function::SignOn) | Asked::Function(Function::SignOff));
-        if refusal == Refusal::MacWrong && !ends_anyway {
-            // Only a new sign-on brings a key that both have (unionpay.md §6, A0), and it comes with a
-            // new connection. This kind of failure lengthens the wait before it although the terminal was
+        if refusal.remedy() == Remedy::SignOn && !ends_anyway {
+            // Only a new sign-on brings keys that both have (unionpay.md §6, 99 and A0), and it comes with
+            // a new connection. This kind of failure lengthens the wait before it although the terminal was
             // signed on, so that a host that goes on refusing is asked less and less often.
-            let reason = format!("the host found the MAC of the {what} missing or wrong (code {code})");
-            return Err(Exit::Lost(Failure::new(FailureKind::MacRefused, reason, "")));
+            let (kind, reason) = if refusal == Refusal::MacWrong {
+                (FailureKind::MacRefused, format!("the host found the MAC of the {what} missing or wrong"))
+            } else {
+                (
+                    FailureKind::SessionOver,
+                    format!("the host answered the {what} with a wish for a new sign-on"),
+                )
+            };
+            return Err(Exit::Lost(Failure::new(kind, format!("{reason} (code {code})"), "")));
         }
         match asked {
             Asked::Function(Function::SignOn) => Err(Exit::Lost(sign_on::refused(refusal, code))),
@@ -122,7 +129,10 @@ impl Connection {
     }
 
     fn retry_result(&mut self, now: Timestamp) {
-        self.in_flight = None;
+        // A result is still in the journal; an answer that need not survive is nowhere else.
+        if let Some(InFlight::Notice(notice)) = self.in_flight.take() {
+            self.put_back(notice);
+        }
         self.result_due = self.after(RETRY_AFTER_MS, now);
     }
 }

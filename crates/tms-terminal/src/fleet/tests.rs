@@ -233,3 +233,17 @@ async fn a_person_at_the_terminal_sells_settles_and_sees_what_the_display_says()
     assert!(typed("action x").unwrap_err().contains("no number"));
     terminal.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_that_is_sent_where_nobody_listens_comes_back() {
+    let estate = Estate::new();
+    let host = Host::start(estate.server("tms.test", Validity::Now), &estate).await;
+    let command = Command::ChangeTmsAddress { addresses: vec!["127.0.0.1:1".to_owned()], attempts: 1 };
+    host.give(Task { operation: Uuid::from_u128(1), step: 1, command });
+    let terminal = start(&estate.terminal("10000001", "iso87", host.address("iso87"), ""));
+    host.until_results(1).await;
+    assert_eq!(host.results()[0].outcome, Outcome::FELL_BACK);
+    let link = terminal.snapshot().link;
+    assert!(link.signed_on && link.sign_ons == 2 && link.connections_lost == 1, "{link:?}");
+    terminal.stop().await;
+}

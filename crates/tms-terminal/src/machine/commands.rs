@@ -157,6 +157,8 @@ impl Machine {
             let reason = "settle or clear the batch, and clear the reversal first";
             return self.done(key.result(Outcome::WRONG_STATE).because(reason), now);
         }
+        // Before the wish for it goes: the number stays, and what is sold under it later is not in there.
+        self.drop_settling()?;
         self.forget_downloads()?;
         self.forget_log(now)?;
         let old = &self.state.trade;
@@ -292,7 +294,7 @@ impl Machine {
     fn order_plan(&mut self, key: TaskKey, source: &PlanSource, now: Timestamp) -> Result<Begun, StateError> {
         match source {
             PlanSource::Inline(plan) => {
-                let offer = self.offer_plan((**plan).clone(), now);
+                let offer = self.offer_plan(key, (**plan).clone(), now);
                 self.done(key.result(offer.outcome()), now)
             }
             PlanSource::File { version, .. } => {

@@ -28,6 +28,7 @@ use crate::{
     scenario::Scenario,
     state::{State, StateError, StateFile, TaskKey},
     storage::Storage,
+    trade::Trade,
 };
 
 mod alarms;
@@ -64,6 +65,8 @@ pub(crate) struct Machine {
     download_hashes: [Option<[u8; 32]>; 3],
     /// The settlement that goes on.
     settling: Option<Settle>,
+    /// When the host last refused totals for good, and how often in a row.
+    totals_refused: Option<(Timestamp, u32)>,
     /// A session with the host stands; its number.
     pub(crate) contact: Option<u64>,
     /// The plan's action that someone at the terminal has just asked for.
@@ -104,6 +107,7 @@ impl Machine {
             health: scenario.hardware.health(),
             download_hashes: downloads.hashes(),
             settling: settling::load(storage.as_ref())?,
+            totals_refused: None,
             downloads,
             contact: None,
             by_hand: None,
@@ -215,11 +219,12 @@ impl Machine {
                 self.state.parameters_revision = Some(revision);
             }
             None => {
-                self.state.parameters.extend(values);
-                if self.state.parameters.len() > MAX_PARAMETERS {
-                    self.lose_power()?;
+                let mut set = self.state.parameters.clone();
+                set.extend(values);
+                if set.len() > MAX_PARAMETERS {
                     return Ok(false);
                 }
+                self.state.parameters = set;
             }
         }
         self.save()?;
@@ -280,6 +285,16 @@ impl Machine {
         Log::forget(self.storage.as_ref()).map_err(error)?;
         self.log = Log::open(Arc::clone(&self.storage), lines, seed, now).map_err(error)?;
         Ok(())
+    }
+
+    /// Saves a change of the books, or takes it back: a later save must not make true what was told to have
+    /// failed.
+    fn save_books(&mut self, before: Trade) -> Result<(), StateError> {
+        let saved = self.save();
+        if saved.is_err() {
+            self.state.trade = before;
+        }
+        saved
     }
 
     /// Makes the present state durable.

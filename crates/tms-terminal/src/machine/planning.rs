@@ -19,9 +19,14 @@ const MAX_AT_ONCE: usize = 64;
 
 impl Machine {
     /// Puts a plan into force. Does not save: the caller records the result with it.
-    pub(crate) fn offer_plan(&mut self, plan: Plan, now: Timestamp) -> Offer {
+    pub(crate) fn offer_plan(&mut self, from: TaskKey, plan: Plan, now: Timestamp) -> Offer {
         let (own, situation) = (self.state.clock.reads(now), self.situation());
-        self.state.plan.offer(plan, own, &situation)
+        let id = plan.id;
+        let offer = self.state.plan.offer(plan, own, &situation);
+        if matches!(offer, Offer::Accepted | Offer::Same) {
+            self.state.plan_from = Some((from.operation, id));
+        }
+        offer
     }
 
     /// Begins whatever is due.
@@ -97,7 +102,13 @@ impl Machine {
         target: Uuid,
         now: Timestamp,
     ) -> Result<Begun, StateError> {
-        let dropped = self.state.plan.cancel(target);
+        let mut dropped = self.state.plan.cancel(target);
+        // Whoever withdraws the operation that brought a plan means the plan, which has an id of its own.
+        if let Some((_, plan)) = self.state.plan_from.filter(|(from, _)| *from == target)
+            && dropped == Dropped::NotFound
+        {
+            dropped = self.state.plan.cancel(plan);
+        }
         if let Dropped::Stop { operation, step } = dropped {
             self.stop(TaskKey { operation, step }, now);
         }

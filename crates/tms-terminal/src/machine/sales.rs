@@ -18,10 +18,15 @@ impl Machine {
         if let Err(error) = self.log.activity(own) {
             tracing::warn!(tid = %self.scenario.identity.tid, %error, "log line lost");
         }
+        let may_settle = self.may_tell_totals(now);
+        let before = self.state.trade.clone();
         let trade = &mut self.state.trade;
-        let full = trade.open.count() >= MAX_BATCH;
-        if self.state.lock.is_some() || trade.reversal.is_some() || trade.settle.is_some() || full {
+        if self.state.lock.is_some() || trade.reversal.is_some() || trade.settle.is_some() {
             return Ok(());
+        }
+        if trade.open.count() >= MAX_BATCH {
+            // The host refused its totals for good. Nothing is sold before it takes them.
+            return if may_settle { self.settle() } else { Ok(()) };
         }
         let chance = u64::from_be_bytes(self.materials.entropy.bytes());
         let transaction = Transaction {
@@ -40,23 +45,25 @@ impl Machine {
             trade.reversal = Some(transaction.trace);
         }
         let after = self.scenario.behaviour.settle_after;
-        if trade.open.count() >= MAX_BATCH || (after > 0 && trade.open.count() >= after) {
+        if may_settle && (trade.open.count() >= MAX_BATCH || (after > 0 && trade.open.count() >= after)) {
             trade.settle = Some(Settle { batch: trade.open.number, task: None });
         }
-        self.save()
+        self.save_books(before)
     }
 
     /// Someone wants the open batch settled.
     pub(crate) fn settle(&mut self) -> Result<(), StateError> {
-        let batch = self.state.trade.open.number;
+        let before = self.state.trade.clone();
+        let batch = before.open.number;
         self.state.trade.settle.get_or_insert(Settle { batch, task: None });
-        self.save()
+        self.save_books(before)
     }
 
     /// The open batch is settled.
     pub(crate) fn settled(&mut self, now: Timestamp) -> Result<(), StateError> {
         let task = self.state.trade.settle.and_then(|settle| settle.task);
         self.state.trade.settled();
+        self.totals_refused = None;
         self.changed = true;
         if let Some(task) = task {
             self.state.finish(task.result(Outcome::DONE), now);

@@ -10,7 +10,7 @@ use tms_proto::{
     Refusal,
     settlement::{
         BatchMessage, CardClass, CardDetail, ChipDetail, ChipEnding, Detail, Message, Pan, Progress, Settle,
-        Side, Totals,
+        Side, State, Totals,
     },
     task::Outcome,
 };
@@ -19,10 +19,13 @@ use super::Machine;
 use crate::{
     state::StateError,
     storage::Storage,
-    trade::{Kind, Transaction},
+    trade::{Batch, Kind, Transaction},
 };
 
 const FILE: &str = "settle.json";
+/// Wait before totals that were refused for good are told of the terminal's own accord: it doubles.
+const FIRST_WAIT_S: i64 = 60;
+const LONGEST_WAIT_S: i64 = 3_600;
 /// ISO 4217 of what the terminal sells in: renminbi.
 pub(super) const CURRENCY: u16 = 156;
 
@@ -40,7 +43,7 @@ impl Machine {
         if self.state.trade.settle.is_none() {
             return Ok(None);
         }
-        if self.settling.as_ref().is_none_or(|settle| settle.batch() != open.number) {
+        if self.settling.as_ref().is_none_or(|settle| !goes_on(settle, &open)) {
             let settle = self.closed_batch()?;
             self.keep_settling(settle)?;
             self.note(now, 'I', "txn", &format!("settling batch {}: {} items", open.number, open.count()));
@@ -49,31 +52,31 @@ impl Machine {
         Ok(settle.and_then(|settle| Some((settle.batch(), settle.next_message()?))))
     }
 
-    /// The host's word on the totals.
+    /// The host's word on the totals. Gives whether that was of use.
     pub(crate) fn on_totals(
         &mut self,
         batch: u32,
         totals: &Totals,
         now: Timestamp,
-    ) -> Result<(), StateError> {
-        let Some(mut settle) = self.settling.clone() else { return Ok(()) };
+    ) -> Result<bool, StateError> {
+        let Some(mut settle) = self.settling.clone() else { return Ok(false) };
         match settle.on_totals(batch, totals) {
             Ok(progress) => self.progress(settle, progress, now),
             Err(error) => {
                 self.note(now, 'W', "txn", &format!("settlement: {error}"));
-                Ok(())
+                Ok(false)
             }
         }
     }
 
-    /// The host has a message of the batch.
+    /// The host has a message of the batch. Gives whether that was of use.
     pub(crate) fn on_batch_taken(
         &mut self,
         batch: u32,
         message: &BatchMessage,
         now: Timestamp,
-    ) -> Result<(), StateError> {
-        let Some(mut settle) = self.settling.clone() else { return Ok(()) };
+    ) -> Result<bool, StateError> {
+        let Some(mut settle) = self.settling.clone() else { return Ok(false) };
         let progress = settle.on_taken(batch, message);
         self.progress(settle, progress, now)
     }
@@ -85,38 +88,50 @@ impl Machine {
         now: Timestamp,
     ) -> Result<bool, StateError> {
         let Some(mut settle) = self.settling.clone() else { return Ok(false) };
+        let said = settle.next_message();
         let progress = settle.on_refused(refusal);
-        if progress.must_save && settle.next_message().is_none() && progress.settled.is_none() {
-            // The totals were refused for good: the batch is open again.
+        if progress.must_save && settle.state() == State::Open {
+            // The totals were refused for good: the batch is open again. The settlement goes before the
+            // wish for it does: it would otherwise be there when there are more sales.
+            self.drop_settling()?;
+            let times = self.totals_refused.map_or(0, |(_, times)| times).saturating_add(1);
+            self.totals_refused = Some((now, times));
             let task = self.state.trade.settle.take().and_then(|wish| wish.task);
             if let Some(task) = task {
                 let reason = format!("the host refused the totals: {refusal}");
                 self.state.finish(task.result(Outcome::FETCH_FAILED).because(reason), now);
             }
             self.save()?;
-            self.drop_settling()?;
             return Ok(false);
         }
-        let again = !progress.must_save;
+        let again = settle.next_message() == said;
         self.progress(settle, progress, now)?;
         Ok(again)
     }
 
+    /// Whether the host has not just refused totals for good. A clock that was set back lengthens no wait.
+    pub(super) fn may_tell_totals(&self, now: Timestamp) -> bool {
+        let Some((at, times)) = self.totals_refused else { return true };
+        let wait = FIRST_WAIT_S.saturating_mul(1 << times.saturating_sub(1).min(6)).min(LONGEST_WAIT_S);
+        let waited = now.duration_since(at).as_secs();
+        waited < 0 || waited >= wait
+    }
+
     /// At a start: books that were to be closed when the power went are closed now, and a settlement of
-    /// another batch is forgotten. Saves only what it must.
+    /// another batch, of other sales or that nobody wants is forgotten. Saves only what it must.
     pub(super) fn close_books(&mut self, now: Timestamp) -> Result<(), StateError> {
-        let open = self.state.trade.open.number;
+        let (open, wanted) = (self.state.trade.open, self.state.trade.settle.is_some());
         match &self.settling {
-            Some(settle) if settle.settled() == Some(open) => self.settled(now)?,
-            Some(settle) if settle.batch() != open => {}
+            Some(settle) if wanted && settle.settled() == Some(open.number) => self.settled(now)?,
+            Some(settle) if !wanted || !goes_on(settle, &open) => {}
             _ => return Ok(()),
         }
         self.drop_settling()
     }
 
-    fn progress(&mut self, settle: Settle, progress: Progress, now: Timestamp) -> Result<(), StateError> {
+    fn progress(&mut self, settle: Settle, progress: Progress, now: Timestamp) -> Result<bool, StateError> {
         if !progress.must_save {
-            return Ok(());
+            return Ok(false);
         }
         self.keep_settling(settle)?;
         if let Some(batch) = progress.settled {
@@ -124,7 +139,7 @@ impl Machine {
             self.settled(now)?;
             self.drop_settling()?;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn closed_batch(&self) -> Result<Settle, StateError> {
@@ -159,6 +174,12 @@ impl Machine {
         let removed = self.storage.remove(FILE);
         removed.map_err(|error| StateError::io(&self.storage.location(FILE), error))
     }
+}
+
+/// Whether this is the settlement of the open batch with all its sales, and not what is left of another.
+fn goes_on(settle: &Settle, open: &Batch) -> bool {
+    let has_all = usize::try_from(open.count()) == Ok(settle.len());
+    settle.batch() == open.number && settle.state() != State::Open && has_all
 }
 
 /// The invented card's whole number. Only its masked form is ever kept.

@@ -174,7 +174,9 @@ pub enum SetName {
 /// `tmsctl emv …`
 #[derive(Debug, Subcommand)]
 pub enum EmvCommand {
-    /// Put a set in place of the one before; every terminal downloads it at its next contact
+    /// Put a set in place of the one before; every terminal downloads it, or is pushed it, at its next contact.
+    /// An empty set takes nothing from terminals that download: they are told that there is nothing to do and
+    /// keep what they have
     Put {
         /// Which set
         set: SetName,

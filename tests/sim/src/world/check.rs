@@ -6,8 +6,8 @@ use tms_server::secret::CredentialSecret;
 use super::{Checked, World};
 use crate::{
     firmware::{FACTORY, Matter, catalog},
-    outcome::{Violation, invariant},
     options::Sabotage,
+    outcome::{Violation, invariant},
     terminal::{CREDENTIALS, Life, roles},
     trace::Happened,
 };
@@ -146,10 +146,12 @@ impl World {
                 let matter = release.map(|release| release.matter);
                 return Err(violated(self, format!("version {} runs: {matter:?}", running.version)));
             }
-            if self.terminals[place].measured != Some(running.sha256) || self.is_broken(Sabotage::RottenSlot) {
+            if self.terminals[place].measured != Some(running.sha256) || self.is_broken(Sabotage::RottenSlot)
+            {
                 let found = device.measure(running.slot).ok();
                 if found != Some((running.size_bytes, running.sha256)) {
-                    let what = format!("version {} runs from a slot that holds something else", running.version);
+                    let what =
+                        format!("version {} runs from a slot that holds something else", running.version);
                     return Err(violated(self, what));
                 }
                 self.terminals[place].measured = Some(running.sha256);
@@ -211,12 +213,8 @@ impl World {
                 let what = format!("{} bytes under way on one line", line.unwrap_or(0));
                 return Err(self.violation(Some(place), invariant::BOUNDED, what));
             }
-            let disk: u64 = terminal
-                .disk
-                .names()
-                .iter()
-                .filter_map(|name| terminal.disk.len(name).ok().flatten())
-                .sum();
+            let disk: u64 =
+                terminal.disk.names().iter().filter_map(|name| terminal.disk.len(name).ok().flatten()).sum();
             if disk > MAX_DISK_BYTES {
                 let what = format!("its disk holds {disk} bytes");
                 return Err(self.violation(Some(place), invariant::BOUNDED, what));
@@ -287,9 +285,11 @@ impl World {
             Some(found) if state.is_final() && found != state => {
                 violated(self, invariant::FINAL, format!("{name} {id} was {state} and is {found}"))
             }
-            Some(found) if found.is_open() => {
-                violated(self, invariant::ENDS, format!("{name} {id} is {found} long after the faults stopped"))
-            }
+            Some(found) if found.is_open() => violated(
+                self,
+                invariant::ENDS,
+                format!("{name} {id} is {found} long after the faults stopped"),
+            ),
             Some(_) => self.check_done(place, number),
         }
     }
@@ -301,9 +301,9 @@ impl World {
         let stored = self.host.store.look(|contents| contents.terminals.get(&terminal.tid).cloned())?;
         let real = device.parameters();
         // What a person withdrew, or the terminal refused, is not tried again by itself.
-        let given_up = self.last_change(place).is_some_and(|change| {
-            matches!(change.state, OperationState::Cancelled | OperationState::Failed)
-        });
+        let given_up = self
+            .last_change(place)
+            .is_some_and(|change| matches!(change.state, OperationState::Cancelled | OperationState::Failed));
         for (name, desired) in stored.desired.parameters.iter().filter(|_| !given_up) {
             let (reported, have) = (stored.reported.parameters.get(name), real.get(name));
             if have != Some(desired) {
@@ -340,8 +340,7 @@ impl World {
             });
             let Some(newest) = newest.filter(|newest| newest.state == OperationState::Done) else { continue };
             let OperationKind::RotateCredential { generation, .. } = newest.kind else { continue };
-            let (have, reported) =
-                (generations.get(role.as_str()), stored.reported.credentials.get(&role));
+            let (have, reported) = (generations.get(role.as_str()), stored.reported.credentials.get(&role));
             if have != Some(&generation) || reported.is_some_and(|reported| *reported != generation) {
                 return Some(format!(
                     "generation {generation} of role {role} is done, {have:?} in force, {reported:?} reported"

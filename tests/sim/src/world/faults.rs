@@ -12,15 +12,10 @@ use crate::{
 };
 
 /// Faults that strike a terminal, and after how many minutes on average.
-const TERMINAL_FAULTS: [(Fault, i64); 4] = [
-    (Fault::Partition, 90),
-    (Fault::PowerCut, 30),
-    (Fault::FullDisk, 60),
-    (Fault::TerminalClock, 150),
-];
+const TERMINAL_FAULTS: [(Fault, i64); 4] =
+    [(Fault::Partition, 90), (Fault::PowerCut, 30), (Fault::FullDisk, 60), (Fault::TerminalClock, 150)];
 /// Faults that strike the host.
-const HOST_FAULTS: [(Fault, i64); 3] =
-    [(Fault::HostCrash, 45), (Fault::Store, 30), (Fault::HostClock, 200)];
+const HOST_FAULTS: [(Fault, i64); 3] = [(Fault::HostCrash, 45), (Fault::Store, 30), (Fault::HostClock, 200)];
 /// How far clocks jump, in seconds.
 const JUMPS_S: [i64; 6] = [90, 600, 3_600, 86_400, 400 * 86_400, 4_000 * 86_400];
 /// Of a million calls of a faulty store, so many fail, or fail after they were carried out.
@@ -168,8 +163,7 @@ impl World {
         let queued = |id: &OperationId, contents: &Contents| {
             contents.operations.get(id).is_some_and(|operation| operation.state == OperationState::Queued)
         };
-        let lost: Vec<_> =
-            contents.operations.keys().filter(|id| queued(id, &contents)).copied().collect();
+        let lost: Vec<_> = contents.operations.keys().filter(|id| queued(id, &contents)).copied().collect();
         for id in lost {
             contents.operations.remove(&id);
             for queue in contents.queues.values_mut() {

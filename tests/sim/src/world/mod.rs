@@ -87,9 +87,8 @@ type Checked = Result<(), Violation>;
 /// Runs a world to its end.
 pub(crate) fn run(options: &Options) -> Outcome {
     let mut world = World::new(options);
-    let violation = crate::panics::catch(|| world.go()).unwrap_or_else(|panic| {
-        Err(world.violation(None, invariant::NO_PANIC, panic))
-    });
+    let violation = crate::panics::catch(|| world.go())
+        .unwrap_or_else(|panic| Err(world.violation(None, invariant::NO_PANIC, panic)));
     world.outcome(violation.err())
 }
 

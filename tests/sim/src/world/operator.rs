@@ -62,12 +62,7 @@ impl World {
     }
 
     /// Gives the operation that was acknowledged, if one was.
-    fn carry_out(
-        &mut self,
-        place: usize,
-        work: Work,
-        value: u64,
-    ) -> Option<Result<Operation, ServiceError>> {
+    fn carry_out(&mut self, place: usize, work: Work, value: u64) -> Option<Result<Operation, ServiceError>> {
         let app = self.host.app.clone()?;
         let tid = self.tid(place);
         Some(match work {

@@ -194,6 +194,9 @@ fn more_than_a_terminal_holds_is_refused() {
 fn debug_prints_no_record() {
     let cards = Push::replace_all(id(1), RecordFile::Blacklist, 1, values(&[("62284800", "")]));
     assert!(!format!("{cards:?}").contains("6228"));
+    let mut held = Held::new(RecordFile::Blacklist, 0, Values::new());
+    let (answer, _) = held.take(&cards, ROOM);
+    assert!(!format!("{held:?} {answer:?}").contains("6228"));
 }
 
 fn any_values() -> impl Strategy<Value = Values> {

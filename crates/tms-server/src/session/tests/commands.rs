@@ -235,3 +235,91 @@ fn new_keys_come_with_the_next_sign_on_where_the_terminal_must_ask() {
     assert!(events.iter().any(|e| matches!(e, TerminalEvent::SignedOn { keys: Some(_), .. })), "{events:?}");
     assert_eq!(server.operation(operation.id).state, OperationState::Done);
 }
+
+/// Sends echoes, and signs on whenever the host asks for it. Answers how often it did.
+fn live(server: &Server, host: &mut Session, terminal: &mut TerminalSession, echoes: u32) -> u32 {
+    let mut sign_ons = 0;
+    for _ in 0..echoes {
+        server.pass(20);
+        terminal.echo(server.now()).unwrap();
+        let mut events = server.exchange(host, terminal);
+        let told = |event: &TerminalEvent| {
+            matches!(event, TerminalEvent::WorkPending(tms_proto::PendingWork::SignOn))
+        };
+        while events.iter().any(told) {
+            sign_ons += 1;
+            terminal.sign_on(b"", server.now()).unwrap();
+            events = server.exchange(host, terminal);
+        }
+        ready(host.tick()).unwrap();
+    }
+    sign_ons
+}
+
+#[test]
+fn key_exchanges_one_after_the_other_do_not_hold_up_what_waits_behind_them() {
+    let server = Server::speaking("unionpay", None);
+    let (mut host, mut terminal, _) = signed_on(&server);
+    let exchanges = [(); 2].map(|()| command(&server, OperationKind::ExchangeKeys));
+    let behind = command(&server, OperationKind::Reboot);
+    ready(host.tick()).unwrap();
+    assert_eq!(live(&server, &mut host, &mut terminal, 10), 2);
+    for operation in exchanges {
+        assert_eq!(server.operation(operation.id).state, OperationState::Done);
+    }
+    assert_eq!(host.operation(), Some(behind.id));
+}
+
+#[test]
+fn an_exchange_of_keys_that_took_place_is_done_once_the_store_takes_it_and_is_not_repeated() {
+    let server = Server::speaking("unionpay", None);
+    let (mut host, mut terminal, _) = signed_on(&server);
+    let exchange = command(&server, OperationKind::ExchangeKeys);
+    let behind = command(&server, OperationKind::Reboot);
+    ready(host.tick()).unwrap();
+    server.store.on_call(|call| match call {
+        "transition" => testkit::store::CallFault::Refused,
+        _ => testkit::store::CallFault::None,
+    });
+    assert_eq!(live(&server, &mut host, &mut terminal, 9), 1);
+    server.store.heal();
+    assert_eq!(live(&server, &mut host, &mut terminal, 9), 0);
+    assert_eq!(server.operation(exchange.id).state, OperationState::Done);
+    assert_eq!(host.operation(), Some(behind.id));
+}
+
+#[test]
+fn an_exchange_of_keys_that_a_sign_on_cannot_bring_fails_and_says_why() {
+    let mut server = Server::speaking("unionpay", None);
+    let mut contents = server.store.snapshot();
+    contents.terminals.get_mut(&server.id).unwrap().tmk_sealed.clear();
+    server.store = Arc::new(testkit::MemoryStore::restore(contents));
+    server.app = embedded::app(&server.store, &server.now_s, None);
+    let (mut host, mut terminal, _) = signed_on(&server);
+    let exchange = command(&server, OperationKind::ExchangeKeys);
+    let behind = command(&server, OperationKind::Reboot);
+    ready(host.tick()).unwrap();
+    terminal.sign_on(b"", server.now()).unwrap();
+    server.exchange(&mut host, &mut terminal);
+    let stored = server.operation(exchange.id);
+    assert_eq!(stored.state, OperationState::Failed);
+    assert_eq!(stored.detail.as_deref(), Some("the terminal has no master key"));
+    assert_eq!(host.operation(), Some(behind.id));
+}
+
+#[test]
+fn a_terminal_that_does_not_sign_on_when_told_to_does_not_hold_up_its_queue() {
+    let server = Server::speaking("unionpay", None);
+    let (mut host, mut terminal, _) = signed_on(&server);
+    let exchange = command(&server, OperationKind::ExchangeKeys);
+    let behind = command(&server, OperationKind::Reboot);
+    ready(host.tick()).unwrap();
+    for _ in 0..40 {
+        server.pass(20);
+        terminal.echo(server.now()).unwrap();
+        server.exchange(&mut host, &mut terminal);
+        ready(host.tick()).unwrap();
+    }
+    assert_eq!(server.operation(exchange.id).state, OperationState::Failed);
+    assert_eq!(host.operation(), Some(behind.id));
+}

@@ -1,11 +1,14 @@
 //! Sets that an operator puts reach every terminal once, and again when they change.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::date;
 use serde_json::json;
 use tms_core::SetName;
 use tms_proto::{
     PendingWork,
-    emv::{Capk, CapkId, CapkSet, Download, Expiry, Progress},
+    emv::{Capk, CapkId, CapkSet, Download, DownloadRequest, Expiry, Progress},
+    parameters::{Held, RecordFile, Values},
 };
 
 use super::embedded::{Server, ready, signed_on};
@@ -90,8 +93,137 @@ fn a_set_that_changes_during_a_download_does_not_change_the_list_under_way() {
     assert!(asked > 60);
     // What it has now is the old list, so the new one waits.
     terminal.echo(server.now()).unwrap();
-    let events = server.exchange(&mut host, &mut terminal);
-    assert_eq!(host.pending_set(), Some(PendingWork::Capk), "{events:?}");
+    server.exchange(&mut host, &mut terminal);
+    assert_eq!(terminal.announced(), Some(PendingWork::Capk), "that is what the terminal is told");
+    assert_eq!(download(&server, &mut host, &mut terminal), 1);
+    assert_eq!(terminal.announced(), None);
+    assert_eq!(kept(&server), [r#"{"capks":2}"#]);
+}
+
+fn kept(server: &Server) -> Vec<String> {
+    server.store.look(|contents| contents.documents.values().cloned().collect())
+}
+
+/// Asks one question and takes its answer.
+fn ask(server: &Server, host: &mut Session, terminal: &mut TerminalSession, download: &mut Download) {
+    let forms = *Profile::builtin("unionpay").unwrap().downloads();
+    terminal.download(&download.next_request().unwrap(), server.now()).unwrap();
+    for event in server.exchange(host, terminal) {
+        if let TerminalEvent::Download { request, body } = event {
+            download.on_reply(&request, &body, &forms).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_download_that_another_session_began_proves_nothing_and_the_set_is_announced_again() {
+    let server = Server::speaking("unionpay", None);
+    ready(service::put_set(&server.app, SetName::Capks, &keys(&[1, 2]))).unwrap();
+    let (mut host, mut terminal, _) = signed_on(&server);
+    let mut old = Download::capk(&CapkSet::default());
+    while old.next_request() != Some(DownloadRequest::CapkEnd) {
+        ask(&server, &mut host, &mut terminal, &mut old);
+    }
+    ready(host.close(Ended::Closed));
+    ready(service::put_set(&server.app, SetName::Capks, &keys(&[7, 8, 9]))).unwrap();
+
+    let (mut host, mut terminal, events) = signed_on(&server);
+    assert_eq!(announced(&events), Some(PendingWork::Capk));
+    ask(&server, &mut host, &mut terminal, &mut old);
+    assert!(old.is_finished() && kept(&server).is_empty(), "{:?}", kept(&server));
+    assert_eq!(terminal.announced(), Some(PendingWork::Capk));
+    assert_eq!(download(&server, &mut host, &mut terminal), 3);
+    assert_eq!((terminal.announced(), kept(&server)), (None, vec![r#"{"capks":2}"#.to_owned()]));
+}
+
+#[test]
+fn a_set_with_nothing_in_it_is_over_with_its_first_answer_and_blocks_no_other() {
+    let server = Server::speaking("unionpay", None);
+    ready(service::put_set(&server.app, SetName::Capks, &keys(&[]))).unwrap();
+    ready(service::put_set(&server.app, SetName::Blacklist, &json!(["6228480000"]))).unwrap();
+    let (mut host, mut terminal, events) = signed_on(&server);
+    assert_eq!(announced(&events), Some(PendingWork::Capk));
+    assert_eq!(download(&server, &mut host, &mut terminal), 0);
+    assert_eq!(terminal.announced(), Some(PendingWork::Blacklist));
+    assert_eq!(kept(&server), [r#"{"capks":1}"#]);
+}
+
+#[test]
+fn where_the_profile_pushes_sets_they_are_pushed_until_the_terminal_has_them_and_not_announced() {
+    for profile in ["iso87", "iso93"] {
+        let server = Server::speaking(profile, None);
+        ready(service::put_set(&server.app, SetName::Capks, &keys(&[1, 2, 3]))).unwrap();
+        ready(service::put_set(&server.app, SetName::Blacklist, &json!(["6228480000"]))).unwrap();
+        let (mut host, mut terminal, events) = signed_on(&server);
+        assert_eq!(announced(&events), None);
+        let mut held = BTreeMap::from(RecordFile::ALL.map(|file| (file, Held::new(file, 0, Values::new()))));
+        let seen = take_pushes(&server, &mut host, &mut terminal, &mut held, events);
+        assert_eq!(seen, [RecordFile::Capk, RecordFile::Blacklist], "{profile}");
+        assert_eq!(
+            (held[&RecordFile::Capk].values().len(), held[&RecordFile::Blacklist].values().len()),
+            (3, 1)
+        );
+        assert_eq!(kept(&server), [r#"{"capks":1,"blacklist":1}"#]);
+
+        // Here an empty set says what it means.
+        ready(service::put_set(&server.app, SetName::Capks, &keys(&[]))).unwrap();
+        ready(host.tick()).unwrap();
+        let events = server.exchange(&mut host, &mut terminal);
+        let seen = take_pushes(&server, &mut host, &mut terminal, &mut held, events);
+        assert_eq!((seen.len(), held[&RecordFile::Capk].values().len()), (1, 0));
+
+        // A terminal that has a newer revision from elsewhere is given the set all the same, in time.
+        held.insert(RecordFile::Capk, Held::new(RecordFile::Capk, 40, Values::new()));
+        ready(service::put_set(&server.app, SetName::Capks, &keys(&[5]))).unwrap();
+        for pushes in [1, 0, 1, 0] {
+            ready(host.tick()).unwrap();
+            let events = server.exchange(&mut host, &mut terminal);
+            assert_eq!(take_pushes(&server, &mut host, &mut terminal, &mut held, events).len(), pushes);
+            server.pass(if pushes == 1 { 1 } else { 60 });
+        }
+        assert_eq!(held[&RecordFile::Capk].values().len(), 1);
+        assert_eq!(kept(&server), [r#"{"capks":3,"blacklist":1}"#]);
+    }
+}
+
+/// Lets the terminal take what it is pushed; answers of which files.
+fn take_pushes(
+    server: &Server,
+    host: &mut Session,
+    terminal: &mut TerminalSession,
+    held: &mut BTreeMap<RecordFile, Held>,
+    mut events: Vec<TerminalEvent>,
+) -> Vec<RecordFile> {
+    let mut seen = Vec::new();
+    while !events.is_empty() {
+        for event in std::mem::take(&mut events) {
+            if let TerminalEvent::ParameterPush { request, push } = event {
+                seen.push(push.file);
+                let (answer, _) = held.get_mut(&push.file).unwrap().take(&push, 900);
+                terminal.answer_push(request, &answer, server.now()).unwrap();
+            }
+        }
+        events = server.exchange(host, terminal);
+    }
+    seen
+}
+
+#[test]
+fn tms_parameters_of_which_a_value_is_too_long_for_its_place_are_refused() {
+    let server = Server::speaking("unionpay", None);
+    let of = |platform: &str| {
+        json!({
+            "platform": platform, "limit_date": "2026-12-31", "timing": "", "phones": ["", ""], "hosts": ["", ""],
+            "task": {"current": {
+                "content": {"card_application": "1"}, "code": "7001", "gprs": "", "cdma": "", "check_code": "",
+                "redial_s": 60, "prompt": "", "tpdu": "6000030000", "start": "2026-01-01T00:00:00", "end": "2026-12-31T00:00:00",
+            }},
+        })
+    };
+    let put = |content| ready(service::put_set(&server.app, SetName::TmsParameters, &content));
+    let refused = put(of("ABCDEFGHIJKLMNOPQRST")).unwrap_err().to_string();
+    assert!(refused.starts_with("the set tms_parameters cannot be used"), "{refused}");
+    put(of("PLATFORM")).unwrap();
 }
 
 #[test]

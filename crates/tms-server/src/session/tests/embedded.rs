@@ -107,7 +107,11 @@ impl Server {
     }
 }
 
-fn app(store: &Arc<MemoryStore>, now_s: &Arc<AtomicI64>, trust: Option<tms_firmware::TrustRoot>) -> Arc<App> {
+pub(super) fn app(
+    store: &Arc<MemoryStore>,
+    now_s: &Arc<AtomicI64>,
+    trust: Option<tms_firmware::TrustRoot>,
+) -> Arc<App> {
     let (store, now_s) = (Arc::clone(store), Arc::clone(now_s));
     let clock = move || Timestamp::from_second(now_s.load(Ordering::Relaxed)).unwrap();
     let limits = Limits { verifier_iterations: 1, ..Limits::default() };

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 
+use testkit::{MemoryStore, store::CallFault};
 use tms_core::{Role, RotationPhase};
 use tms_crypto::{keyblock::Tmk, seal, verifier::Verifier};
 use tms_proto::{
@@ -77,9 +78,13 @@ async fn cut<F: Future>(future: F, polls: u64) -> Option<F::Output> {
 }
 
 impl Scene {
-    async fn new(profile: &'static str, seed: u64) -> Self {
+    async fn new(profile: &'static str, seed: u64, memory: Option<&Arc<MemoryStore>>) -> Self {
         let mut estate = estate().await;
-        Arc::get_mut(&mut estate.app).unwrap().clock = Clock::new(clock);
+        let app = Arc::get_mut(&mut estate.app).unwrap();
+        app.clock = Clock::new(clock);
+        if let Some(memory) = memory {
+            app.store = Arc::clone(memory) as _;
+        }
         let sealing = seal::generate().unwrap();
         let new = NewTerminal {
             id: TID.parse().unwrap(),
@@ -196,7 +201,7 @@ impl Scene {
         service::rotate_credential(&self.estate.app, &self.id, &role).await.is_ok()
     }
 
-    async fn run(&mut self, seed: u64) {
+    async fn run(&mut self, seed: u64, heal: impl FnOnce()) {
         for _ in 0..120 {
             let action = self.below(24);
             match action {
@@ -243,6 +248,7 @@ impl Scene {
             }
             self.check(&format!("seed {seed}, action {action}")).await;
         }
+        heal();
         // The faults stop: a rotation that somebody asks for now succeeds.
         let before = self.credential().await.current.unwrap().generation;
         self.restart_server().await;
@@ -265,7 +271,32 @@ async fn a_secret_that_the_host_holds_opens_the_terminal_whatever_breaks() {
     let seeds = std::env::var("SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(10);
     for seed in 1..=seeds {
         for profile in ["iso87", "unionpay"] {
-            Scene::new(profile, seed).await.run(seed).await;
+            Scene::new(profile, seed, None).await.run(seed, || ()).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn nor_does_a_store_lock_anybody_out_that_says_of_what_it_did_that_it_failed() {
+    let seeds = std::env::var("SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(10);
+    for seed in 1..=seeds {
+        for profile in ["iso87", "unionpay"] {
+            let store = Arc::new(MemoryStore::new());
+            let mut scene = Scene::new(profile, seed, Some(&store)).await;
+            let mut drawn = seed.wrapping_mul(0xD134_2543_DE82_EF95) | 1;
+            store.on_call(move |call| {
+                drawn ^= drawn << 13;
+                drawn ^= drawn >> 7;
+                drawn ^= drawn << 17;
+                let writes = ["set_pending_phase", "confirm_rotation", "abandon_rotation", "transition"];
+                match (drawn >> 16) % 6 {
+                    _ if !writes.contains(&call) && call != "release_lease" => CallFault::None,
+                    0 | 1 => CallFault::AnswerLost,
+                    2 => CallFault::Refused,
+                    _ => CallFault::None,
+                }
+            });
+            scene.run(seed, || store.heal()).await;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How work ends, well or not, and what a store that fails means for it.
 
-use tms_core::{Operation, OperationState};
+use tms_core::{Operation, OperationId, OperationState};
 use tms_proto::{Refusal, rotation::HostPhase};
 use tracing::{info, warn};
 
@@ -55,8 +55,34 @@ impl Session {
         let now = self.app.now();
         let moved = self.app.store.transition(id, OperationState::Queued, Some(reason.to_owned()), now).await;
         self.or_log(moved);
+        self.release(id).await;
+    }
+
+    /// Lets go of the work in hand when it is not known what the store holds of it: a write that failed may
+    /// have been carried out all the same. It is staged again from the store.
+    pub(in crate::session) async fn put_down(&mut self) {
+        let Some(work) = self.work.take() else { return };
+        let id = work.operation.id;
+        match self.app.store.transition(id, OperationState::Queued, None, self.app.now()).await {
+            // Ended meanwhile, or that very write was carried out.
+            Ok(_) | Err(tms_store::StoreError::IllegalTransition { .. }) => {}
+            Err(error) => self.store_failed(&error),
+        }
+        self.release(id).await;
+    }
+
+    pub(in crate::session) async fn release(&mut self, id: OperationId) {
         let released = self.app.store.release_lease(id, &self.holder).await;
-        self.or_log(released);
+        self.leases_left |= self.or_log(released).is_none();
+    }
+
+    /// Gives back the leases of work that was put down while the store failed: nobody else would have it,
+    /// and this session no more, until they end.
+    pub(in crate::session) async fn give_leases_back(&mut self) {
+        if self.leases_left && self.work.is_none() {
+            let released = self.app.store.release_leases(&self.holder).await;
+            self.leases_left = self.or_log(released).is_none();
+        }
     }
 
     pub(in crate::session) async fn finish(

@@ -2,7 +2,7 @@
 //! sign-on elsewhere.
 
 use jiff::Timestamp;
-use tms_core::OperationState;
+use tms_core::{OperationId, OperationState};
 use tms_crypto::keyblock::KeyBlockForm;
 use tms_proto::{Function, Refusal};
 
@@ -29,14 +29,65 @@ impl Session {
 
     /// The terminal has new working keys, whoever asked for them.
     pub(in crate::session) async fn keys_taken(&mut self) -> Result<(), Ended> {
-        if matches!(&self.work, Some(Work { stage: Stage::Keys, .. })) {
-            let _ = self.finish(OperationState::Done, None).await;
-        }
+        self.note_keys_given();
+        self.keys_in_force().await;
         self.look_for_work().await
     }
 
+    /// Notes that new keys are on their way, so that the reply that brings them does not ask for the sign-on
+    /// that it answers.
+    pub(in crate::session) fn note_keys_given(&mut self) {
+        if let Some(Work { stage: Stage::Keys { given }, .. }) = &mut self.work {
+            *given = true;
+        }
+    }
+
+    /// Ends an exchange of keys that took place. What the store does not take now it is told again later:
+    /// another exchange would be of no use.
+    pub(super) async fn keys_in_force(&mut self) {
+        if !matches!(&self.work, Some(Work { stage: Stage::Keys { given: true }, .. })) {
+            return;
+        }
+        if self.finish(OperationState::Done, None).await.is_err() {
+            let deadline = self.answer_deadline();
+            if let Some(work) = &mut self.work {
+                work.deadline = Some(deadline);
+            }
+        }
+    }
+
+    /// A sign-on brought no keys: where it alone could, an exchange of keys in hand ends, for the next
+    /// sign-on of this terminal will be no other.
+    pub(in crate::session) async fn no_keys_given(&mut self, code: &str) {
+        if self.protocol.profile().pushes()
+            || !matches!(&self.work, Some(Work { stage: Stage::Keys { .. }, .. }))
+        {
+            return;
+        }
+        let reason = match KeyBlockForm::of_code(code) {
+            Some(_) => "the terminal has no master key".to_owned(),
+            None => format!("a sign-on with code {code:?} brings no keys"),
+        };
+        // If the store fails, the deadline gives it up.
+        let _ = self.give_up(reason).await;
+    }
+
+    /// The exchange of keys that the reply to the next message will announce.
+    pub(in crate::session) fn announced_keys(&self) -> Option<OperationId> {
+        let work = self.work.as_ref().filter(|_| !self.protocol.profile().pushes())?;
+        let waits = matches!(work.stage, Stage::Keys { given: false }) && work.deadline.is_none();
+        waits.then_some(work.operation.id)
+    }
+
+    /// The terminal has heard that it is to sign on: from now on its silence counts.
+    pub(in crate::session) async fn keys_announced(&mut self, announced: Option<OperationId>) {
+        if announced.is_some() && announced == self.announced_keys() {
+            self.work_fetched().await;
+        }
+    }
+
     pub(in crate::session) async fn keys_refused(&mut self, refusal: Refusal) -> Result<(), Ended> {
-        if matches!(&self.work, Some(Work { stage: Stage::Keys, .. })) && !refusal.may_retry() {
+        if matches!(&self.work, Some(Work { stage: Stage::Keys { .. }, .. })) && !refusal.may_retry() {
             let _ = self.give_up(format!("the terminal refused the keys: {refusal}")).await;
         }
         self.look_for_work().await

@@ -4,13 +4,14 @@
 mod command;
 mod ending;
 mod keys;
+mod parameters;
 mod results;
 mod rotation;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use tms_core::{Operation, OperationKind, OperationState, TerminalId};
-use tms_proto::{PendingWork, parameters::Push, task::Task};
+use tms_proto::{PendingWork, task::Task};
 use tracing::info;
 
 use super::{Ended, Session};
@@ -45,13 +46,18 @@ enum Stage {
     Parameters {
         /// What the terminal has been given, so that a report tells the outcome.
         delivered: Option<Delivered>,
+        /// Whether only the whole set will do: the terminal does not have what the host last gave it.
+        whole: bool,
     },
     /// One task.
     Task(Box<Told>),
     /// A rotation, step by step.
     Rotation(Box<Rotation>),
     /// New working keys.
-    Keys,
+    Keys {
+        /// Whether the terminal has them: only that is not durable yet.
+        given: bool,
+    },
 }
 
 /// Parameters that the terminal fetched.
@@ -81,7 +87,7 @@ impl Work {
 
     pub(super) fn task(&self, now: Timestamp) -> Option<Task> {
         match &self.stage {
-            Stage::Parameters { .. } | Stage::Keys => None,
+            Stage::Parameters { .. } | Stage::Keys { .. } => None,
             Stage::Task(told) => Some(command::brought_up_to(told.task.clone(), now)),
             Stage::Rotation(r) => r.machine.task(&r.sealed, r.challenge),
         }
@@ -99,7 +105,7 @@ impl Work {
     pub(super) fn file(&self, name: &str) -> Option<&Bytes> {
         match &self.stage {
             Stage::Task(told) => told.file.as_ref().filter(|(file, _)| file == name).map(|(_, bytes)| bytes),
-            Stage::Parameters { .. } | Stage::Rotation(_) | Stage::Keys => None,
+            Stage::Parameters { .. } | Stage::Rotation(_) | Stage::Keys { .. } => None,
         }
     }
 
@@ -109,11 +115,11 @@ impl Work {
             return None;
         }
         match &self.stage {
-            Stage::Parameters { delivered: Some(_) } => None,
-            Stage::Parameters { delivered: None } => Some(PendingWork::Parameters),
+            Stage::Parameters { delivered: Some(_), .. } => None,
+            Stage::Parameters { delivered: None, .. } => Some(PendingWork::Parameters),
             Stage::Task(_) | Stage::Rotation(_) => Some(PendingWork::Task),
             // A terminal that signs on again is given new ones.
-            Stage::Keys => Some(PendingWork::SignOn),
+            Stage::Keys { given } => (!given).then_some(PendingWork::SignOn),
         }
     }
 }
@@ -123,6 +129,7 @@ impl Session {
     pub(super) async fn look_for_work(&mut self) -> Result<(), Ended> {
         let Some(terminal) = self.terminal.clone() else { return Ok(()) };
         self.look_due = self.app.now().saturating_add(LOOK_AGAIN).unwrap_or(Timestamp::MAX);
+        self.give_leases_back().await;
         self.app.release_what_was_kept().await;
         while self.work.is_none() && (self.protocol.is_signed_on() || !self.protocol.profile().pushes()) {
             let now = self.app.now();
@@ -131,19 +138,26 @@ impl Session {
             let Some(operation) = self.or_log(leased).flatten() else { break };
             match self.stage(&terminal, &operation).await {
                 Ok(stage) => {
+                    let accepted = operation.state == OperationState::Accepted;
                     self.work = Some(Work { operation, stage, deadline: None, lease_end });
+                    // What an earlier session was told to be under way this one tells again: else it would
+                    // wait for a result that may have been taken already.
+                    if accepted && self.move_to(OperationState::Queued, None).await.is_err() {
+                        self.put_down().await;
+                        break;
+                    }
                     self.offer().await?;
                 }
                 Err(Impossible::Store(error)) => {
                     self.store_failed(&error);
-                    let released = self.app.store.release_lease(operation.id, &self.holder).await;
-                    self.or_log(released);
+                    self.release(operation.id).await;
                     break;
                 }
                 Err(Impossible::Reason(reason)) => self.fail(&operation, reason).await,
                 Err(Impossible::Done) => {
                     let done = self.app.store.transition(operation.id, OperationState::Done, None, now).await;
                     if self.or_log(done).is_none() {
+                        self.release(operation.id).await;
                         break;
                     }
                     self.count_end(OperationState::Done);
@@ -162,32 +176,26 @@ impl Session {
             let stored = self.app.store.operation(id).await;
             if self.or_log(stored).flatten().is_some_and(|operation| !operation.is_open()) {
                 info!(operation = %id, "operation ended meanwhile");
-                let ended = self.work.take();
-                self.tell_of_abandonment(ended);
+                if let Some(Work { stage: Stage::Rotation(rotation), operation, .. }) = self.work.take() {
+                    self.tell_of_abandonment(&operation.terminal, *rotation).await;
+                }
             }
         }
         self.look_for_work().await
     }
 
-    /// A rotation that was withdrawn leaves nothing behind, if the terminal hears of it. What it does
-    /// not hear the next rotation puts right.
-    fn tell_of_abandonment(&mut self, ended: Option<Work>) {
-        if let Some(Work { stage: Stage::Rotation(mut rotation), .. }) = ended
-            && let Some(task) = rotation.machine.abandon().ok().filter(|_| self.protocol.can_push())
-        {
-            let _ = self.protocol.push_command(task, self.app.now());
-        }
-    }
-
     /// Says in every reply what waits.
     pub(super) fn announce(&mut self) {
-        let pending = self.work.as_ref().and_then(Work::pending).or_else(|| self.pending_set());
+        // What is pushed is not announced too: a terminal that may ask would do it twice.
+        let asked_for = !self.protocol.profile().pushes();
+        let work = self.work.as_ref().filter(|_| asked_for).and_then(Work::pending);
+        let pending = work.or_else(|| self.pending_set());
         self.protocol.set_pending(pending);
     }
 
     /// Notes that the terminal fetched its parameters.
     pub(super) async fn parameters_fetched(&mut self, revision: u64) {
-        if let Some(Work { stage: Stage::Parameters { delivered }, .. }) = &mut self.work {
+        if let Some(Work { stage: Stage::Parameters { delivered, .. }, .. }) = &mut self.work {
             *delivered = Some(Delivered { revision, disagreeing: 0 });
             self.work_fetched().await;
         }
@@ -244,7 +252,11 @@ impl Session {
     /// Offers the work again, or gives it up, when the terminal stayed silent.
     pub(super) async fn work_timeout(&mut self, now: Timestamp) -> Result<(), Ended> {
         if self.work.as_ref().and_then(Work::deadline).is_some_and(|at| at <= now) {
-            self.try_again("the terminal did not answer in time").await;
+            if matches!(&self.work, Some(Work { stage: Stage::Keys { given: true }, .. })) {
+                self.keys_in_force().await;
+            } else {
+                self.try_again("the terminal did not answer in time").await;
+            }
             self.look_for_work().await?;
         }
         Ok(())
@@ -266,17 +278,17 @@ impl Session {
 
     async fn stage(&self, terminal: &TerminalId, operation: &Operation) -> Result<Stage, Impossible> {
         Ok(match &operation.kind {
-            OperationKind::SetParameters { .. } => Stage::Parameters { delivered: None },
+            OperationKind::SetParameters { .. } => Stage::Parameters { delivered: None, whole: false },
             OperationKind::RotateCredential { role, generation } => {
                 Stage::Rotation(Box::new(self.rotation(terminal, operation, role, *generation).await?))
             }
-            OperationKind::ExchangeKeys => Stage::Keys,
+            OperationKind::ExchangeKeys => Stage::Keys { given: false },
             _ => Stage::Task(Box::new(command::told(&self.app, operation).await?)),
         })
     }
 
     /// Sends the work where the host may speak first.
-    async fn offer(&mut self) -> Result<(), Ended> {
+    pub(in crate::session) async fn offer(&mut self) -> Result<(), Ended> {
         if !self.protocol.profile().pushes() {
             return Ok(());
         }
@@ -290,13 +302,11 @@ impl Session {
         }
         match work.task(now) {
             Some(task) => self.protocol.push_command(task, now)?,
-            None if matches!(work.stage, Stage::Keys) => self.push_keys(now).await?,
+            None if matches!(work.stage, Stage::Keys { .. }) => self.push_keys(now).await?,
             None => {
+                let whole = matches!(work.stage, Stage::Parameters { whole: true, .. });
                 let (id, terminal) = (*work.operation.id.as_uuid(), work.operation.terminal.clone());
-                let stored = self.app.store.terminal(&terminal).await;
-                let Some(desired) = self.or_log(stored).flatten().map(|t| t.desired) else { return Ok(()) };
-                let (revision, values) = (desired.parameters_revision, desired.parameters);
-                let push = Push::parameters(id, revision, values);
+                let Some(push) = self.parameter_push(id, &terminal, whole).await else { return Ok(()) };
                 self.protocol.push_parameters(push, now)?;
             }
         }

@@ -3,9 +3,11 @@
 use tms_core::{Operation, OperationKind, OperationState, Reported, TerminalId};
 use tms_proto::{
     Refusal,
-    parameters::Push,
+    parameters::{Push, PushAnswer, PushRefusal},
     task::{Outcome, Task, TaskResult},
 };
+
+use tracing::info;
 
 use super::{Delivered, REPORTS_UNDER_WAY, Stage, Work};
 use crate::{
@@ -21,7 +23,8 @@ impl Session {
         agree: bool,
         desired: u64,
     ) -> Result<(), Ended> {
-        if let Some(Work { stage: Stage::Parameters { delivered: Some(delivered) }, .. }) = &mut self.work {
+        if let Some(Work { stage: Stage::Parameters { delivered: Some(delivered), .. }, .. }) = &mut self.work
+        {
             let Delivered { revision, disagreeing } = *delivered;
             if agree {
                 self.parameters_in_force(revision).await;
@@ -69,15 +72,29 @@ impl Session {
         &mut self,
         push: &Push,
         refusal: Option<Refusal>,
+        answer: Option<&PushAnswer>,
     ) -> Result<(), Ended> {
-        let current = self.work.as_ref().map(|w| *w.operation.id.as_uuid());
-        if current == Some(push.operation) {
-            match refusal {
-                None => self.parameters_in_force(push.revision).await,
-                Some(refusal) if refusal.may_retry() => {}
-                Some(refusal) => {
-                    let _ = self.give_up(format!("the terminal refused the parameters: {refusal}")).await;
+        let current = self.work.as_ref().map(|w| (*w.operation.id.as_uuid(), w.operation.terminal.clone()));
+        let Some((_, terminal)) = current.filter(|(id, _)| *id == push.operation) else {
+            self.set_answered(push, refusal, answer).await;
+            return self.look_for_work().await;
+        };
+        let wrong_base = answer.and_then(PushAnswer::refused) == Some(PushRefusal::WrongBase);
+        match refusal {
+            None => {
+                self.remember_parameters(&terminal, push, answer).await;
+                self.parameters_in_force(push.revision).await;
+            }
+            Some(_) if push.action.is_difference() && wrong_base => {
+                info!(terminal = terminal.as_str(), "the terminal has other parameters; all are pushed");
+                if let Some(Work { stage: Stage::Parameters { whole, .. }, .. }) = &mut self.work {
+                    *whole = true;
+                    self.offer().await?;
                 }
+            }
+            Some(refusal) if refusal.may_retry() => {}
+            Some(refusal) => {
+                let _ = self.give_up(format!("the terminal refused the parameters: {refusal}")).await;
             }
         }
         self.look_for_work().await

@@ -12,14 +12,19 @@ use tracing::info;
 use super::{Impossible, Stage, Work};
 use crate::{secret::CredentialSecret, session::Session};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Rotation {
     pub(super) machine: HostRotation,
     pub(super) role: Role,
     pub(super) generation: u32,
     verifier: Verifier,
     pub(super) sealed: Vec<u8>,
+    /// Random, for this staging alone, and the only one whose proof counts: a proof of an earlier one shows
+    /// what was, perhaps on another connection. It stays in force until it is proved, because a proof of it
+    /// may be under way already whenever a wrong one arrives.
     pub(super) challenge: [u8; 16],
+    /// Proofs of something else that came while this challenge was in force.
+    wrong_proofs: u32,
 }
 
 impl Session {
@@ -61,6 +66,7 @@ impl Session {
             verifier,
             sealed,
             challenge: self.app.random.bytes(),
+            wrong_proofs: 0,
         })
     }
 
@@ -76,13 +82,18 @@ impl Session {
         let phase = match machine.on_result(result, &rotation.verifier, &rotation.challenge) {
             Ok(phase) => phase,
             Err(RotationError::OutOfStep { .. }) => return Ok(()),
+            Err(RotationError::ProofWrong)
+                if rotation.wrong_proofs.saturating_add(1) < self.app.limits.operation_attempts =>
+            {
+                // Most likely late, of a challenge from before: asked again, it is soon known.
+                rotation.wrong_proofs = rotation.wrong_proofs.saturating_add(1);
+                info!(terminal = terminal.as_str(), role = role.as_str(), generation, "wrong proof");
+                return self.ask_again().await;
+            }
             Err(error) => {
-                let abandoned = machine.abandon();
+                let ended = rotation.clone();
                 self.give_up(error.to_string()).await?;
-                if let Some(task) = abandoned.ok().filter(|_| self.protocol.can_push()) {
-                    // Best effort: a terminal that keeps an abandoned generation replaces it next time.
-                    let _ = self.protocol.push_command(task, self.app.now());
-                }
+                self.tell_of_abandonment(terminal, *ended).await;
                 return Ok(());
             }
         };
@@ -99,7 +110,12 @@ impl Session {
             HostPhase::Confirmed => store.confirm_rotation(terminal, &role, generation, now).await.map(drop),
             HostPhase::Preparing | HostPhase::Prepared | HostPhase::Abandoned => Ok(()),
         };
-        durable.map_err(|e| self.store_refusal(&e))?;
+        if let Err(error) = durable {
+            // It may be durable all the same, and a rotation that lags behind the store would take back what
+            // is proved.
+            self.put_down().await;
+            return Err(self.store_refusal(&error));
+        }
         if let Some(Work { stage: Stage::Rotation(rotation), .. }) = &mut self.work {
             rotation.machine = machine;
             rotation.challenge = self.app.random.bytes();
@@ -117,14 +133,39 @@ impl Session {
                 generation,
                 "credential rotated and verified"
             );
-            return self.finish(OperationState::Done, None).await;
+            let finished = self.finish(OperationState::Done, None).await;
+            if finished.is_err() {
+                self.put_down().await;
+            }
+            return finished;
         }
-        // The next step is a new thing to fetch.
-        self.move_to(OperationState::Queued, None).await?;
+        self.ask_again().await
+    }
+
+    /// The next step, or the same one again, is a new thing to fetch.
+    async fn ask_again(&mut self) -> Result<(), Refusal> {
+        if let Err(refusal) = self.move_to(OperationState::Queued, None).await {
+            self.put_down().await;
+            return Err(refusal);
+        }
         if let Some(work) = &mut self.work {
             work.deadline = None;
         }
         self.offer().await.map_err(|_| Refusal::SystemError)
+    }
+
+    /// A rotation that ended otherwise leaves nothing behind, if the terminal hears of it; what it does not
+    /// hear the next rotation puts right. First the store: what it holds to be proved or in force, perhaps
+    /// by another session, the terminal must keep, and what it has given up nobody can prove any more.
+    pub(super) async fn tell_of_abandonment(&mut self, terminal: &TerminalId, mut ended: Rotation) {
+        let (generation, now) = (ended.generation, self.app.now());
+        let Ok(task) = ended.machine.abandon() else { return };
+        let given_up = self.app.store.abandon_rotation(terminal, &ended.role, generation, now).await;
+        let Some(credential) = self.or_log(given_up) else { return };
+        let in_force = credential.current.is_some_and(|current| current.generation == generation);
+        if !in_force && self.protocol.can_push() {
+            let _ = self.protocol.push_command(task, now);
+        }
     }
 
     pub(in crate::session) async fn abandon_rotation(
@@ -137,6 +178,8 @@ impl Session {
         let now = self.app.now();
         if let Some(work) = self.work.take() {
             self.fail(&work.operation, reason).await;
+            // If even that failed, it is still leased.
+            self.leases_left = true;
         }
         self.app
             .store

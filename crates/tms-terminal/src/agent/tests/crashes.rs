@@ -31,7 +31,7 @@ pub(super) fn live(world: &mut World) -> Result<(), Exit> {
 
 /// Runs `prepare` and lets the power go at the first write after it, then at the second … until it
 /// rests without one failing. After each crash the terminal is taken up again and comes to rest.
-pub(super) fn at_every_write(profile: &str, prepare: impl Fn(&mut World), check: impl Fn(&World)) {
+pub(super) fn at_every_write(profile: &str, prepare: impl Fn(&mut World), check: impl Fn(&mut World)) {
     for writes in 0.. {
         let mut world = World::with(profile, "[behaviour]\nlog_lines = 0");
         prepare(&mut world);
@@ -44,7 +44,7 @@ pub(super) fn at_every_write(profile: &str, prepare: impl Fn(&mut World), check:
         }
         world.restart();
         live(&mut world).unwrap();
-        check(&world);
+        check(&mut world);
     }
 }
 

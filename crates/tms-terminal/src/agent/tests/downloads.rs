@@ -74,3 +74,15 @@ fn a_download_is_whole_in_the_end_wherever_the_power_goes() {
         },
     );
 }
+
+#[test]
+fn a_download_that_is_still_announced_at_its_end_is_begun_again_but_not_at_once() {
+    let mut world = World::new("unionpay");
+    announce(&mut world, PendingWork::Blacklist);
+    world.host.ends_unheard = 2;
+    let began = world.now;
+    world.settle();
+    assert_eq!((world.host.announced, world.host.ends_unheard), (None, 0));
+    let waited = world.now.duration_since(began).as_secs();
+    assert!(waited >= 5 + 10, "{waited} s");
+}

@@ -31,11 +31,21 @@ pub(super) struct Host {
     pub(super) read_refusal: Option<Refusal>,
     /// Refusals of reads behind the beginning of a file, one each.
     pub(super) read_refusals: Vec<Refusal>,
+    /// Refusals of results, one each, the last first.
+    pub(super) result_refusals: Vec<Refusal>,
     pub(super) alarms: Vec<Alarm>,
     pub(super) ledger: BatchLedger,
     /// Totals of its own, where it sees transactions.
     pub(super) own_totals: Option<Totals>,
     pub(super) totals_refusal: Option<Refusal>,
+    /// It answers other totals than it was told.
+    pub(super) lies: bool,
+    /// How often it was told totals.
+    pub(super) totals_told: u32,
+    /// Each message with details is refused so often before it is taken, for this.
+    pub(super) details_refusal: Option<(u32, Refusal)>,
+    refused_in_a_row: u32,
+    pub(super) end_refusal: Option<Refusal>,
     pub(super) sign_on_codes: Vec<String>,
     /// New working keys to send at the next opportunity.
     pub(super) later_keys: Option<WorkingKeys>,
@@ -44,6 +54,8 @@ pub(super) struct Host {
     /// What there is to download, and what of it is announced.
     pub(super) offer: emv::Offer,
     pub(super) announced: Option<PendingWork>,
+    /// Ends of downloads after which it goes on to announce.
+    pub(super) ends_unheard: usize,
     /// Keep giving the front task even after its result, as a host does that lost the answer.
     pub(super) forgetful: bool,
 }
@@ -75,6 +87,10 @@ impl Host {
                 session.answer(exchange, Answer::Task(self.tasks.front()), now).unwrap();
             }
             HostEvent::TaskResult { exchange, result } => {
+                if let Some(refusal) = self.result_refusals.pop() {
+                    session.answer(exchange, Answer::Refused(refusal), now).unwrap();
+                    return;
+                }
                 session.answer(exchange, Answer::Approved, now).unwrap();
                 if result.outcome == Outcome::ACCEPTED {
                     self.accepted.push(result.operation);
@@ -123,7 +139,11 @@ impl Host {
                 session.answer(exchange, Answer::Uploaded(self.log.len() as u64), now).unwrap();
             }
             HostEvent::Totals { exchange, batch, totals } => {
-                let answered = self.ledger.on_totals(batch, &totals, self.own_totals.as_ref());
+                self.totals_told += 1;
+                let mut answered = self.ledger.on_totals(batch, &totals, self.own_totals.as_ref());
+                if self.lies {
+                    answered.domestic.debit.amount += 1;
+                }
                 let answer = match self.totals_refusal {
                     Some(refusal) => Answer::Refused(refusal),
                     None => Answer::Settled { batch, totals: &answered },
@@ -131,6 +151,17 @@ impl Host {
                 session.answer(exchange, answer, now).unwrap();
             }
             HostEvent::Batch { exchange, batch, message } => {
+                let refusal = match (&message, self.details_refusal) {
+                    (BatchMessage::End { .. }, _) => self.end_refusal,
+                    (_, Some((times, refusal))) if self.refused_in_a_row < times => Some(refusal),
+                    _ => None,
+                };
+                if let Some(refusal) = refusal {
+                    self.refused_in_a_row += 1;
+                    session.answer(exchange, Answer::Refused(refusal), now).unwrap();
+                    return;
+                }
+                self.refused_in_a_row = 0;
                 match &message {
                     BatchMessage::End { count, balanced } => {
                         self.ledger.on_end(batch, *count, *balanced);
@@ -151,7 +182,11 @@ impl Host {
             }
             HostEvent::Download { exchange, request } => {
                 if request.is_end() {
-                    self.announced = None;
+                    match self.ends_unheard.checked_sub(1) {
+                        Some(left) => self.ends_unheard = left,
+                        None => self.announced = None,
+                    }
+                    session.set_pending(self.announced);
                 }
                 let body = self.offer.answer(&request, profile.downloads());
                 let answer = match &body {

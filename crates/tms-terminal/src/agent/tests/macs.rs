@@ -90,6 +90,13 @@ fn a_host_whose_sign_ons_bring_no_key_that_works_is_asked_less_and_less_often() 
     let connections = connections_in_an_hour(&mut refused, &mut waits, FailureKind::MacRefused);
     assert!((60..=250).contains(&connections), "refused: {connections}");
 
+    let mut over = world();
+    over.host.keys = Some(Tmk::new([0x11; 16]));
+    over.order(1, draft("2.0.0"), &image(), None);
+    over.host.read_refusal = Some(Refusal::SignOnAgain);
+    let connections = connections_in_an_hour(&mut over, &mut backoff(), FailureKind::SessionOver);
+    assert!((60..=250).contains(&connections), "over: {connections}");
+
     // A session that ends for any other reason is a success, and the next wait is short again.
     let lost = Failure::new(FailureKind::ConnectionLost, "", "");
     waits.session_ended(&Exit::Lost(lost));

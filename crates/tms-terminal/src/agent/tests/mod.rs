@@ -1,6 +1,7 @@
 //! The agent against a host session in memory: no sockets, and time moves only when nothing else can.
 
 mod alarms;
+mod anything;
 mod commands;
 mod crashes;
 mod downloads;
@@ -10,6 +11,7 @@ mod install;
 mod macs;
 mod plans;
 mod pushes;
+mod refused;
 mod rotation;
 mod settling;
 mod tasks;

@@ -226,3 +226,19 @@ fn every_action_is_done_once_wherever_the_power_goes() {
         },
     );
 }
+
+#[test]
+fn withdrawing_the_operation_that_brought_a_plan_ends_the_plan() {
+    let mut world = World::new("iso87");
+    let at = hours(world.now, 10);
+    give(&mut world, plan(1, vec![action(1, slip(), Trigger::At(at))]));
+    world.settle();
+    world.task(2, 1, Command::CancelOperation { target: Uuid::from_u128(1) });
+    world.settle();
+    let cancel = world.host.results.iter().find(|result| result.operation == Uuid::from_u128(2)).unwrap();
+    assert_eq!(cancel.outcome, Outcome::DONE);
+    world.now = hours(at, 1);
+    world.settle();
+    assert!(world.effects.of_tasks().is_empty());
+    assert_eq!(results(&world), [(1, Outcome::CANCELLED)]);
+}

@@ -275,7 +275,9 @@ security_counter = 1
             let idle = agent.fetch.is_none()
                 && agent.sending.is_none()
                 && agent.in_flight.is_none()
-                && agent.downloading.is_none();
+                && agent.downloading.is_none()
+                && agent.download_again.values().all(|again| again.due == jiff::Timestamp::MAX)
+                && !self.host.lies;
             if quiet > 3 && idle && self.host.tasks.is_empty() {
                 return End::Quiet;
             }

@@ -1,0 +1,66 @@
+//! Parameters that are pushed: what changed since the terminal was last given some, or all of them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tms_core::TerminalId;
+use tms_proto::parameters::{Push, PushAnswer, RecordFile, content_hash};
+use uuid::Uuid;
+
+use crate::session::Session;
+
+/// Name of the document with what a terminal was last given.
+const DOCUMENT: &str = "parameters";
+
+/// What a terminal was last given, as it said itself.
+#[derive(Debug, Serialize, Deserialize)]
+struct Given {
+    revision: u64,
+    values: BTreeMap<String, String>,
+}
+
+impl Session {
+    /// What to push: one difference if that is enough, otherwise the whole set.
+    pub(super) async fn parameter_push(
+        &self,
+        operation: Uuid,
+        terminal: &TerminalId,
+        whole: bool,
+    ) -> Option<Push> {
+        let stored = self.app.store.terminal(terminal).await;
+        let desired = self.or_log(stored).flatten()?.desired;
+        let (revision, values) = (desired.parameters_revision, desired.parameters);
+        let known = self.app.store.document(terminal, DOCUMENT).await;
+        // What cannot be read costs a whole set.
+        let given = self.or_log(known).flatten().and_then(|text| serde_json::from_str::<Given>(&text).ok());
+        if let Some(given) = given.filter(|given| !whole && given.revision < revision) {
+            let file = RecordFile::Parameters;
+            let changes = Push::difference(|| operation, file, given.revision, &given.values, &values);
+            if let [change] = changes.as_slice() {
+                return Some(Push { revision, ..change.clone() });
+            }
+        }
+        Some(Push::parameters(operation, revision, values))
+    }
+
+    /// Remembers what the terminal has now, if it is what the host believes. Best effort: whatever is
+    /// remembered wrongly is refused as the wrong base, and replaced.
+    pub(super) async fn remember_parameters(
+        &self,
+        terminal: &TerminalId,
+        push: &Push,
+        answer: Option<&PushAnswer>,
+    ) {
+        let stored = self.app.store.terminal(terminal).await;
+        let Some(desired) = self.or_log(stored).flatten().map(|terminal| terminal.desired) else { return };
+        let standing = answer.map(|answer| (answer.standing.revision, answer.standing.hash));
+        if standing != Some((push.revision, content_hash(&desired.parameters))) {
+            return;
+        }
+        let given = Given { revision: push.revision, values: desired.parameters };
+        if let Ok(text) = serde_json::to_string(&given) {
+            let kept = self.app.store.put_document(terminal, DOCUMENT, text).await;
+            self.or_log(kept);
+        }
+    }
+}
