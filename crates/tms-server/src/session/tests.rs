@@ -212,6 +212,7 @@ async fn parameters_that_a_terminal_has_lost_are_sent_again() {
     let set = [("retries".to_owned(), "7".to_owned())].into();
     service::set_parameters(&estate.app, &id, &set, &[]).await.unwrap();
     let (mut host, mut terminal) = signed_on(&estate).await;
+    exchange(&mut host, &mut terminal).await;
     assert_eq!(estate.app.store.open_operations_count().await.unwrap(), 0);
     terminal.report(&reporting([("retries", "7")].into()), clock()).unwrap();
     exchange(&mut host, &mut terminal).await;
