@@ -73,7 +73,7 @@ impl Storage for OnDisk {
         if self.sabotage == Some(Sabotage::ForgetfulTerminal) && name == STATE {
             let mut earlier = self.earlier.lock().expect("one thread");
             earlier.saves += 1;
-            if earlier.saves % 3 == 0 {
+            if earlier.saves.is_multiple_of(3) {
                 earlier.state = self.disk.read(name)?;
             }
         }

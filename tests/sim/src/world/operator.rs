@@ -43,18 +43,14 @@ impl World {
         if !self.options.work.contains(&work) || open >= MOST_OPEN || self.host.app.is_none() {
             return Ok(());
         }
-        let made = self.carry_out(place, work, value);
-        match made {
-            Some(Ok(operation)) => {
-                let now = self.clock.now();
-                let number = self.ledger.promise(place, &operation, now);
-                if let Work::Rotation = work {
-                    self.terminals[place].rotating = true;
-                }
-                let kind = format!("{} {}", operation.kind.name(), operation.id);
-                self.note(Some(place), Happened::Enqueued { operation: number, kind });
+        if let Some(Ok(operation)) = self.carry_out(place, work, value) {
+            let now = self.clock.now();
+            let number = self.ledger.promise(place, &operation, now);
+            if let Work::Rotation = work {
+                self.terminals[place].rotating = true;
             }
-            Some(Err(_)) | None => {}
+            let kind = format!("{} {}", operation.kind.name(), operation.id);
+            self.note(Some(place), Happened::Enqueued { operation: number, kind });
         }
         self.look_at_operations(place)?;
         self.touch(place);
@@ -182,7 +178,7 @@ fn command(value: u64) -> OperationKind {
             1 => OperationKind::ClearBatch,
             _ => OperationKind::FactoryReset,
         },
-        11 => OperationKind::SyncClock { utc_offset_s: 28_800, force: value / 14 % 2 == 0 },
+        11 => OperationKind::SyncClock { utc_offset_s: 28_800, force: (value / 14).is_multiple_of(2) },
         12 => OperationKind::ChangeTmsAddress {
             addresses: vec![format!("192.0.2.{}:9001", 1 + value / 14 % 200)],
             attempts: 3,
@@ -193,7 +189,7 @@ fn command(value: u64) -> OperationKind {
 
 /// A plan of a few actions, or of so many that it is fetched as a file.
 fn plan(value: u64, now: Timestamp) -> serde_json::Value {
-    let many = if value % 8 == 0 { 18 } else { 1 + value / 8 % 3 };
+    let many = if value.is_multiple_of(8) { 18 } else { 1 + value / 8 % 3 };
     let action = |id: u64| {
         let chosen = (value >> (8 + 3 * (id % 12))) % 6;
         let text = "甲".repeat(if many > 3 { 60 } else { 2 });
@@ -232,7 +228,7 @@ fn parameters(value: u64) -> (BTreeMap<String, String>, Vec<String>) {
     let (mut set, mut unset) = (BTreeMap::new(), Vec::new());
     for step in 0..1 + first % 3 {
         let (name, chosen) = &choices[(first + step) % choices.len()];
-        if (value >> (40 + step)) % 6 == 0 {
+        if (value >> (40 + step)).is_multiple_of(6) {
             unset.push((*name).to_owned());
         } else {
             set.insert((*name).to_owned(), chosen.clone());
