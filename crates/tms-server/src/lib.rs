@@ -18,7 +18,7 @@
 //!
 //! A program that has its sockets already, or its own database behind [`tms_store::Store`], takes the
 //! session alone. It knows no socket, file or timer: whole frames go in and come out, and its only
-//! waits are calls to the store and for [objects](objects). With both in memory nothing ever waits, so
+//! waits are calls to the store and for [objects]. With both in memory nothing ever waits, so
 //! a simulation runs it on a clock of its own ([`app::App::clock`]), on one thread, without a runtime.
 //!
 //! ```
