@@ -204,9 +204,6 @@ impl World {
             for line in &mut terminal.lines {
                 line.link.settings_mut().chances = Chances::default();
             }
-            if self.is_broken(Sabotage::SilentChange) {
-                self.change_silently(place);
-            }
         }
         if self.is_broken(Sabotage::StuckOperation) {
             self.enqueue_for_nobody();

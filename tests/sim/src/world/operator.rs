@@ -160,7 +160,7 @@ impl World {
         let ticket = app.ticket(now);
         use tms_store::Store;
         if let Ok((_, operation)) = ready(store.set_desired_parameters(&tid, change, ticket, now)) {
-            let to = OperationState::Cancelled;
+            let to = OperationState::Done;
             let _ = ready(store.transition(operation.id, to, None, now));
         }
     }
