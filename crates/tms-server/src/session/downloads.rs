@@ -122,8 +122,9 @@ impl Session {
         }
         let now = self.app.now();
         let rests = |set: &SetName| self.sets.rests.get(set).is_some_and(|until| *until > now);
-        let mut next = self.waiting_sets().filter(|set| !rests(set));
-        let Some((set, file)) = next.find_map(|set| Some((set, self.pushed_file(set)?))) else { return };
+        let found =
+            self.waiting_sets().filter(|set| !rests(set)).find_map(|set| Some((set, self.pushed_file(set)?)));
+        let Some((set, file)) = found else { return };
         let Some(revision) = self.sets.latest.revisions.get(&set).copied() else { return };
         let offer = &self.sets.latest.offer;
         let values = match file {

@@ -263,6 +263,12 @@ impl World {
             let what = format!("operation {id} of {tid} is open long after the faults stopped");
             return Err(self.violation(place, invariant::ENDS, what));
         }
+        if self.is_broken(Sabotage::SilentChange) {
+            // Only now: the next report would have the host say it again.
+            for place in 0..self.terminals.len() {
+                self.change_silently(place);
+            }
+        }
         for place in 0..self.terminals.len() {
             self.checked(invariant::AGREE);
             if let Some(what) = self.disagreement(place) {

@@ -25,7 +25,7 @@ fn keys(indexes: &[u8]) -> serde_json::Value {
 }
 
 /// Asks until the download has ended; answers the keys that the terminal has.
-fn download(server: &Server, host: &mut Session, terminal: &mut TerminalSession) -> usize {
+fn downloaded(server: &Server, host: &mut Session, terminal: &mut TerminalSession) -> usize {
     let mut download = Download::capk(&CapkSet::default());
     let forms = *Profile::builtin("unionpay").unwrap().downloads();
     while let Some(request) = download.next_request() {
@@ -53,7 +53,7 @@ fn a_set_is_announced_until_the_terminal_has_it_and_again_when_it_changes() {
     ready(service::put_set(&server.app, SetName::Capks, &keys(&[1, 2, 3]))).unwrap();
     let (mut host, mut terminal, events) = signed_on(&server);
     assert_eq!(announced(&events), Some(PendingWork::Capk));
-    assert_eq!(download(&server, &mut host, &mut terminal), 3);
+    assert_eq!(downloaded(&server, &mut host, &mut terminal), 3);
     ready(host.close(Ended::Closed));
 
     let (mut host, mut terminal, events) = signed_on(&server);
@@ -63,7 +63,7 @@ fn a_set_is_announced_until_the_terminal_has_it_and_again_when_it_changes() {
     terminal.echo(server.now()).unwrap();
     let events = server.exchange(&mut host, &mut terminal);
     assert_eq!(announced(&events), Some(PendingWork::Capk), "{events:?}");
-    assert_eq!(download(&server, &mut host, &mut terminal), 4);
+    assert_eq!(downloaded(&server, &mut host, &mut terminal), 4);
     let kept = server.store.look(|contents| contents.documents.values().cloned().collect::<Vec<_>>());
     assert_eq!(kept, [r#"{"capks":2}"#]);
 }
@@ -95,7 +95,7 @@ fn a_set_that_changes_during_a_download_does_not_change_the_list_under_way() {
     terminal.echo(server.now()).unwrap();
     server.exchange(&mut host, &mut terminal);
     assert_eq!(terminal.announced(), Some(PendingWork::Capk), "that is what the terminal is told");
-    assert_eq!(download(&server, &mut host, &mut terminal), 1);
+    assert_eq!(downloaded(&server, &mut host, &mut terminal), 1);
     assert_eq!(terminal.announced(), None);
     assert_eq!(kept(&server), [r#"{"capks":2}"#]);
 }
@@ -132,7 +132,7 @@ fn the_end_of_a_download_that_another_session_began_proves_nothing_and_the_set_i
     ask(&server, &mut host, &mut terminal, &mut old);
     assert!(old.is_finished() && kept(&server).is_empty(), "{:?}", kept(&server));
     assert_eq!(terminal.announced(), Some(PendingWork::Capk));
-    assert_eq!(download(&server, &mut host, &mut terminal), 3);
+    assert_eq!(downloaded(&server, &mut host, &mut terminal), 3);
     assert_eq!((terminal.announced(), kept(&server)), (None, vec![r#"{"capks":2}"#.to_owned()]));
 }
 
@@ -143,7 +143,7 @@ fn a_set_with_nothing_in_it_is_over_with_its_first_answer_and_blocks_no_other() 
     ready(service::put_set(&server.app, SetName::Blacklist, &json!(["6228480000"]))).unwrap();
     let (mut host, mut terminal, events) = signed_on(&server);
     assert_eq!(announced(&events), Some(PendingWork::Capk));
-    assert_eq!(download(&server, &mut host, &mut terminal), 0);
+    assert_eq!(downloaded(&server, &mut host, &mut terminal), 0);
     assert_eq!(terminal.announced(), Some(PendingWork::Blacklist));
     assert_eq!(kept(&server), [r#"{"capks":1}"#]);
 }
