@@ -167,6 +167,9 @@ impl World {
                 self.break_lines();
             }
             if self.is_settled() || self.clock.now() >= limit {
+                if self.is_broken(Sabotage::SilentChange) {
+                    (0..self.terminals.len()).for_each(|place| self.change_silently(place));
+                }
                 return self.check_end();
             }
         }

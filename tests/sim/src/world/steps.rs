@@ -122,6 +122,11 @@ impl World {
         let Some(device) = terminal.device.clone() else { return Ok(()) };
         let booted = device.boot(terminal.now());
         self.effects(place)?;
+        if !self.terminals[place].disk.is_on() {
+            // Perhaps after all that mattered, in the line of its log; it starts again all the same.
+            self.power_lost(place);
+            return Ok(());
+        }
         if let Err(error) = booted {
             return self.ended(place, Exit::Storage(error));
         }
