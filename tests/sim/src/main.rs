@@ -33,7 +33,7 @@ struct Cli {
     sessions: Option<u64>,
 
     /// Terminals in each run: profiles in turn, with and without MACs and TLS
-    #[arg(long, value_name = "N", default_value_t = 6)]
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     terminals: u32,
 
     /// Hours of virtual time in which things go wrong; then the faults stop, and everything must end

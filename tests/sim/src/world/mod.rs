@@ -2,6 +2,7 @@
 
 mod check;
 mod faults;
+mod lines;
 mod operator;
 mod steps;
 
@@ -301,7 +302,7 @@ impl World {
         }
         for place in 0..self.terminals.len() {
             while let Some(line) = self.terminals[place].lines.pop() {
-                self.count_line(&line);
+                lines::count(&mut self.counts, &line);
             }
             let disk = self.terminals[place].disk.counts();
             for (name, count) in [
