@@ -129,7 +129,7 @@ fn offer() -> Offer {
     };
     offer.aids.insert(parameters).unwrap();
     offer.blacklist.push(CardPrefix::new("62284800").unwrap()).unwrap();
-    let template = hex::decode("FF805D0D9F6604260000809F350122DF0100").unwrap();
+    let template = hex::decode("FF805D0E9F6604260000809F350122DF0100").unwrap();
     offer.contactless.push(ContactlessTemplate::decode(&template).unwrap()).unwrap();
     offer.pin_free_bins.push(CardPrefix::new("622588").unwrap()).unwrap();
     offer.pin_free_blacklist.push(CardPrefix::new("62258800").unwrap()).unwrap();

@@ -139,10 +139,11 @@ const PLAN_HELP: &str = r#"A plan is JSON such as
     {"id": 1, "command": "self_test", "trigger": "at_once"},
     {"id": 2, "command": {"install_firmware": {"firmware": "…"}},
      "trigger": "after_settlement", "retry": {"delay_s": 600, "count": 3}, "on_error": "stop"}]}
-Triggers: at_once, {"at": "2027-01-01T02:00:00Z"}, next_contact, after_settlement, by_hand. An action may
-have a window {"start": …, "end": …}, and a follow_up: reconcile_first or restart_after. Firmware is a
-published package for the terminal's model; it does not become the desired one. A plan without actions
-ends the one in force, as `tmsctl plan withdraw` does. `tmsctl operation show` tells how each action went."#;
+Triggers: at_once, {"at": "2027-01-01T02:00:00Z"}, next_contact, after_settlement, by_hand.
+An action may have a window {"start": …, "end": …}, and a follow_up: reconcile_first or
+restart_after. Firmware is a published package for the terminal's model; it does not become the
+desired one. A plan without actions ends the one in force, as `tmsctl plan withdraw` does.
+`tmsctl operation show` tells how each action went."#;
 
 /// `tmsctl alarm …`
 #[derive(Debug, Subcommand)]
