@@ -27,6 +27,7 @@ use crate::{
     error::{ProfileError, ProtocolError},
 };
 
+pub use file::KeyRule;
 pub use mac::{MacKeySource, MacReplies, MacRule, MacRules};
 pub use refusal::{Refusal, Remedy};
 pub use rule::{BodyLayout, Direction, Fields, Rule, TagPad, TagPlace, TagRule};
@@ -224,6 +225,12 @@ impl Profile {
     #[must_use]
     pub fn mac(&self) -> Option<&MacRules> {
         self.file.mac.as_ref()
+    }
+
+    /// When terminals ask for new working keys by themselves; `None` when they never do.
+    #[must_use]
+    pub fn keys(&self) -> Option<KeyRule> {
+        self.file.keys
     }
 
     /// A MAC key that both sides were given beforehand.

@@ -125,7 +125,7 @@ impl TerminalSession {
         let event = if !self.is_own(sent.function, admitted.message()) {
             TerminalEvent::Unanswered { request: sent.asked, reason: Reason::Foreign { reply: None } }
         } else if let Some(refusal) = refusal {
-            if refusal == Refusal::MacWrong {
+            if refusal == Refusal::MacWrong && !self.can_ask_for_keys(sent.function) {
                 // The host has no key, or another one: only a sign-on mends that.
                 self.end_keys();
             }

@@ -42,6 +42,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/terminals/{tid}/batch", get(terminals::batch))
         .route("/terminals/{tid}/reset", post(terminals::reset))
         .route("/terminals/{tid}/credentials/{role}/rotate", post(terminals::rotate_credential))
+        .route("/terminals/{tid}/plan/withdraw", post(operations::withdraw_plan))
         .route("/terminals/{tid}/operations", get(operations::list).post(operations::command))
         .route("/terminals/{tid}/logs", get(logs::list).post(logs::collect))
         .route("/operations/{id}", get(operations::show))

@@ -57,6 +57,13 @@ pub(super) async fn command(
     accepted(service::command(&app, &name(&tid)?, kind).await)
 }
 
+pub(super) async fn withdraw_plan(
+    State(app): State<Arc<App>>,
+    Path(tid): Path<String>,
+) -> Result<Response, Problem> {
+    accepted(service::withdraw_plan(&app, &name(&tid)?).await)
+}
+
 #[derive(Serialize)]
 struct CancelReply {
     operation: OperationView,

@@ -154,7 +154,8 @@ pub(super) async fn show(
     let tid: TerminalId = name(&tid)?;
     let terminal = existing(&app, &tid).await?;
     let versions = versions(&app).await?;
-    Ok(Json(TerminalView::new(&app, terminal, &versions)))
+    let sets = app.downloads.loaded(app.store.as_ref()).await?;
+    Ok(Json(TerminalView::new(&app, terminal, &versions).with_sets(&sets)))
 }
 
 /// The batches of a terminal, as its messages of settlement told them.

@@ -11,7 +11,10 @@ use tms_core::{
 
 use tms_proto::settlement::{BatchLedger, Closed};
 
-use crate::app::App;
+use crate::{
+    app::App,
+    downloads::{Loaded, reported_as},
+};
 
 /// One page of a list.
 #[derive(Serialize)]
@@ -47,6 +50,18 @@ pub(super) struct TerminalView {
     /// Version of the desired firmware, if there is one.
     desired_firmware_version: Option<String>,
     reported: Reported,
+    /// The sets of the estate whose content the terminal reports; not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sets: Vec<TerminalSetView>,
+}
+
+#[derive(Serialize)]
+struct TerminalSetView {
+    name: SetName,
+    /// The revision that every terminal should have.
+    revision: u64,
+    /// Whether what the terminal last reported is that.
+    agrees: bool,
 }
 
 impl TerminalView {
@@ -66,7 +81,21 @@ impl TerminalView {
             last_contact: terminal.last_contact,
             desired: terminal.desired,
             reported: terminal.reported,
+            sets: Vec::new(),
         }
+    }
+
+    /// With what its last report says of the sets that were put.
+    pub(super) fn with_sets(mut self, loaded: &Loaded) -> Self {
+        let sets = loaded.revisions.iter().filter_map(|(name, revision)| {
+            let mut sha256 = [0; 32];
+            let reported = self.reported.details.get(reported_as(*name)?)?;
+            hex::decode_to_slice(reported, &mut sha256).ok()?;
+            let agrees = loaded.is_the_one(*name, sha256)?;
+            Some(TerminalSetView { name: *name, revision: *revision, agrees })
+        });
+        self.sets = sets.collect();
+        self
     }
 }
 

@@ -10,8 +10,8 @@ use super::ServiceError;
 use crate::{app::App, downloads};
 
 /// Puts a set in place of the one before, as JSON: lists of hexadecimal data objects as terminals get
-/// them (`capks`, `aids`), a list of card numbers or their beginnings (`blacklist`), or an object
-/// (`tms_parameters`). Connected terminals are told at once; those that have it already are not.
+/// them (`capks`, `aids`, `contactless`), a list of card numbers or their beginnings (`blacklist`, `pin_free_bins`,
+/// `pin_free_blacklist`), or an object (`tms_parameters`). Connected terminals are told at once; those that have it already are not.
 ///
 /// An empty set takes away what terminals have only where the profile pushes sets. Terminals that download are
 /// told that there is nothing to download, and keep what they have: the interface knows no way to say more.

@@ -18,6 +18,7 @@ impl Connection {
             TerminalEvent::SignedOn { opened, batch, .. } => self.on_signed_on(opened.as_ref(), batch, now),
             TerminalEvent::KeysReplaced { keys } => {
                 self.machine().note(now, 'I', "keys", &format!("working keys replaced, {keys:?}"));
+                self.keys_arrived(true, now);
                 Ok(())
             }
             TerminalEvent::KeysRefused { function, error } => self.on_keys_refused(function, &error, now),

@@ -18,6 +18,9 @@ impl Connection {
         self.machine().note(now, 'W', "comm", &format!("host refused {what}: {refusal} (code {code})"));
         let ends_anyway =
             matches!(asked, Asked::Function(Function::SignOn) | Asked::Function(Function::SignOff));
+        let renews = refusal == Refusal::MacWrong && !ends_anyway && self.renews_after_mac(what, now)?;
+        // Said again later, like something for which the host had no time.
+        let refusal = if renews { Refusal::Busy } else { refusal };
         if refusal.remedy() == Remedy::SignOn && !ends_anyway {
             // Only a new sign-on brings keys that both have (unionpay.md §6, 99 and A0), and it comes with
             // a new connection. This kind of failure lengthens the wait before it although the terminal was

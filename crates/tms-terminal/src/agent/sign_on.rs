@@ -53,6 +53,7 @@ impl Connection {
             self.machine().note(now, 'I', "keys", &format!("working keys installed, {keys:?}"));
         }
         self.signed_on = true;
+        self.keys_arrived(keys.is_some(), now);
         self.status.online();
         let behaviour = self.machine().scenario.behaviour.clone();
         self.poll_after(0, now);

@@ -62,7 +62,7 @@ pub(crate) struct Machine {
     pub(crate) flash: Flash,
     pub(crate) health: Health,
     pub(crate) downloads: Downloads,
-    download_hashes: [Option<[u8; 32]>; 3],
+    download_hashes: [[u8; 32]; 3],
     /// The settlement that goes on.
     settling: Option<Settle>,
     /// When the host last refused totals for good, and how often in a row.

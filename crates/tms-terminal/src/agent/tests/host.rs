@@ -29,6 +29,8 @@ pub(super) struct Host {
     pub(super) keys: Option<Tmk>,
     pub(super) sign_on_refusal: Option<Refusal>,
     pub(super) read_refusal: Option<Refusal>,
+    /// How often the terminal asked for working keys.
+    pub(super) key_requests: u32,
     /// Refusals of reads behind the beginning of a file, one each.
     pub(super) read_refusals: Vec<Refusal>,
     /// Refusals of results, one each, the last first.
@@ -82,6 +84,20 @@ impl Host {
                 };
                 session.answer(exchange, answer, now).unwrap();
                 self.push(session, profile, now);
+            }
+            HostEvent::KeysRequested { exchange } => {
+                self.key_requests += 1;
+                let keys = KeyBlockForm::Double.generate();
+                let block = self.keys.as_ref().map(|tmk| KeyBlockForm::Double.wrap(tmk, &keys));
+                let answer = match &block {
+                    Some(block) => Answer::Keys { block, keys: &keys },
+                    None => Answer::Refused(Refusal::NotFound),
+                };
+                session.answer(exchange, answer, now).unwrap();
+                if self.keys.is_some() {
+                    // What was wrong with the old ones is over.
+                    self.read_refusal = None;
+                }
             }
             HostEvent::TaskPoll { exchange } => {
                 session.answer(exchange, Answer::Task(self.tasks.front()), now).unwrap();
