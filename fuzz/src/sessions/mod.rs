@@ -21,10 +21,12 @@ use tms_proto::{
 };
 
 use host::Question;
-use operations::{Ask, Operation, Pushed, TMK};
+use operations::{Ask, Operation, Pushed, Said, TMK};
 
 pub use operations::Script;
 
+/// Most rounds in which all is delivered.
+const MAX_ROUNDS: usize = 32;
 const KEY: [u8; 16] = [0x5A; 16];
 
 /// The built-in profiles as they are, and each with a MAC on everything that can have one.
@@ -99,6 +101,10 @@ pub fn run(victim: Victim, script: &Script) {
         exchanges: Vec::new(),
         requests: Vec::new(),
     };
+    if script.signed_on {
+        let _ = world.terminal.sign_on(b"", world.now);
+        let _ = world.carry();
+    }
     for operation in &script.operations {
         if !world.step(operation) {
             break;
@@ -124,6 +130,7 @@ impl World {
         match operation {
             Operation::Ask(ask) => drop(self.ask(ask)),
             Operation::Push(pushed) => drop(self.push(pushed)),
+            Operation::Carry => return self.carry(),
             Operation::DeliverToHost => return self.deliver_to_host(),
             Operation::DeliverToTerminal => return self.deliver_to_terminal(),
             Operation::Answer { newest, said } => {
@@ -264,6 +271,29 @@ impl World {
                 Ok(())
             }
         }
+    }
+
+    /// Delivers and answers honestly until nothing is under way.
+    fn carry(&mut self) -> bool {
+        for _ in 0..MAX_ROUNDS {
+            if !self.deliver_to_host() {
+                return false;
+            }
+            while let Some(exchange) = self.exchanges.pop() {
+                self.at_host.answer(&mut self.host, exchange, &Said::Honest, self.now);
+            }
+            if !self.deliver_to_terminal() {
+                return false;
+            }
+            while !self.requests.is_empty() {
+                self.reply(None);
+            }
+            self.collect();
+            if self.to_host.is_empty() && self.to_terminal.is_empty() {
+                break;
+            }
+        }
+        true
     }
 
     fn reply(&mut self, refusal: Option<Refusal>) {

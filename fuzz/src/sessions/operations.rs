@@ -28,6 +28,8 @@ const MAX_OPERATIONS: usize = 256;
 pub struct Script {
     /// Chooses the profile, and whether everything has a MAC.
     pub profile: u8,
+    /// Whether the terminal has signed on when it begins.
+    pub signed_on: bool,
     /// One after the other.
     pub operations: Vec<Operation>,
 }
@@ -35,12 +37,12 @@ pub struct Script {
 impl<'a> Arbitrary<'a> for Script {
     /// Operations follow each other as long as there is input.
     fn arbitrary(input: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
-        let profile = input.arbitrary()?;
+        let (profile, signed_on) = input.arbitrary()?;
         let mut operations = Vec::new();
         while !input.is_empty() && operations.len() < MAX_OPERATIONS {
             operations.push(input.arbitrary()?);
         }
-        Ok(Self { profile, operations })
+        Ok(Self { profile, signed_on, operations })
     }
 }
 
@@ -73,6 +75,8 @@ pub enum Operation {
     Ask(Ask),
     /// The host speaks first.
     Push(Pushed),
+    /// Everything arrives and is answered honestly, until nobody has anything to say.
+    Carry,
     /// The oldest frame arrives at the host.
     DeliverToHost,
     /// The oldest frame arrives at the terminal.
