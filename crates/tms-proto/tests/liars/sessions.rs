@@ -1,49 +1,19 @@
-//! Peers that lie: refused with a reason, and bounded in memory and time.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+//! Messages that answer nothing, come back to their sender, or come without end.
 
 use std::sync::Arc;
 
 use allocation_counter::measure;
 use iso8583::{Builder, framing::Frame};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use proptest::prelude::*;
 use tms_proto::{
-    Answer, Asked, Function, HostEvent, HostSession, Identity, Profile, ProtocolError, Reason, Refusal,
-    TerminalEvent, TerminalSession,
-    emv::{Blacklist, CapkSet, Download, DownloadBody, Forms},
+    Answer, Function, HostEvent, Identity, Profile, ProtocolError, Reason, Refusal, TerminalEvent,
     file::BlockRequest,
     task::{Command, Task},
 };
 use uuid::Uuid;
 
-const NOW: Timestamp = Timestamp::UNIX_EPOCH;
-/// What a session may hold while its peer does its worst and its driver takes what comes.
-const MOST_BYTES: i64 = 64 * 1024;
-
-fn profiles() -> impl Iterator<Item = Arc<Profile>> {
-    Profile::builtin_names().iter().map(|name| Arc::new(Profile::builtin(name).unwrap()))
-}
-
-fn pushing() -> Arc<Profile> {
-    Arc::new(Profile::builtin("iso87").unwrap())
-}
-
-fn pair(profile: &Arc<Profile>) -> (HostSession, TerminalSession) {
-    let identity = Identity::new("10000001", "102310060510002");
-    (HostSession::new(Arc::clone(profile), None), TerminalSession::new(Arc::clone(profile), identity))
-}
-
-fn signed_on(profile: &Arc<Profile>) -> (HostSession, TerminalSession) {
-    let (mut host, mut terminal) = pair(profile);
-    terminal.sign_on(b"", NOW).unwrap();
-    host.receive(&terminal.poll_transmit().unwrap(), NOW).unwrap();
-    let Some(HostEvent::SignOn { exchange, .. }) = host.poll_event() else { panic!() };
-    host.answer(exchange, Answer::Approved, NOW).unwrap();
-    terminal.receive(&host.poll_transmit().unwrap(), NOW).unwrap();
-    assert!(matches!(terminal.poll_event(), Some(TerminalEvent::SignedOn { .. })));
-    (host, terminal)
-}
+use super::{MOST_BYTES, NOW, pair, profiles, pushing, signed_on};
 
 fn reboot() -> Task {
     Task { operation: Uuid::from_u128(7), step: 1, command: Command::Reboot }
@@ -238,70 +208,6 @@ fn a_thousand_questions_without_an_answer_are_refused_after_the_first_few() {
     let (mut host, _) = signed_on(&pushing());
     let taken = (0..1000).filter(|_| host.push_echo(NOW).is_ok()).count();
     assert_eq!(taken, 4);
-}
-
-#[test]
-fn a_block_from_another_offset_is_not_taken() {
-    let profile = Arc::new(Profile::builtin("unionpay").unwrap());
-    let (mut host, mut terminal) = pair(&profile);
-    let request = BlockRequest { file: "image".into(), offset: 4096, length: 16 };
-    terminal.read_block(request.clone(), NOW).unwrap();
-    host.receive(&terminal.poll_transmit().unwrap(), NOW).unwrap();
-    let Some(HostEvent::FileRead { exchange, .. }) = host.poll_event() else { panic!() };
-    let lie = Answer::Block { offset: 0, total_bytes: 8192, data: &[0; 16] };
-    host.answer(exchange, lie, NOW).unwrap();
-    terminal.receive(&host.poll_transmit().unwrap(), NOW).unwrap();
-    let Some(TerminalEvent::Unanswered { request: asked, reason }) = terminal.poll_event() else { panic!() };
-    assert_eq!(asked, Asked::Block(request));
-    assert_eq!(reason.to_string(), "file block: is not the one asked for");
-}
-
-#[test]
-fn clocks_that_are_years_apart_or_at_the_end_of_time_do_not_matter() {
-    let times = [Timestamp::MIN, NOW, "2026-11-22T00:00:00Z".parse().unwrap(), Timestamp::MAX];
-    for profile in profiles() {
-        for at_host in times {
-            for at_terminal in times {
-                let (mut host, mut terminal) = pair(&profile);
-                terminal.echo(at_terminal).unwrap();
-                host.receive(&terminal.poll_transmit().unwrap(), at_host).unwrap();
-                terminal.receive(&host.poll_transmit().unwrap(), at_terminal).unwrap();
-                assert!(matches!(terminal.poll_event(), Some(TerminalEvent::EchoAnswered)));
-                terminal.handle_timeout(at_host);
-                host.handle_timeout(at_terminal);
-            }
-        }
-    }
-}
-
-/// A host that always has one more key: the list of each answer as `entry` makes it.
-fn rounds_until_the_terminal_has_enough(mut download: Download, answer: impl Fn(u32) -> Vec<u8>) -> u32 {
-    let forms = Forms::default();
-    let mut rounds = 0;
-    while let Some(request) = download.next_request() {
-        rounds += 1;
-        assert!(rounds < 2000, "the terminal asks for ever");
-        if download.on_reply(&request, &DownloadBody(answer(rounds)), &forms).is_err() {
-            break;
-        }
-    }
-    rounds
-}
-
-#[test]
-fn a_list_that_never_ends_is_given_up() {
-    // Always the same key, always "more follows" (unionpay.md §4.7).
-    let same = |_| hex::decode("329f0605a0000003339f220108df05083230333031323331").unwrap();
-    assert!(rounds_until_the_terminal_has_enough(Download::capk(&CapkSet::default()), same) < 200);
-    let growing = |round: u32| {
-        let [.., high, low] = round.to_be_bytes();
-        let entry = format!("329f0605a00000{high:02x}339f2201{low:02x}df05083230333031323331");
-        hex::decode(entry).unwrap()
-    };
-    assert!(rounds_until_the_terminal_has_enough(Download::capk(&CapkSet::default()), growing) < 2000);
-    // "More follows", and nothing that does.
-    let empty = |_| b"2000".to_vec();
-    assert!(rounds_until_the_terminal_has_enough(Download::blacklist(&Blacklist::default()), empty) < 200);
 }
 
 proptest! {
