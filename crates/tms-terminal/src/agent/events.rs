@@ -103,6 +103,7 @@ impl Connection {
     }
 
     pub(super) fn on_result_taken(&mut self, now: Timestamp) -> Result<(), Exit> {
+        self.spoiled.result = 0;
         if let Some(InFlight::Result(task)) = self.in_flight.take() {
             self.machine().acknowledge(task);
         }

@@ -12,7 +12,7 @@ use super::{Checked, Due, World};
 use crate::{
     firmware::{Matter, catalog},
     host::ready,
-    options::{Fault, Work},
+    options::{Fault, Sabotage, Work},
     terminal::roles,
     trace::Happened,
 };
@@ -48,6 +48,9 @@ impl World {
         let rng = &mut self.terminals[place].rng;
         let (drawn, value) = (rng.index(DRAWN.len()), rng.u64());
         let work = DRAWN[drawn];
+        if self.is_broken(Sabotage::UnaskedAction) {
+            self.ask_by_hand(place, 1 + 2 * (value % 2) as u32);
+        }
         if work == Work::Hands && self.options.work.contains(&work) {
             return self.touch_terminal(place, value);
         }
