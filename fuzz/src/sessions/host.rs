@@ -3,7 +3,7 @@
 use jiff::civil::date;
 use tms_proto::{
     Answer, Exchange, Function, HostEvent, HostSession, Refusal,
-    emv::{Aid, AidParameters, Blacklist, BlockedCard, Capk, CapkId, DownloadRequest, Expiry, Forms, Offer},
+    emv::{Aid, AidParameters, Blacklist, CardPrefix, Capk, CapkId, DownloadRequest, Expiry, Forms, Offer},
     file::BlockRequest,
     parameters::Values,
     settlement::{BatchLedger, BatchMessage, MAX_RECORDS, Totals},
@@ -50,7 +50,7 @@ pub fn offer(count: u8) -> Offer {
             let _ =
                 offer.aids.insert(AidParameters { floor_limit: Some(n.into()), ..AidParameters::new(aid) });
         }
-        if let Ok(card) = BlockedCard::new(&format!("6225{n:04}")) {
+        if let Ok(card) = CardPrefix::new(&format!("6225{n:04}")) {
             let _ = Blacklist::push(&mut offer.blacklist, card);
         }
     }

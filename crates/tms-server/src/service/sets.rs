@@ -29,9 +29,11 @@ pub async fn put_set(
     downloads::put(&mut offer, &set)
         .map_err(|error| ServiceError::Invalid(format!("the set {name} cannot be used: {error}")))?;
     check(&offer).map_err(|what| ServiceError::Invalid(format!("the set {name} cannot be used: {what}")))?;
-    set.revision = app.store.put_set(name, set.content.clone(), now).await?;
+    let put = app.store.put_set(name, set.content.clone(), now).await;
+    // Also when it failed: it may be there, and only the answer was lost.
     app.downloads.forget();
     app.wake.everybody();
+    set.revision = put?;
     Ok(set)
 }
 

@@ -131,6 +131,7 @@ pub struct Connection {
     settle_due: Timestamp,
     settle_in_vain: InVain,
     in_flight: Option<InFlight>,
+    spoiled: refusals::Spoiled,
     result_due: Timestamp,
     /// File blocks in flight.
     window: usize,
@@ -187,6 +188,7 @@ impl Connection {
             settle_due: now,
             settle_in_vain: InVain::default(),
             in_flight: None,
+            spoiled: refusals::Spoiled::default(),
             result_due: now,
             window,
             entropy,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::date;
 use serde_json::json;
+use testkit::store::CallFault;
 use tms_core::SetName;
 use tms_proto::{
     PendingWork,
@@ -71,6 +72,24 @@ fn a_set_is_announced_until_the_terminal_has_it_and_again_when_it_changes() {
     assert_eq!(downloaded(&server, &mut host, &mut terminal), 4);
     let kept = server.store.look(|contents| contents.documents.values().cloned().collect::<Vec<_>>());
     assert_eq!(kept, [r#"{"capks":2}"#]);
+}
+
+#[test]
+fn a_set_that_the_store_took_without_an_answer_is_announced_all_the_same() {
+    let server = Server::speaking("unionpay", None);
+    ready(service::put_set(&server.app, SetName::Capks, &keys(&[1]))).unwrap();
+    let (mut host, mut terminal, _) = signed_on(&server);
+    assert_eq!(downloaded(&server, &mut host, &mut terminal), 1);
+    server.store.on_call(|call| match call {
+        "put_set" => CallFault::AnswerLost,
+        _ => CallFault::None,
+    });
+    ready(service::put_set(&server.app, SetName::Capks, &keys(&[1, 2]))).unwrap_err();
+    server.store.heal();
+    ready(host.tick()).unwrap();
+    terminal.echo(server.now()).unwrap();
+    let events = server.exchange(&mut host, &mut terminal);
+    assert_eq!(announced(&events), Some(PendingWork::Capk), "{events:?}");
 }
 
 #[test]

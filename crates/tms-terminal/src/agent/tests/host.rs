@@ -36,6 +36,8 @@ pub(super) struct Host {
     /// Refusals of results, one each, the last first.
     pub(super) result_refusals: Vec<Refusal>,
     pub(super) alarms: Vec<Alarm>,
+    /// Refusals for the next alarms, the last first.
+    pub(super) alarm_refusals: Vec<Refusal>,
     pub(super) ledger: BatchLedger,
     /// Totals of its own, where it sees transactions.
     pub(super) own_totals: Option<Totals>,
@@ -193,6 +195,10 @@ impl Host {
                 session.answer(exchange, Answer::Uploaded(self.journal.len() as u64), now).unwrap();
             }
             HostEvent::Alarm { exchange, alarm } => {
+                if let Some(refusal) = self.alarm_refusals.pop() {
+                    session.answer(exchange, Answer::Refused(refusal), now).unwrap();
+                    return;
+                }
                 self.alarms.push(alarm);
                 session.answer(exchange, Answer::Approved, now).unwrap();
             }
