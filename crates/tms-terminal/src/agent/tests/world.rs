@@ -298,6 +298,8 @@ security_counter = 1
                 && agent.sending.is_none()
                 && agent.in_flight.is_none()
                 && agent.downloading.is_none()
+                && agent.machine().state.next_result().is_none()
+                && agent.next_alarm_due() == jiff::Timestamp::MAX
                 && agent.download_again.values().all(|again| again.due == jiff::Timestamp::MAX)
                 && !self.host.lies;
             if quiet > 3 && idle && self.host.tasks.is_empty() {
