@@ -7,7 +7,10 @@ use testkit::link::Mode;
 use tms_core::{EstateSet, OperationKind, SetName};
 use tms_proto::{
     Function, Profile,
-    emv::{Aid, AidParameters, AidSet, Blacklist, CardPrefix, Capk, CapkId, CapkSet, Expiry, Offer},
+    emv::{
+        Aid, AidParameters, AidSet, Blacklist, Capk, CapkId, CapkSet, CardList, CardPrefix, ContactlessSet,
+        ContactlessTemplate, Expiry, Offer,
+    },
     tms_parameters::{Content, CurrentTask, TmsParameters, TmsTask},
 };
 use tms_server::service;
@@ -32,6 +35,9 @@ pub(crate) struct Published {
     aids: Vec<AidSet>,
     blacklists: Vec<Blacklist>,
     tms_parameters: Vec<TmsParameters>,
+    contactless: Vec<ContactlessSet>,
+    pin_free_bins: Vec<CardList>,
+    pin_free_blacklists: Vec<CardList>,
 }
 
 impl World {
@@ -107,6 +113,16 @@ impl World {
                     SetName::TmsParameters => {
                         (sets.tms_parameters == offer.tms_parameters, sets.tms_parameters.is_none())
                     }
+                    SetName::Contactless => {
+                        (sets.contactless == offer.contactless, sets.contactless.is_empty())
+                    }
+                    SetName::PinFreeBins => {
+                        (sets.pin_free_bins == offer.pin_free_bins, sets.pin_free_bins.is_empty())
+                    }
+                    SetName::PinFreeBlacklist => (
+                        sets.pin_free_blacklist == offer.pin_free_blacklist,
+                        sets.pin_free_blacklist.is_empty(),
+                    ),
                 };
                 !same && !(none && reset)
             })
@@ -142,6 +158,11 @@ impl Published {
             SetName::TmsParameters => {
                 self.tms_parameters.push(serde_json::from_str(&content).expect("TMS parameters"));
             }
+            SetName::Contactless => self.contactless.push(serde_json::from_str(&content).expect("templates")),
+            SetName::PinFreeBins => self.pin_free_bins.push(serde_json::from_str(&content).expect("cards")),
+            SetName::PinFreeBlacklist => {
+                self.pin_free_blacklists.push(serde_json::from_str(&content).expect("cards"));
+            }
         }
     }
 
@@ -156,6 +177,19 @@ impl Published {
             (
                 SetName::TmsParameters,
                 sets.tms_parameters.as_ref().is_none_or(|set| self.tms_parameters.contains(set)),
+            ),
+            (
+                SetName::Contactless,
+                sets.contactless.is_empty() || self.contactless.contains(&sets.contactless),
+            ),
+            (
+                SetName::PinFreeBins,
+                sets.pin_free_bins.is_empty() || self.pin_free_bins.contains(&sets.pin_free_bins),
+            ),
+            (
+                SetName::PinFreeBlacklist,
+                sets.pin_free_blacklist.is_empty()
+                    || self.pin_free_blacklists.contains(&sets.pin_free_blacklist),
             ),
         ];
         known.into_iter().find(|(_, known)| !known).map(|(name, _)| name)
@@ -174,6 +208,11 @@ fn offer<'a>(sets: impl Iterator<Item = &'a EstateSet>) -> Offer {
             SetName::TmsParameters => {
                 offer.tms_parameters = serde_json::from_str(content).expect("TMS parameters");
             }
+            SetName::Contactless => offer.contactless = serde_json::from_str(content).expect("templates"),
+            SetName::PinFreeBins => offer.pin_free_bins = serde_json::from_str(content).expect("cards"),
+            SetName::PinFreeBlacklist => {
+                offer.pin_free_blacklist = serde_json::from_str(content).expect("cards");
+            }
         }
     }
     offer
@@ -186,6 +225,9 @@ fn is_for(name: SetName, profile: &Profile) -> bool {
         SetName::Aids => ("AID", Function::AidList),
         SetName::Blacklist => ("BLACKLIST", Function::Blacklist),
         SetName::TmsParameters => ("", Function::TmsParameters),
+        SetName::Contactless => ("", Function::Contactless),
+        SetName::PinFreeBins => ("", Function::PinFreeBins),
+        SetName::PinFreeBlacklist => ("", Function::PinFreeBlacklist),
     };
     let pushed = profile
         .rule(Function::ParameterPush)
@@ -219,10 +261,16 @@ fn set(name: SetName, value: u64) -> Value {
             }
             serde_json::to_value(applications)
         }
-        SetName::Blacklist => {
+        SetName::Blacklist | SetName::PinFreeBins | SetName::PinFreeBlacklist => {
             let card = |n: u64| CardPrefix::new(&format!("622{:07}", (value + n * 977) % 10_000_000));
             let cards: Vec<_> = (0..1 + value % 150).map(|n| card(n).expect("a card")).collect();
-            serde_json::to_value(Blacklist::try_from(cards).expect("room"))
+            serde_json::to_value(CardList::try_from(cards).expect("room"))
+        }
+        SetName::Contactless => {
+            let template = |n: u64| format!("FF805D089F0605A0000003{:02X}", (value + n) % 256);
+            let template = |n| ContactlessTemplate::try_from(template(n)).expect("a template");
+            let templates: Vec<_> = (0..1 + value % 20).map(template).collect();
+            serde_json::to_value(ContactlessSet::try_from(templates).expect("room"))
         }
         SetName::TmsParameters => serde_json::to_value(tms_parameters(value)),
     };
