@@ -108,7 +108,7 @@ impl World {
                         (sets.tms_parameters == offer.tms_parameters, sets.tms_parameters.is_none())
                     }
                 };
-                !same && !(none && reset)
+                !(same || (none && reset))
             })
         })
     }
