@@ -124,7 +124,7 @@ impl World {
                         sets.pin_free_blacklist.is_empty(),
                     ),
                 };
-                !same && !(none && reset)
+                !(same || (none && reset))
             })
         })
     }
