@@ -25,6 +25,10 @@ pub(super) struct Host {
     pub(super) parameters: Option<(u64, Values)>,
     pub(super) reports: Vec<Report>,
     pub(super) log: Vec<u8>,
+    /// Whose the log is, and whose the journal: a host keeps those of different operations apart.
+    bundle_of: (Option<Uuid>, Option<Uuid>),
+    /// It has nothing of any log, whatever it was sent.
+    pub(super) loses_logs: bool,
     pub(super) reads: Vec<u64>,
     pub(super) keys: Option<Tmk>,
     pub(super) sign_on_refusal: Option<Refusal>,
@@ -151,6 +155,13 @@ impl Host {
                 session.answer(exchange, answer, now).unwrap();
             }
             HostEvent::LogChunk { exchange, chunk } => {
+                if self.bundle_of.0.replace(chunk.operation) != Some(chunk.operation) || self.loses_logs {
+                    self.log.clear();
+                }
+                if self.loses_logs {
+                    session.answer(exchange, Answer::Uploaded(0), now).unwrap();
+                    return;
+                }
                 if chunk.offset == self.log.len() as u64 {
                     self.log.extend(&chunk.data);
                 }
@@ -189,6 +200,9 @@ impl Host {
                 session.answer(exchange, Answer::BatchTaken { batch, message: &message }, now).unwrap();
             }
             HostEvent::JournalChunk { exchange, chunk } => {
+                if self.bundle_of.1.replace(chunk.operation) != Some(chunk.operation) {
+                    self.journal.clear();
+                }
                 if chunk.offset == self.journal.len() as u64 {
                     self.journal.extend(&chunk.data);
                 }
