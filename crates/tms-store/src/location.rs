@@ -99,7 +99,7 @@ impl PostgresLocation {
             true => options,
             false => options.application_name("tms-server"),
         };
-        if !parameters.contains("sslmode") && is_here(&options) {
+        if !parameters.contains("sslmode") && std::env::var_os("PGSSLMODE").is_none() && is_here(&options) {
             // Nobody stands between, and what is not encrypted costs nothing.
             options = options.ssl_mode(PgSslMode::Disable);
         }

@@ -111,7 +111,7 @@ pub(super) async fn abandon_rotation(
     now: Timestamp,
 ) -> Result<Credential> {
     // The terminal before its credential, as everywhere: two changes must not wait for each other.
-    let desired = terminals::desired(c, tid).await;
+    let mut desired = terminals::desired(c, tid).await?;
     let mut credential = existing(c, tid, role).await?;
     let Some(pending) = credential.pending.take_if(|pending| pending.generation == generation) else {
         return Ok(credential);
@@ -122,7 +122,6 @@ pub(super) async fn abandon_rotation(
         )));
     }
     put(c, &mut credential).await?;
-    let mut desired = desired?;
     match &credential.current {
         Some(current) => desired.credentials.insert(role.clone(), current.generation),
         None => desired.credentials.remove(role),
