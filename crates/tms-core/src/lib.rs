@@ -29,21 +29,35 @@
 
 pub mod alarm;
 pub mod artifact;
+pub mod attribute;
+pub mod configuration;
 pub mod credential;
+pub mod group;
 pub mod id;
 pub mod kind;
 pub mod operation;
 pub mod parameters;
 pub mod reconcile;
+pub mod retry;
+pub mod schedule;
+pub mod selector;
 pub mod set;
+pub mod tag;
 pub mod terminal;
+pub mod terms;
 
 pub use alarm::Alarm;
 pub use artifact::{FirmwareRecord, LogBundle};
+pub use attribute::{AttributeName, AttributeValue, Attributes};
 pub use credential::{Credential, Generation, PendingGeneration, RotationPhase};
-pub use id::{FirmwareId, IdError, MerchantId, OperationId, Profile, Role, TerminalId};
+pub use group::{Group, GroupId, GroupKind, TemplateName, Tree};
+pub use id::{BatchId, FirmwareId, IdError, MerchantId, OperationId, Profile, Role, RolloutId, TerminalId};
 pub use kind::{KindError, OperationKind};
 pub use operation::{Lease, NewOperation, Operation, OperationState, Progress};
 pub use reconcile::reconcile;
+pub use retry::{Attempt, Outcome, RetryPolicy};
+pub use schedule::{Window, Zone};
 pub use set::{EstateSet, SetName};
-pub use terminal::{Desired, DeviceState, Health, Reported, Terminal};
+pub use tag::Tag;
+pub use terminal::{Desired, DeviceState, Health, LifeCycle, Place, Reported, Terminal};
+pub use terms::{Priority, Terms, Trigger};

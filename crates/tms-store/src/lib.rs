@@ -16,6 +16,7 @@
 //!     terminal: "10000001".parse()?,
 //!     kind: OperationKind::Reboot,
 //!     expires_at: now + jiff::SignedDuration::from_hours(24),
+//!     terms: tms_core::Terms::default(),
 //! };
 //! let queued = store.enqueue(operation, now).await?; // durable from here on
 //! let until = now + jiff::SignedDuration::from_secs(30);

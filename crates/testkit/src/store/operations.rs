@@ -28,6 +28,7 @@ impl Contents {
             detail: None,
             progress: None,
             result: BTreeMap::new(),
+            terms: new.terms,
         };
         self.operations.insert(new.id, operation.clone());
         let queue = self.queues.entry(new.terminal).or_default();
@@ -52,7 +53,16 @@ impl Contents {
         now: Timestamp,
     ) -> Result<Operation> {
         let terminal = terminal.clone();
-        self.enqueue(NewOperation { id: ticket.id, terminal, kind, expires_at: ticket.expires_at }, now)
+        self.enqueue(
+            NewOperation {
+                id: ticket.id,
+                terminal,
+                kind,
+                expires_at: ticket.expires_at,
+                terms: tms_core::Terms::default(),
+            },
+            now,
+        )
     }
 
     pub(super) fn set_desired_parameters(

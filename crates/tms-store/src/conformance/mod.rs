@@ -111,6 +111,7 @@ pub fn terminal(tid: &str) -> Terminal {
         desired: Desired::default(),
         reported: Reported::default(),
         last_contact: None,
+        place: tms_core::Place::default(),
     }
 }
 
@@ -163,6 +164,7 @@ async fn queued(store: &dyn Store, tid: &TerminalId, number: u32, seconds: i64) 
         terminal: tid.clone(),
         kind: OperationKind::Reboot,
         expires_at: at(86_400),
+        terms: tms_core::Terms::default(),
     };
     store.enqueue(operation, at(seconds)).await.unwrap()
 }

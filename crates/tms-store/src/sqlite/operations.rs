@@ -45,6 +45,7 @@ pub(super) async fn enqueue(
             detail: None,
             progress: None,
             result: BTreeMap::new(),
+            terms: tms_core::Terms::default(),
         }),
         Err(error) if fault::is_dangling(&error) => Err(StoreError::not_found("terminal", &new.terminal)),
         Err(error) if fault::is_duplicate(&error) => {
@@ -120,7 +121,13 @@ pub(super) async fn assign_firmware(
 }
 
 pub(super) fn with_ticket(terminal: TerminalId, kind: OperationKind, ticket: Ticket) -> NewOperation {
-    NewOperation { id: ticket.id, terminal, kind, expires_at: ticket.expires_at }
+    NewOperation {
+        id: ticket.id,
+        terminal,
+        kind,
+        expires_at: ticket.expires_at,
+        terms: tms_core::Terms::default(),
+    }
 }
 
 /// Whether [`lease_next`] would find something. Asked of a reader first, because most terminals ask

@@ -90,6 +90,7 @@ impl TryFrom<TerminalRow> for Terminal {
             desired: from_json(&row.desired)?,
             reported: from_json(&row.reported)?,
             last_contact: row.last_contact.map(time).transpose()?,
+            place: tms_core::Place::default(),
         })
     }
 }
@@ -137,6 +138,7 @@ impl TryFrom<OperationRow> for Operation {
             detail: row.detail,
             progress,
             result: row.result.as_deref().map(from_json).transpose()?.unwrap_or_default(),
+            terms: tms_core::Terms::default(),
         })
     }
 }
