@@ -39,6 +39,7 @@ pub mod operation;
 pub mod parameters;
 pub mod reconcile;
 pub mod retry;
+pub mod rollout;
 pub mod schedule;
 pub mod selector;
 pub mod set;

@@ -67,7 +67,7 @@ fn an_error_says_where_what_was_expected_and_what_was_meant() {
             "attr.Floor = 3",
             "column 1: expected attr. and a name of at most 40 lower-case letters, digits, _ or -, found \"attr.Floor\"",
         ),
-        ("model = \"a\\n\"", "column 11: expected \\\" or \\\\ after a backslash, found \"n\\\"\""),
+        ("model = \"a\\n\"", "column 12: expected \\\" or \\\\ after a backslash, found \"n\\\"\""),
     ] {
         assert_eq!(error(text), said, "{text}");
     }
