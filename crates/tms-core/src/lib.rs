@@ -22,10 +22,13 @@
 //! # Ok::<(), tms_core::parameters::ParameterError>(())
 //! ```
 //!
-//! Read in this order: [`id`] (names of things), [`terminal`] (desired and reported state),
-//! [`parameters`] (what may be set, and to what), [`kind`] and [`operation`] (work for one terminal and its
-//! state machine), [`credential`] (administrator credentials and their rotation), [`artifact`] (firmware
-//! and log bundles), [`alarm`] (what terminals say unasked), [`set`] (what all of them download), [`mod@reconcile`] (the decision).
+//! Read in this order: [`id`] (names of things), [`group`], [`tag`] and [`attribute`] (how an estate is arranged),
+//! [`terminal`] (desired and reported state), [`selector`] (which terminals are meant), [`parameters`] (what may
+//! be set, and to what), [`configuration`] (what is set where, and what a terminal gets of it), [`kind`] and
+//! [`operation`] (work for one terminal and its state machine), [`terms`], [`schedule`] and [`retry`] (when it is
+//! carried out, and how often), [`rollout`] (one change for many terminals), [`credential`] (administrator
+//! credentials and their rotation), [`artifact`] (firmware and log bundles), [`alarm`] (what terminals say
+//! unasked), [`set`] (what all of them download), [`mod@reconcile`] (the decision).
 
 pub mod alarm;
 pub mod artifact;
@@ -57,7 +60,9 @@ pub use kind::{KindError, OperationKind};
 pub use operation::{Lease, NewOperation, Operation, OperationState, Progress};
 pub use reconcile::reconcile;
 pub use retry::{Attempt, Outcome, RetryPolicy};
+pub use rollout::{Rollout, RolloutTarget};
 pub use schedule::{Window, Zone};
+pub use selector::Selector;
 pub use set::{EstateSet, SetName};
 pub use tag::Tag;
 pub use terminal::{Desired, DeviceState, Health, LifeCycle, Place, Reported, Terminal};

@@ -79,6 +79,24 @@ pub struct Place {
     pub version: u64,
 }
 
+/// Longest name of a maker, in bytes.
+pub const MAX_VENDOR_BYTES: usize = 64;
+
+impl Place {
+    /// Whether a terminal may have it. Whether the group exists is for whoever knows the groups.
+    ///
+    /// # Errors
+    /// The first member that is too long or too many.
+    pub fn check(&self) -> Result<(), IdError> {
+        if self.vendor.len() > MAX_VENDOR_BYTES || self.vendor.chars().any(char::is_control) {
+            let rule = "it has at most 64 bytes, without control characters";
+            return Err(IdError::new("vendor", &self.vendor, rule));
+        }
+        crate::tag::check(&self.tags)?;
+        crate::attribute::check(&self.attributes)
+    }
+}
+
 /// What may be done with a terminal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -321,6 +339,17 @@ mod tests {
         let place: Place = serde_json::from_str("{}").unwrap();
         assert_eq!(place, Place::default());
         assert_eq!((place.life_cycle, place.time_zone.as_str()), (LifeCycle::Active, "Asia/Shanghai"));
+    }
+
+    #[test]
+    fn a_place_has_an_end() {
+        let place = |vendor: &str| Place { vendor: vendor.to_owned(), ..Place::default() };
+        assert_eq!(place("百富 PAX").check(), Ok(()));
+        for bad in ["a\nb", &"x".repeat(65)] {
+            assert!(place(bad).check().unwrap_err().to_string().contains("at most 64 bytes"));
+        }
+        let tags = (0..40).map(|n| format!("t{n}").parse().unwrap()).collect();
+        assert!(Place { tags, ..Place::default() }.check().is_err());
     }
 
     #[test]

@@ -24,6 +24,24 @@ fn names_and_tags_are_unique_in_each_table() {
 }
 
 #[test]
+fn the_tags_are_those_that_go_over_the_wire() {
+    let profile = include_str!("../../../tms-proto/profiles/unionpay.toml");
+    let value = |table: &str, key: &str| {
+        let line = table.lines().find_map(|line| line.strip_prefix(key))?;
+        Some(line.trim_matches([' ', '=', '"']).to_owned())
+    };
+    let wire: Vec<_> = profile
+        .split("[[tag]]")
+        .skip(1)
+        .filter_map(|table| Some((value(table, "name")?, value(table, "tag")?)))
+        .collect();
+    for parameter in SCHEMA {
+        let tag = parameter.tag("unionpay").unwrap().to_owned();
+        assert!(wire.contains(&(parameter.name.to_owned(), tag)), "{}", parameter.name);
+    }
+}
+
+#[test]
 fn everything_is_described_in_both_languages() {
     for parameter in SCHEMA.iter().chain(TMS) {
         let chinese = |text: &str| text.chars().any(|c| !c.is_ascii());

@@ -191,10 +191,12 @@ impl FromStr for RolloutState {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
+        let rule =
+            "it is draft, running, awaiting_approval, paused, finishing, aborting, finished or aborted";
         Self::ALL
             .into_iter()
             .find(|state| state.name() == text)
-            .ok_or_else(|| IdError::new("state of a rollout", text, "it is one of draft to aborted"))
+            .ok_or_else(|| IdError::new("state of a rollout", text, rule))
     }
 }
 
@@ -410,9 +412,10 @@ impl FromStr for TargetState {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
+        let rule = "it is waiting, queued, soaking, succeeded, failed, skipped or cancelled";
         Self::ALL
             .into_iter()
             .find(|state| state.name() == text)
-            .ok_or_else(|| IdError::new("state of a target", text, "it is one of waiting to cancelled"))
+            .ok_or_else(|| IdError::new("state of a target", text, rule))
     }
 }

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::operation::OperationState;
+use crate::terminal::{DeviceState, Terminal};
 
 pub(super) fn draft(waves: Vec<Wave>, caps: Caps, answer_within_s: u32) -> Rollout {
     Rollout {
@@ -220,6 +221,51 @@ fn a_target_is_judged_after_its_soak_over_what_its_terminal_says() {
     let aborting = Rollout { state: RolloutState::Aborting, ..rollout.clone() };
     let called_back = observe(&soaking, &aborting, &done(Agreement::Unknown), now()).unwrap();
     assert_eq!(called_back.state, TargetState::Cancelled);
+}
+
+#[test]
+fn states_read_back_from_their_names() {
+    for state in RolloutState::ALL {
+        assert_eq!(state.name().parse(), Ok(state));
+        assert_eq!(serde_json::to_value(state).unwrap(), state.name());
+    }
+    for state in TargetState::ALL {
+        assert_eq!(state.name().parse(), Ok(state));
+        assert_eq!(serde_json::to_value(state).unwrap(), state.name());
+    }
+    assert!("gone".parse::<RolloutState>().is_err() && "gone".parse::<TargetState>().is_err());
+}
+
+#[test]
+fn firmware_has_to_run_on_a_terminal_of_which_nothing_is_broken() {
+    let action = Action::Firmware { firmware: "fw2".parse().unwrap() };
+    let mut terminal = crate::selector::talkative();
+    terminal.reported.firmware_version = None;
+    assert_eq!(Agreement::of(&action, &terminal, Some("2.0")), Agreement::Unknown);
+    terminal.reported.firmware_version = Some("1.9".into());
+    assert_eq!(Agreement::of(&action, &terminal, Some("2.0")), Agreement::Differs);
+    terminal.reported.firmware_version = Some("2.0".into());
+    assert_eq!(Agreement::of(&action, &terminal, Some("2.0")), Agreement::Agrees);
+    terminal.reported.health.printer = Some(DeviceState::Fault);
+    assert_eq!(Agreement::of(&action, &terminal, Some("2.0")), Agreement::Differs);
+}
+
+#[test]
+fn configuration_has_to_be_in_force_as_far_as_the_terminal_says() {
+    let mut terminal = crate::selector::talkative();
+    terminal.reported.parameters.clear();
+    terminal.desired.parameters_revision = 4;
+    let of = |terminal: &Terminal| Agreement::of(&Action::Configuration, terminal, None);
+    assert_eq!(of(&terminal), Agreement::Agrees, "nothing is wanted");
+    terminal.desired.parameters = [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())].into();
+    assert_eq!(of(&terminal), Agreement::Unknown);
+    terminal.reported.parameters_revision = Some(4);
+    assert_eq!(of(&terminal), Agreement::Agrees);
+    terminal.reported.parameters.insert("a".into(), "9".into());
+    assert_eq!(of(&terminal), Agreement::Differs, "a value cannot lie, a revision can");
+    terminal.reported.parameters_revision = None;
+    terminal.reported.parameters.insert("a".into(), "1".into());
+    assert_eq!(of(&terminal), Agreement::Agrees);
 }
 
 #[test]

@@ -55,6 +55,8 @@ pub mod version;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::talkative;
 
 use std::fmt;
 use std::str::FromStr;

@@ -36,7 +36,7 @@ fn groups() -> Tree {
 }
 
 /// A terminal that has said everything.
-fn talkative() -> Terminal {
+pub(crate) fn talkative() -> Terminal {
     Terminal {
         id: "10000001".parse().unwrap(),
         merchant: "102310060510002".parse().unwrap(),
