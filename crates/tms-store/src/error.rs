@@ -46,6 +46,14 @@ pub enum StoreError {
         /// What the operating system says, and what to do.
         reason: String,
     },
+    /// The database on a server cannot be reached, refuses, or is not fit for an estate.
+    #[error("the database {database} cannot be opened: {reason}")]
+    Unopenable {
+        /// Where it is, without the password.
+        database: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// Somebody else held the database for longer than the store waits.
     #[error(
         "the database {path} is locked by another process; stop that process, or give each server its own database"

@@ -19,7 +19,10 @@ pub mod credentials;
 pub mod model;
 pub mod operations;
 pub mod people;
+pub mod postgres;
 pub mod terminals;
+
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tms_core::{
@@ -30,7 +33,8 @@ use tms_core::{
 use crate::store::{Store, Ticket};
 
 /// Makes one test of every promise. `$open` is a path to `async fn() -> (Guard, Arc<dyn Store>)`;
-/// the guard (a temporary folder, a container) lives as long as the test.
+/// the guard (a temporary folder, a container) lives as long as the test. `async fn() -> Option<…>` skips
+/// the tests where there is nothing to open.
 #[macro_export]
 macro_rules! conformance_tests {
     ($open:path) => {
@@ -78,7 +82,7 @@ macro_rules! conformance_tests {
         #[test]
         fn random_steps_follow_the_model() {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-            let (guard, store) = runtime.block_on($open());
+            let Some((guard, store)) = $crate::conformance::Opened::opened(runtime.block_on($open())) else { return };
             $crate::conformance::model::random_steps_follow_the_model(&runtime, &store);
             drop(guard);
         }
@@ -87,12 +91,37 @@ macro_rules! conformance_tests {
         $(
             #[tokio::test]
             async fn $name() {
-                let (guard, store) = $open().await;
+                let Some((guard, store)) = $crate::conformance::Opened::opened($open().await) else { return };
                 $crate::conformance::$module::$name(&store).await;
                 drop(guard);
             }
         )*
     };
+}
+
+/// What the `$open` of [`conformance_tests!`](crate::conformance_tests) may answer.
+pub trait Opened {
+    /// Keeps what the store is in.
+    type Guard;
+
+    /// The store, if there is one to test.
+    fn opened(self) -> Option<(Self::Guard, Arc<dyn Store>)>;
+}
+
+impl<G> Opened for (G, Arc<dyn Store>) {
+    type Guard = G;
+
+    fn opened(self) -> Option<(G, Arc<dyn Store>)> {
+        Some(self)
+    }
+}
+
+impl<G> Opened for Option<(G, Arc<dyn Store>)> {
+    type Guard = G;
+
+    fn opened(self) -> Self {
+        self
+    }
 }
 
 /// A terminal to try a store with.

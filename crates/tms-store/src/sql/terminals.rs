@@ -3,20 +3,19 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{QueryBuilder, Sqlite, SqliteExecutor};
+use sqlx::{Executor, QueryBuilder};
 use tms_core::{Desired, Reported, Terminal, TerminalId};
 
-use super::row::{TerminalRow, from_json, micros, to_json, unsigned};
-use super::{fault, sql};
+use super::{Connection, Db, sql};
 use crate::error::StoreError;
+use crate::row::{TerminalRow, from_json, micros, to_json, unsigned};
 use crate::store::{InitialCredential, Result};
 
 /// Contacts in one statement: well below the limit on bound values, well above the usual batch.
 const CONTACTS_PER_STATEMENT: usize = 500;
 
 pub(super) async fn enrol(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     terminal: &Terminal,
     credentials: &[InitialCredential],
 ) -> Result<()> {
@@ -27,7 +26,7 @@ pub(super) async fn enrol(
     let added = sqlx::query(
         "INSERT INTO terminals (tid, merchant, profile, model, hardware_revision, serial, enrolled_at, \
          sealing_public_key, tmk_sealed, certificate_sha256, desired, reported) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING",
     )
     .bind(terminal.id.as_str())
     .bind(terminal.merchant.as_str())
@@ -42,22 +41,20 @@ pub(super) async fn enrol(
     .bind(to_json(&desired)?)
     .bind(to_json(&terminal.reported)?)
     .execute(&mut *c)
-    .await;
-    match added {
-        Err(error) if fault::is_duplicate(&error) => {
-            let id = &terminal.id;
-            return Err(StoreError::conflict(if one(&mut *c, id).await?.is_some() {
-                format!("terminal {id} exists already")
-            } else {
-                format!("another terminal has the certificate of terminal {id}")
-            }));
-        }
-        other => other.map_err(sql)?,
-    };
+    .await
+    .map_err(sql)?;
+    if added.rows_affected() == 0 {
+        let id = &terminal.id;
+        return Err(StoreError::conflict(if one(&mut *c, id).await?.is_some() {
+            format!("terminal {id} exists already")
+        } else {
+            format!("another terminal has the certificate of terminal {id}")
+        }));
+    }
     for credential in credentials {
-        sqlx::query(
+        let added = sqlx::query(
             "INSERT INTO credentials (tid, role, current_generation, current_sealed, current_since, \
-             highest_generation, version) VALUES ($1, $2, $3, $4, $5, $3, 1)",
+             highest_generation, version) VALUES ($1, $2, $3, $4, $5, $3, 1) ON CONFLICT DO NOTHING",
         )
         .bind(terminal.id.as_str())
         .bind(credential.role.as_str())
@@ -66,18 +63,15 @@ pub(super) async fn enrol(
         .bind(micros(terminal.enrolled_at))
         .execute(&mut *c)
         .await
-        .map_err(|error| {
-            if fault::is_duplicate(&error) {
-                StoreError::conflict(format!("role {} is given twice", credential.role))
-            } else {
-                sql(error)
-            }
-        })?;
+        .map_err(sql)?;
+        if added.rows_affected() == 0 {
+            return Err(StoreError::conflict(format!("role {} is given twice", credential.role)));
+        }
     }
     Ok(())
 }
 
-pub(super) async fn one(e: impl SqliteExecutor<'_>, tid: &TerminalId) -> Result<Option<Terminal>> {
+pub(super) async fn one(e: impl Executor<'_, Database = Db>, tid: &TerminalId) -> Result<Option<Terminal>> {
     sqlx::query_as::<_, TerminalRow>(
         "SELECT t.*, c.at AS last_contact FROM terminals t LEFT JOIN contacts c ON c.tid = t.tid WHERE t.tid = $1",
     )
@@ -89,7 +83,19 @@ pub(super) async fn one(e: impl SqliteExecutor<'_>, tid: &TerminalId) -> Result<
     .transpose()
 }
 
-pub(super) async fn by_certificate(e: impl SqliteExecutor<'_>, sha256: &str) -> Result<Option<Terminal>> {
+pub(super) async fn exists(e: impl Executor<'_, Database = Db>, tid: &TerminalId) -> Result<bool> {
+    let found: Option<String> = sqlx::query_scalar("SELECT tid FROM terminals WHERE tid = $1")
+        .bind(tid.as_str())
+        .fetch_optional(e)
+        .await
+        .map_err(sql)?;
+    Ok(found.is_some())
+}
+
+pub(super) async fn by_certificate(
+    e: impl Executor<'_, Database = Db>,
+    sha256: &str,
+) -> Result<Option<Terminal>> {
     sqlx::query_as::<_, TerminalRow>(
         "SELECT t.*, c.at AS last_contact FROM terminals t LEFT JOIN contacts c ON c.tid = t.tid \
          WHERE t.certificate_sha256 = $1",
@@ -103,7 +109,7 @@ pub(super) async fn by_certificate(e: impl SqliteExecutor<'_>, sha256: &str) -> 
 }
 
 pub(super) async fn page(
-    e: impl SqliteExecutor<'_>,
+    e: impl Executor<'_, Database = Db>,
     after: Option<&TerminalId>,
     limit: u32,
 ) -> Result<Vec<Terminal>> {
@@ -122,13 +128,14 @@ pub(super) async fn page(
     .collect()
 }
 
-pub(super) async fn count(e: impl SqliteExecutor<'_>) -> Result<u64> {
+pub(super) async fn count(e: impl Executor<'_, Database = Db>) -> Result<u64> {
     let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM terminals").fetch_one(e).await.map_err(sql)?;
     unsigned(count)
 }
 
-pub(super) async fn desired(c: &mut SqliteConnection, tid: &TerminalId) -> Result<Desired> {
-    let desired: Option<String> = sqlx::query_scalar("SELECT desired FROM terminals WHERE tid = $1")
+/// The desired state, for whoever is about to change it: nobody else can until the transaction ends.
+pub(super) async fn desired(c: &mut Connection, tid: &TerminalId) -> Result<Desired> {
+    let desired: Option<String> = sqlx::query_scalar(locked!("SELECT desired FROM terminals WHERE tid = $1"))
         .bind(tid.as_str())
         .fetch_optional(c)
         .await
@@ -136,7 +143,7 @@ pub(super) async fn desired(c: &mut SqliteConnection, tid: &TerminalId) -> Resul
     from_json(&desired.ok_or_else(|| StoreError::not_found("terminal", tid))?)
 }
 
-pub(super) async fn set_desired(c: &mut SqliteConnection, tid: &TerminalId, desired: &Desired) -> Result<()> {
+pub(super) async fn set_desired(c: &mut Connection, tid: &TerminalId, desired: &Desired) -> Result<()> {
     sqlx::query("UPDATE terminals SET desired = $2 WHERE tid = $1")
         .bind(tid.as_str())
         .bind(to_json(desired)?)
@@ -147,19 +154,18 @@ pub(super) async fn set_desired(c: &mut SqliteConnection, tid: &TerminalId, desi
 }
 
 pub(super) async fn record_report(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     tid: &TerminalId,
-    mut report: Reported,
+    report: &Reported,
     now: Timestamp,
 ) -> Result<()> {
-    let known: Option<String> = sqlx::query_scalar("SELECT reported FROM terminals WHERE tid = $1")
+    let known: Option<String> = sqlx::query_scalar(locked!("SELECT reported FROM terminals WHERE tid = $1"))
         .bind(tid.as_str())
         .fetch_optional(&mut *c)
         .await
         .map_err(sql)?;
     let mut known: Reported = from_json(&known.ok_or_else(|| StoreError::not_found("terminal", tid))?)?;
-    report.at = report.at.or(Some(now));
-    known.merge(report);
+    known.merge(Reported { at: report.at.or(Some(now)), ..report.clone() });
     sqlx::query("UPDATE terminals SET reported = $2 WHERE tid = $1")
         .bind(tid.as_str())
         .bind(to_json(&known)?)
@@ -169,10 +175,7 @@ pub(super) async fn record_report(
     record_contacts(c, &[(tid.clone(), now)]).await
 }
 
-pub(super) async fn record_contacts(
-    c: &mut SqliteConnection,
-    contacts: &[(TerminalId, Timestamp)],
-) -> Result<()> {
+pub(super) async fn record_contacts(c: &mut Connection, contacts: &[(TerminalId, Timestamp)]) -> Result<()> {
     // PostgreSQL refuses a statement that touches one row twice, and the latest contact is all we keep.
     let mut latest: BTreeMap<&str, i64> = BTreeMap::new();
     for (tid, at) in contacts {
@@ -183,13 +186,13 @@ pub(super) async fn record_contacts(
     let latest: Vec<_> = latest.into_iter().collect();
     for chunk in latest.chunks(CONTACTS_PER_STATEMENT) {
         let mut query =
-            QueryBuilder::<Sqlite>::new("INSERT INTO contacts (tid, at) SELECT t.tid, v.column2 FROM (");
+            QueryBuilder::<Db>::new("INSERT INTO contacts (tid, at) SELECT t.tid, v.column2 FROM (");
         query.push_values(chunk, |mut row, (tid, at)| {
             row.push_bind(*tid).push_bind(*at);
         });
         query.push(
             ") AS v JOIN terminals t ON t.tid = v.column1 WHERE true \
-             ON CONFLICT (tid) DO UPDATE SET at = excluded.at WHERE contacts.at < excluded.at",
+             ORDER BY v.column1 ON CONFLICT (tid) DO UPDATE SET at = excluded.at WHERE contacts.at < excluded.at",
         );
         // Statements of many lengths would push the others out of the cache; one contact is the common case.
         let persistent = chunk.len() == 1;

@@ -11,27 +11,27 @@ use crate::error::StoreError;
 use crate::store::{Admin, Result, Token};
 
 /// Microseconds since 1970, as the database keeps times.
-pub(super) fn micros(time: Timestamp) -> i64 {
+pub(crate) fn micros(time: Timestamp) -> i64 {
     time.as_microsecond()
 }
 
 /// A time as the database keeps it.
-pub(super) fn time(micros: i64) -> Result<Timestamp> {
+pub(crate) fn time(micros: i64) -> Result<Timestamp> {
     Timestamp::from_microsecond(micros)
         .map_err(|_| StoreError::corrupt(format!("{micros} microseconds since 1970 are no time")))
 }
 
 /// The same time without what the database cannot keep.
-pub(super) fn kept(at: Timestamp) -> Result<Timestamp> {
+pub(crate) fn kept(at: Timestamp) -> Result<Timestamp> {
     time(micros(at))
 }
 
 /// A count as the database keeps it. Counts beyond 2⁶³ are beyond anything that is counted here.
-pub(super) fn signed(count: u64) -> i64 {
+pub(crate) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-pub(super) fn unsigned(count: i64) -> Result<u64> {
+pub(crate) fn unsigned(count: i64) -> Result<u64> {
     u64::try_from(count).map_err(|_| StoreError::corrupt(format!("a count is {count}")))
 }
 
@@ -39,11 +39,11 @@ fn small(count: i64) -> Result<u32> {
     u32::try_from(count).map_err(|_| StoreError::corrupt(format!("a count is {count}")))
 }
 
-pub(super) fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
+pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|error| StoreError::corrupt(error.to_string()))
 }
 
-pub(super) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+pub(crate) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| StoreError::corrupt(error.to_string()))
 }
 
@@ -56,7 +56,7 @@ where
 }
 
 #[derive(FromRow)]
-pub(super) struct TerminalRow {
+pub(crate) struct TerminalRow {
     tid: String,
     merchant: String,
     profile: String,
@@ -96,7 +96,7 @@ impl TryFrom<TerminalRow> for Terminal {
 }
 
 #[derive(FromRow)]
-pub(super) struct OperationRow {
+pub(crate) struct OperationRow {
     id: String,
     tid: String,
     kind: String,
@@ -144,7 +144,7 @@ impl TryFrom<OperationRow> for Operation {
 }
 
 #[derive(FromRow)]
-pub(super) struct AlarmRow {
+pub(crate) struct AlarmRow {
     number: i64,
     tid: String,
     sequence: i64,
@@ -174,7 +174,7 @@ impl TryFrom<AlarmRow> for Alarm {
 }
 
 #[derive(FromRow)]
-pub(super) struct SetRow {
+pub(crate) struct SetRow {
     name: String,
     revision: i64,
     content: String,
@@ -195,7 +195,7 @@ impl TryFrom<SetRow> for EstateSet {
 }
 
 #[derive(FromRow)]
-pub(super) struct CredentialRow {
+pub(crate) struct CredentialRow {
     tid: String,
     role: String,
     current_generation: Option<i64>,
@@ -241,7 +241,7 @@ impl TryFrom<CredentialRow> for Credential {
 }
 
 #[derive(FromRow)]
-pub(super) struct FirmwareRow {
+pub(crate) struct FirmwareRow {
     id: String,
     version: String,
     models: String,
@@ -270,7 +270,7 @@ impl TryFrom<FirmwareRow> for FirmwareRecord {
 }
 
 #[derive(FromRow)]
-pub(super) struct LogBundleRow {
+pub(crate) struct LogBundleRow {
     operation: String,
     tid: String,
     object: String,
@@ -295,7 +295,7 @@ impl TryFrom<LogBundleRow> for LogBundle {
 }
 
 #[derive(FromRow)]
-pub(super) struct AdminRow {
+pub(crate) struct AdminRow {
     name: String,
     password_hash: String,
     one_time: bool,
@@ -314,7 +314,7 @@ impl From<AdminRow> for Admin {
 }
 
 #[derive(FromRow)]
-pub(super) struct TokenRow {
+pub(crate) struct TokenRow {
     name: String,
     expires_at: i64,
 }

@@ -3,74 +3,71 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sqlx::SqliteExecutor;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::Executor;
 use tms_core::{
     FirmwareId, NewOperation, Operation, OperationId, OperationKind, OperationState, Progress, TerminalId,
 };
 
-use super::row::{OperationRow, kept, micros, signed, to_json, unsigned};
-use super::{fault, sql, terminals};
+use super::{Connection, Db, sql, terminals};
 use crate::error::StoreError;
+use crate::row::{OperationRow, kept, micros, signed, to_json, unsigned};
 use crate::store::{ParameterChange, Result, Ticket, replacement_detail};
 
-pub(super) async fn enqueue(
-    c: &mut SqliteConnection,
-    new: NewOperation,
-    now: Timestamp,
-) -> Result<Operation> {
-    let inserted = sqlx::query(
-        "INSERT INTO operations (id, tid, seq, kind_name, kind, state, attempts, created_at, updated_at, expires_at) \
-         SELECT $1, $2, COALESCE(MAX(seq), 0) + 1, $3, $4, 'queued', 0, $5, $5, $6 FROM operations WHERE tid = $2",
-    )
+pub(super) async fn enqueue(c: &mut Connection, new: &NewOperation, now: Timestamp) -> Result<Operation> {
+    let inserted = sqlx::query(concat!(
+        "INSERT INTO operations (id, tid, seq, kind_name, kind, state, attempts, created_at, updated_at, expires_at) ",
+        "SELECT $1, t.tid, ",
+        next_seq!(),
+        ", $3, $4, 'queued', 0, $5, $5, $6 FROM terminals t WHERE t.tid = $2 ON CONFLICT DO NOTHING",
+    ))
     .bind(new.id.to_string())
     .bind(new.terminal.as_str())
     .bind(new.kind.name())
     .bind(to_json(&new.kind)?)
     .bind(micros(now))
     .bind(micros(new.expires_at))
-    .execute(c)
-    .await;
-    match inserted {
-        Ok(_) => Ok(Operation {
-            id: new.id,
-            terminal: new.terminal,
-            kind: new.kind,
-            state: OperationState::Queued,
-            attempts: 0,
-            created_at: kept(now)?,
-            updated_at: kept(now)?,
-            expires_at: kept(new.expires_at)?,
-            lease: None,
-            detail: None,
-            progress: None,
-            result: BTreeMap::new(),
-            terms: tms_core::Terms::default(),
-        }),
-        Err(error) if fault::is_dangling(&error) => Err(StoreError::not_found("terminal", &new.terminal)),
-        Err(error) if fault::is_duplicate(&error) => {
-            Err(StoreError::conflict(format!("operation {} exists already", new.id)))
-        }
-        Err(error) => Err(sql(error)),
+    .execute(&mut *c)
+    .await
+    .map_err(sql)?;
+    if inserted.rows_affected() == 0 {
+        return Err(match terminals::exists(c, &new.terminal).await? {
+            true => StoreError::conflict(format!("operation {} exists already", new.id)),
+            false => StoreError::not_found("terminal", &new.terminal),
+        });
     }
+    Ok(Operation {
+        id: new.id,
+        terminal: new.terminal.clone(),
+        kind: new.kind.clone(),
+        state: OperationState::Queued,
+        attempts: 0,
+        created_at: kept(now)?,
+        updated_at: kept(now)?,
+        expires_at: kept(new.expires_at)?,
+        lease: None,
+        detail: None,
+        progress: None,
+        result: BTreeMap::new(),
+        terms: new.terms.clone(),
+    })
 }
 
 pub(super) async fn set_desired_parameters(
-    c: &mut SqliteConnection,
-    tid: TerminalId,
-    change: ParameterChange,
+    c: &mut Connection,
+    tid: &TerminalId,
+    change: &ParameterChange,
     ticket: Ticket,
     now: Timestamp,
 ) -> Result<(u64, Operation)> {
-    let mut desired = terminals::desired(c, &tid).await?;
+    let mut desired = terminals::desired(c, tid).await?;
     desired.parameters.retain(|name, _| !change.unset.contains(name));
-    desired.parameters.extend(change.set);
+    desired.parameters.extend(change.set.clone());
     desired.parameters_revision = desired
         .parameters_revision
         .checked_add(1)
         .ok_or_else(|| StoreError::conflict("the revisions of this terminal are used up"))?;
     let revision = desired.parameters_revision;
-    terminals::set_desired(c, &tid, &desired).await?;
+    terminals::set_desired(c, tid, &desired).await?;
     let kind = OperationKind::SetParameters { revision };
     sqlx::query(
         "UPDATE operations SET state = 'cancelled', detail = $3, updated_at = $4, lease_holder = NULL, \
@@ -83,19 +80,19 @@ pub(super) async fn set_desired_parameters(
     .execute(&mut *c)
     .await
     .map_err(sql)?;
-    let operation = enqueue(c, with_ticket(tid, kind, ticket), now).await?;
+    let operation = enqueue(c, &with_ticket(tid.clone(), kind, ticket), now).await?;
     Ok((revision, operation))
 }
 
 pub(super) async fn assign_firmware(
-    c: &mut SqliteConnection,
-    tid: TerminalId,
-    firmware: FirmwareId,
+    c: &mut Connection,
+    tid: &TerminalId,
+    firmware: &FirmwareId,
     ticket: Ticket,
     now: Timestamp,
 ) -> Result<Operation> {
-    let mut desired = terminals::desired(c, &tid).await?;
-    let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM firmware WHERE id = $1")
+    let mut desired = terminals::desired(c, tid).await?;
+    let known: Option<i64> = sqlx::query_scalar("SELECT size_bytes FROM firmware WHERE id = $1")
         .bind(firmware.as_str())
         .fetch_optional(&mut *c)
         .await
@@ -104,8 +101,8 @@ pub(super) async fn assign_firmware(
         return Err(StoreError::not_found("firmware", firmware));
     }
     desired.firmware = Some(firmware.clone());
-    terminals::set_desired(c, &tid, &desired).await?;
-    let kind = OperationKind::InstallFirmware { firmware };
+    terminals::set_desired(c, tid, &desired).await?;
+    let kind = OperationKind::InstallFirmware { firmware: firmware.clone() };
     sqlx::query(
         "UPDATE operations SET state = 'cancelled', detail = $3, updated_at = $4, lease_holder = NULL, \
          lease_until = NULL WHERE tid = $1 AND kind_name = $2 AND state IN ('queued', 'sent', 'accepted')",
@@ -117,7 +114,7 @@ pub(super) async fn assign_firmware(
     .execute(&mut *c)
     .await
     .map_err(sql)?;
-    enqueue(c, with_ticket(tid, kind, ticket), now).await
+    enqueue(c, &with_ticket(tid.clone(), kind, ticket), now).await
 }
 
 pub(super) fn with_ticket(terminal: TerminalId, kind: OperationKind, ticket: Ticket) -> NewOperation {
@@ -132,7 +129,11 @@ pub(super) fn with_ticket(terminal: TerminalId, kind: OperationKind, ticket: Tic
 
 /// Whether [`lease_next`] would find something. Asked of a reader first, because most terminals ask
 /// for work far more often than they have any.
-pub(super) async fn has_next(e: impl SqliteExecutor<'_>, tid: &TerminalId, now: Timestamp) -> Result<bool> {
+pub(super) async fn has_next(
+    e: impl Executor<'_, Database = Db>,
+    tid: &TerminalId,
+    now: Timestamp,
+) -> Result<bool> {
     let found: Option<i64> = sqlx::query_scalar(
         "SELECT seq FROM operations WHERE tid = $1 AND state IN ('queued', 'sent', 'accepted') \
          AND expires_at > $2 AND (lease_until IS NULL OR lease_until <= $2) LIMIT 1",
@@ -146,19 +147,22 @@ pub(super) async fn has_next(e: impl SqliteExecutor<'_>, tid: &TerminalId, now: 
 }
 
 pub(super) async fn lease_next(
-    c: &mut SqliteConnection,
-    tid: TerminalId,
-    holder: String,
+    c: &mut Connection,
+    tid: &TerminalId,
+    holder: &str,
     until: Timestamp,
     now: Timestamp,
 ) -> Result<Option<Operation>> {
-    sqlx::query_as::<_, OperationRow>(
-        "UPDATE operations SET lease_holder = $2, lease_until = $3, attempts = attempts + 1 \
-         WHERE tid = $1 AND seq = (SELECT seq FROM operations WHERE tid = $1 \
-         AND state IN ('queued', 'sent', 'accepted') AND expires_at > $4 \
-         AND (lease_until IS NULL OR lease_until <= $4) \
-         ORDER BY CASE kind_name WHEN $5 THEN 0 ELSE 1 END, seq LIMIT 1) RETURNING *",
-    )
+    sqlx::query_as::<_, OperationRow>(concat!(
+        "UPDATE operations SET lease_holder = $2, lease_until = $3, attempts = attempts + 1 ",
+        "WHERE tid = $1 AND seq = (",
+        locked!(
+            "SELECT seq FROM operations WHERE tid = $1 AND state IN ('queued', 'sent', 'accepted') \
+                 AND expires_at > $4 AND (lease_until IS NULL OR lease_until <= $4) \
+                 ORDER BY CASE kind_name WHEN $5 THEN 0 ELSE 1 END, seq LIMIT 1"
+        ),
+        ") RETURNING *",
+    ))
     .bind(tid.as_str())
     .bind(holder)
     .bind(micros(until))
@@ -172,14 +176,14 @@ pub(super) async fn lease_next(
 }
 
 pub(super) async fn extend_lease(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     id: OperationId,
-    holder: String,
+    holder: &str,
     until: Timestamp,
 ) -> Result<()> {
     let extended = sqlx::query("UPDATE operations SET lease_until = $3 WHERE id = $1 AND lease_holder = $2")
         .bind(id.to_string())
-        .bind(&holder)
+        .bind(holder)
         .bind(micros(until))
         .execute(&mut *c)
         .await
@@ -191,7 +195,7 @@ pub(super) async fn extend_lease(
     Ok(())
 }
 
-pub(super) async fn release_lease(c: &mut SqliteConnection, id: OperationId, holder: String) -> Result<()> {
+pub(super) async fn release_lease(c: &mut Connection, id: OperationId, holder: &str) -> Result<()> {
     sqlx::query(
         "UPDATE operations SET lease_holder = NULL, lease_until = NULL WHERE id = $1 AND lease_holder = $2",
     )
@@ -203,20 +207,25 @@ pub(super) async fn release_lease(c: &mut SqliteConnection, id: OperationId, hol
     Ok(())
 }
 
-pub(super) async fn release_leases(c: &mut SqliteConnection, holder: String) -> Result<u64> {
-    let released =
-        sqlx::query("UPDATE operations SET lease_holder = NULL, lease_until = NULL WHERE lease_holder = $1")
-            .bind(holder)
-            .execute(c)
-            .await
-            .map_err(sql)?;
+pub(super) async fn release_leases(c: &mut Connection, holder: &str) -> Result<u64> {
+    let released = sqlx::query(concat!(
+        "UPDATE operations SET lease_holder = NULL, lease_until = NULL WHERE id IN (",
+        locked!("SELECT id FROM operations WHERE lease_holder = $1 ORDER BY id"),
+        ")",
+    ))
+    .bind(holder)
+    .execute(c)
+    .await
+    .map_err(sql)?;
     Ok(released.rows_affected())
 }
 
-pub(super) async fn release_all_leases(c: &mut SqliteConnection) -> Result<u64> {
-    let released = sqlx::query(
-        "UPDATE operations SET lease_holder = NULL, lease_until = NULL WHERE lease_holder IS NOT NULL",
-    )
+pub(super) async fn release_all_leases(c: &mut Connection) -> Result<u64> {
+    let released = sqlx::query(concat!(
+        "UPDATE operations SET lease_holder = NULL, lease_until = NULL WHERE id IN (",
+        locked!("SELECT id FROM operations WHERE lease_holder IS NOT NULL ORDER BY id"),
+        ")",
+    ))
     .execute(c)
     .await
     .map_err(sql)?;
@@ -224,10 +233,10 @@ pub(super) async fn release_all_leases(c: &mut SqliteConnection) -> Result<u64> 
 }
 
 pub(super) async fn transition(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     id: OperationId,
     to: OperationState,
-    detail: Option<String>,
+    detail: &Option<String>,
     now: Timestamp,
 ) -> Result<Operation> {
     let mut operation = existing(c, id).await?;
@@ -244,7 +253,7 @@ pub(super) async fn transition(
             operation.lease = None;
         }
     }
-    operation.detail = detail.or(operation.detail);
+    operation.detail = detail.clone().or(operation.detail);
     let lease = operation.lease.as_ref();
     sqlx::query(
         "UPDATE operations SET state = $2, updated_at = $3, detail = $4, lease_holder = $5, lease_until = $6 \
@@ -262,11 +271,7 @@ pub(super) async fn transition(
     Ok(operation)
 }
 
-pub(super) async fn set_progress(
-    c: &mut SqliteConnection,
-    id: OperationId,
-    progress: Progress,
-) -> Result<()> {
+pub(super) async fn set_progress(c: &mut Connection, id: OperationId, progress: Progress) -> Result<()> {
     let updated = sqlx::query(
         "UPDATE operations SET progress_done = $2, progress_total = $3 \
          WHERE id = $1 AND state IN ('queued', 'sent', 'accepted')",
@@ -284,12 +289,12 @@ pub(super) async fn set_progress(
 }
 
 pub(super) async fn add_result(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     id: OperationId,
-    result: BTreeMap<String, String>,
+    result: &BTreeMap<String, String>,
 ) -> Result<()> {
     let mut known = existing(c, id).await?.result;
-    known.extend(result);
+    known.extend(result.clone());
     sqlx::query("UPDATE operations SET result = $2 WHERE id = $1")
         .bind(id.to_string())
         .bind(to_json(&known)?)
@@ -300,29 +305,32 @@ pub(super) async fn add_result(
 }
 
 pub(super) async fn cancel(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     id: OperationId,
-    detail: String,
+    detail: &str,
     ticket: Ticket,
     now: Timestamp,
 ) -> Result<(Operation, Option<Operation>)> {
     let before = existing(c, id).await?;
-    let cancelled = transition(c, id, OperationState::Cancelled, Some(detail), now).await?;
+    let cancelled = transition(c, id, OperationState::Cancelled, &Some(detail.to_owned()), now).await?;
     let may_have_begun = before.is_open() && before.attempts > 0;
     if !may_have_begun || !before.kind.is_cancelled_at_the_terminal() {
         return Ok((cancelled, None));
     }
     let kind = OperationKind::CancelOperation { target: id };
-    let told = enqueue(c, with_ticket(before.terminal, kind, ticket), now).await?;
+    let told = enqueue(c, &with_ticket(before.terminal, kind, ticket), now).await?;
     Ok((cancelled, Some(told)))
 }
 
-pub(super) async fn expire(c: &mut SqliteConnection, now: Timestamp) -> Result<u64> {
-    let expired = sqlx::query(
-        "UPDATE operations SET state = 'expired', detail = 'the terminal did not finish it in time', \
-         updated_at = $1, lease_holder = NULL, lease_until = NULL \
-         WHERE state IN ('queued', 'sent', 'accepted') AND expires_at <= $1",
-    )
+pub(super) async fn expire(c: &mut Connection, now: Timestamp) -> Result<u64> {
+    let expired = sqlx::query(concat!(
+        "UPDATE operations SET state = 'expired', detail = 'the terminal did not finish it in time', ",
+        "updated_at = $1, lease_holder = NULL, lease_until = NULL WHERE id IN (",
+        locked!(
+            "SELECT id FROM operations WHERE state IN ('queued', 'sent', 'accepted') AND expires_at <= $1 ORDER BY id"
+        ),
+        ")",
+    ))
     .bind(micros(now))
     .execute(c)
     .await
@@ -330,11 +338,19 @@ pub(super) async fn expire(c: &mut SqliteConnection, now: Timestamp) -> Result<u
     Ok(expired.rows_affected())
 }
 
-pub(super) async fn existing(c: &mut SqliteConnection, id: OperationId) -> Result<Operation> {
-    one(c, id).await?.ok_or_else(|| StoreError::not_found("operation", id))
+/// The operation, for whoever is about to change it.
+pub(super) async fn existing(c: &mut Connection, id: OperationId) -> Result<Operation> {
+    sqlx::query_as::<_, OperationRow>(locked!("SELECT * FROM operations WHERE id = $1"))
+        .bind(id.to_string())
+        .fetch_optional(c)
+        .await
+        .map_err(sql)?
+        .map(Operation::try_from)
+        .transpose()?
+        .ok_or_else(|| StoreError::not_found("operation", id))
 }
 
-pub(super) async fn one(e: impl SqliteExecutor<'_>, id: OperationId) -> Result<Option<Operation>> {
+pub(super) async fn one(e: impl Executor<'_, Database = Db>, id: OperationId) -> Result<Option<Operation>> {
     sqlx::query_as::<_, OperationRow>("SELECT * FROM operations WHERE id = $1")
         .bind(id.to_string())
         .fetch_optional(e)
@@ -345,7 +361,7 @@ pub(super) async fn one(e: impl SqliteExecutor<'_>, id: OperationId) -> Result<O
 }
 
 pub(super) async fn page(
-    e: impl SqliteExecutor<'_>,
+    e: impl Executor<'_, Database = Db>,
     tid: &TerminalId,
     after: Option<OperationId>,
     limit: u32,
@@ -366,7 +382,7 @@ pub(super) async fn page(
     .collect()
 }
 
-pub(super) async fn open(e: impl SqliteExecutor<'_>, tid: &TerminalId) -> Result<Vec<Operation>> {
+pub(super) async fn open(e: impl Executor<'_, Database = Db>, tid: &TerminalId) -> Result<Vec<Operation>> {
     sqlx::query_as::<_, OperationRow>(
         "SELECT * FROM operations WHERE tid = $1 AND state IN ('queued', 'sent', 'accepted') ORDER BY seq",
     )
@@ -379,7 +395,7 @@ pub(super) async fn open(e: impl SqliteExecutor<'_>, tid: &TerminalId) -> Result
     .collect()
 }
 
-pub(super) async fn count_open(e: impl SqliteExecutor<'_>) -> Result<u64> {
+pub(super) async fn count_open(e: impl Executor<'_, Database = Db>) -> Result<u64> {
     let count: i64 =
         sqlx::query_scalar("SELECT COUNT(*) FROM operations WHERE state IN ('queued', 'sent', 'accepted')")
             .fetch_one(e)

@@ -1,15 +1,14 @@
 //! Firmware packages and log bundles.
 
-use sqlx::SqliteExecutor;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::Executor;
 use tms_core::{FirmwareId, FirmwareRecord, LogBundle, OperationId, TerminalId};
 
-use super::row::{FirmwareRow, LogBundleRow, micros, signed, to_json};
-use super::{operations, sql};
+use super::{Connection, Db, operations, sql};
 use crate::error::StoreError;
+use crate::row::{FirmwareRow, LogBundleRow, micros, signed, to_json};
 use crate::store::Result;
 
-pub(super) async fn add_firmware(c: &mut SqliteConnection, firmware: FirmwareRecord) -> Result<()> {
+pub(super) async fn add_firmware(c: &mut Connection, firmware: &FirmwareRecord) -> Result<()> {
     sqlx::query(
         "INSERT INTO firmware (id, version, models, size_bytes, sha256, envelope, object, published_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING",
@@ -28,7 +27,10 @@ pub(super) async fn add_firmware(c: &mut SqliteConnection, firmware: FirmwareRec
     Ok(())
 }
 
-pub(super) async fn firmware(e: impl SqliteExecutor<'_>, id: &FirmwareId) -> Result<Option<FirmwareRecord>> {
+pub(super) async fn firmware(
+    e: impl Executor<'_, Database = Db>,
+    id: &FirmwareId,
+) -> Result<Option<FirmwareRecord>> {
     sqlx::query_as::<_, FirmwareRow>("SELECT * FROM firmware WHERE id = $1")
         .bind(id.as_str())
         .fetch_optional(e)
@@ -38,7 +40,7 @@ pub(super) async fn firmware(e: impl SqliteExecutor<'_>, id: &FirmwareId) -> Res
         .transpose()
 }
 
-pub(super) async fn firmwares(e: impl SqliteExecutor<'_>) -> Result<Vec<FirmwareRecord>> {
+pub(super) async fn firmwares(e: impl Executor<'_, Database = Db>) -> Result<Vec<FirmwareRecord>> {
     sqlx::query_as::<_, FirmwareRow>("SELECT * FROM firmware ORDER BY published_at DESC, id")
         .fetch_all(e)
         .await
@@ -48,7 +50,7 @@ pub(super) async fn firmwares(e: impl SqliteExecutor<'_>) -> Result<Vec<Firmware
         .collect()
 }
 
-pub(super) async fn add_log_bundle(c: &mut SqliteConnection, bundle: LogBundle) -> Result<()> {
+pub(super) async fn add_log_bundle(c: &mut Connection, bundle: &LogBundle) -> Result<()> {
     let operation = operations::existing(c, bundle.operation).await?;
     if operation.terminal != bundle.terminal {
         return Err(StoreError::not_found(
@@ -73,7 +75,10 @@ pub(super) async fn add_log_bundle(c: &mut SqliteConnection, bundle: LogBundle) 
     Ok(())
 }
 
-pub(super) async fn log_bundles(e: impl SqliteExecutor<'_>, tid: &TerminalId) -> Result<Vec<LogBundle>> {
+pub(super) async fn log_bundles(
+    e: impl Executor<'_, Database = Db>,
+    tid: &TerminalId,
+) -> Result<Vec<LogBundle>> {
     sqlx::query_as::<_, LogBundleRow>(
         "SELECT * FROM log_bundles WHERE tid = $1 ORDER BY collected_at DESC, operation DESC",
     )
@@ -87,7 +92,7 @@ pub(super) async fn log_bundles(e: impl SqliteExecutor<'_>, tid: &TerminalId) ->
 }
 
 pub(super) async fn log_bundle(
-    e: impl SqliteExecutor<'_>,
+    e: impl Executor<'_, Database = Db>,
     operation: OperationId,
 ) -> Result<Option<LogBundle>> {
     sqlx::query_as::<_, LogBundleRow>("SELECT * FROM log_bundles WHERE operation = $1")

@@ -1,16 +1,15 @@
 //! People who use the REST interface, and their tokens.
 
 use jiff::Timestamp;
-use sqlx::SqliteExecutor;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::Executor;
 
-use super::row::{AdminRow, TokenRow, micros};
-use super::{fault, sql};
+use super::{Connection, Db, sql};
 use crate::error::StoreError;
+use crate::row::{AdminRow, TokenRow, micros};
 use crate::store::{Admin, Result, Token};
 
 pub(super) async fn set_password(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     user: &str,
     password_hash: &str,
     one_time: bool,
@@ -29,7 +28,7 @@ pub(super) async fn set_password(
     Ok(())
 }
 
-pub(super) async fn admin(e: impl SqliteExecutor<'_>, user: &str) -> Result<Option<Admin>> {
+pub(super) async fn admin(e: impl Executor<'_, Database = Db>, user: &str) -> Result<Option<Admin>> {
     let row = sqlx::query_as::<_, AdminRow>("SELECT * FROM admins WHERE name = $1")
         .bind(user)
         .fetch_optional(e)
@@ -38,7 +37,7 @@ pub(super) async fn admin(e: impl SqliteExecutor<'_>, user: &str) -> Result<Opti
     Ok(row.map(Admin::from))
 }
 
-pub(super) async fn consume_one_time(c: &mut SqliteConnection, user: &str) -> Result<bool> {
+pub(super) async fn consume_one_time(c: &mut Connection, user: &str) -> Result<bool> {
     let consumed = sqlx::query(
         "UPDATE admins SET consumed = true WHERE name = $1 AND one_time = true AND consumed = false",
     )
@@ -53,7 +52,7 @@ pub(super) async fn consume_one_time(c: &mut SqliteConnection, user: &str) -> Re
 }
 
 pub(super) async fn add_token(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     sha256: &str,
     user: &str,
     expires_at: Timestamp,
@@ -64,21 +63,30 @@ pub(super) async fn add_token(
         .execute(&mut *c)
         .await
         .map_err(sql)?;
-    let added = sqlx::query("INSERT INTO tokens (sha256, name, expires_at) VALUES ($1, $2, $3)")
-        .bind(sha256)
-        .bind(user)
-        .bind(micros(expires_at))
-        .execute(c)
-        .await;
-    match added {
-        Ok(_) => Ok(()),
-        Err(error) if fault::is_dangling(&error) => Err(StoreError::not_found("user", user)),
-        Err(error) if fault::is_duplicate(&error) => Err(StoreError::conflict("this token exists already")),
-        Err(error) => Err(sql(error)),
+    let added = sqlx::query(
+        "INSERT INTO tokens (sha256, name, expires_at) SELECT $1, name, $3 FROM admins WHERE name = $2 \
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(sha256)
+    .bind(user)
+    .bind(micros(expires_at))
+    .execute(&mut *c)
+    .await
+    .map_err(sql)?;
+    if added.rows_affected() > 0 {
+        return Ok(());
     }
+    Err(match admin(c, user).await? {
+        Some(_) => StoreError::conflict("this token exists already"),
+        None => StoreError::not_found("user", user),
+    })
 }
 
-pub(super) async fn token(e: impl SqliteExecutor<'_>, sha256: &str, now: Timestamp) -> Result<Option<Token>> {
+pub(super) async fn token(
+    e: impl Executor<'_, Database = Db>,
+    sha256: &str,
+    now: Timestamp,
+) -> Result<Option<Token>> {
     sqlx::query_as::<_, TokenRow>("SELECT name, expires_at FROM tokens WHERE sha256 = $1 AND expires_at > $2")
         .bind(sha256)
         .bind(micros(now))

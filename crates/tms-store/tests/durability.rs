@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests are tests too")]
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tms_core::{NewOperation, OperationId, OperationKind, TerminalId};
-use tms_store::{Store, conformance};
+use tms_store::Store;
+use tms_store::conformance::{self, postgres::Scratch};
 
 /// Tells the child which database to write to, and in which round.
 const DATABASE: &str = "TMS_DURABILITY_DATABASE";
@@ -22,12 +22,23 @@ const WRITERS: u32 = 32;
 const ENOUGH: usize = 1500;
 
 #[test]
-fn every_acknowledged_write_survives_kill_9() {
+fn every_acknowledged_write_to_a_file_survives_kill_9() {
     let folder = tempfile::tempdir().unwrap();
-    let database = folder.path().join("estate.db");
+    survives(&format!("sqlite:{}", folder.path().join("estate.db").display()));
+}
+
+#[test]
+fn every_acknowledged_write_to_a_server_survives_kill_9() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    if let Some(scratch) = runtime.block_on(Scratch::new()) {
+        survives(&scratch.url());
+    }
+}
+
+fn survives(database: &str) {
     let mut acknowledged = Vec::new();
     for round in 0..ROUNDS {
-        let mut child = start(&database, round);
+        let mut child = start(database, round);
         let mut lines =
             BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap_or_default());
         acknowledged.extend(lines.by_ref().filter_map(id).take(ENOUGH));
@@ -39,7 +50,7 @@ fn every_acknowledged_write_survives_kill_9() {
     assert!(acknowledged.len() >= ENOUGH * ROUNDS as usize);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let store = open(&database).await;
+        let store = tms_store::open(database).await.unwrap();
         for id in &acknowledged {
             assert!(store.operation(*id).await.unwrap().is_some(), "{id} was acknowledged and is lost");
         }
@@ -48,7 +59,7 @@ fn every_acknowledged_write_survives_kill_9() {
 
 /// Not a test: what the child does until it is killed.
 #[test]
-#[ignore = "the child process of the test above"]
+#[ignore = "the child process of the tests above"]
 fn write_until_killed() {
     let (Ok(database), Ok(round)) = (std::env::var(DATABASE), std::env::var(ROUND)) else {
         return;
@@ -56,7 +67,7 @@ fn write_until_killed() {
     let round: u32 = round.parse().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let store = open(Path::new(&database)).await;
+        let store = tms_store::open(&database).await.unwrap();
         let tid: TerminalId = format!("ROUND{round}").parse().unwrap();
         store.add_terminal(conformance::terminal(tid.as_str())).await.unwrap();
         let writers: Vec<_> = (0..WRITERS)
@@ -88,7 +99,7 @@ async fn write(store: Arc<dyn Store>, terminal: TerminalId, writer: u32) {
     }
 }
 
-fn start(database: &Path, round: u32) -> Child {
+fn start(database: &str, round: u32) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "--ignored", "--nocapture", "write_until_killed"])
         .env(DATABASE, database)
@@ -102,8 +113,4 @@ fn id(line: String) -> Option<OperationId> {
     // The test harness has lines of its own, and may begin one before ours.
     let (_, id) = line.split_once("ack ")?;
     id.parse().ok()
-}
-
-async fn open(database: &Path) -> Arc<dyn Store> {
-    tms_store::open(&database.display().to_string()).await.unwrap()
 }

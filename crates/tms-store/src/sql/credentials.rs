@@ -1,28 +1,27 @@
 //! Credentials and their rotation.
 
 use jiff::Timestamp;
-use sqlx::SqliteExecutor;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::Executor;
 use tms_core::{
     Credential, Generation, Operation, OperationKind, OperationState, PendingGeneration, Role, RotationPhase,
     TerminalId,
 };
 
-use super::row::{CredentialRow, kept, micros, signed};
-use super::{operations, sql, terminals};
+use super::{Connection, Db, operations, sql, terminals};
 use crate::error::StoreError;
+use crate::row::{CredentialRow, kept, micros, signed};
 use crate::store::{Result, Ticket};
 
 pub(super) async fn begin_rotation(
-    c: &mut SqliteConnection,
-    tid: TerminalId,
-    role: Role,
-    sealed: Vec<u8>,
+    c: &mut Connection,
+    tid: &TerminalId,
+    role: &Role,
+    sealed: &[u8],
     ticket: Ticket,
     now: Timestamp,
 ) -> Result<Operation> {
-    let mut desired = terminals::desired(c, &tid).await?;
-    let mut credential = one(&mut *c, &tid, &role).await?.unwrap_or_else(|| Credential {
+    let mut desired = terminals::desired(c, tid).await?;
+    let mut credential = one(&mut *c, tid, role).await?.unwrap_or_else(|| Credential {
         terminal: tid.clone(),
         role: role.clone(),
         current: None,
@@ -40,25 +39,29 @@ pub(super) async fn begin_rotation(
         .next_generation()
         .ok_or_else(|| StoreError::conflict(format!("the generations of role {role} are used up")))?;
     credential.highest_generation = generation;
-    credential.pending =
-        Some(PendingGeneration { generation, sealed, phase: RotationPhase::Prepared, operation: ticket.id });
+    credential.pending = Some(PendingGeneration {
+        generation,
+        sealed: sealed.to_vec(),
+        phase: RotationPhase::Prepared,
+        operation: ticket.id,
+    });
     put(c, &mut credential).await?;
     desired.credentials.insert(role.clone(), generation);
-    terminals::set_desired(c, &tid, &desired).await?;
-    let kind = OperationKind::RotateCredential { role, generation };
-    operations::enqueue(c, operations::with_ticket(tid, kind, ticket), now).await
+    terminals::set_desired(c, tid, &desired).await?;
+    let kind = OperationKind::RotateCredential { role: role.clone(), generation };
+    operations::enqueue(c, &operations::with_ticket(tid.clone(), kind, ticket), now).await
 }
 
 pub(super) async fn set_pending_phase(
-    c: &mut SqliteConnection,
-    tid: TerminalId,
-    role: Role,
+    c: &mut Connection,
+    tid: &TerminalId,
+    role: &Role,
     generation: u32,
     phase: RotationPhase,
 ) -> Result<Credential> {
-    let mut credential = existing(c, &tid, &role).await?;
+    let mut credential = existing(c, tid, role).await?;
     let Some(pending) = credential.pending.as_mut().filter(|p| p.generation == generation) else {
-        return Err(not_pending(&tid, &role, generation));
+        return Err(not_pending(tid, role, generation));
     };
     if phase < pending.phase {
         return Err(StoreError::conflict(format!(
@@ -74,13 +77,13 @@ pub(super) async fn set_pending_phase(
 }
 
 pub(super) async fn confirm_rotation(
-    c: &mut SqliteConnection,
-    tid: TerminalId,
-    role: Role,
+    c: &mut Connection,
+    tid: &TerminalId,
+    role: &Role,
     generation: u32,
     now: Timestamp,
 ) -> Result<Credential> {
-    let mut credential = existing(c, &tid, &role).await?;
+    let mut credential = existing(c, tid, role).await?;
     match credential.pending.take() {
         Some(pending) if pending.generation == generation => {
             if pending.phase != RotationPhase::Verified {
@@ -96,18 +99,20 @@ pub(super) async fn confirm_rotation(
         None if credential.current.as_ref().is_some_and(|current| current.generation == generation) => {
             Ok(credential)
         }
-        _ => Err(not_pending(&tid, &role, generation)),
+        _ => Err(not_pending(tid, role, generation)),
     }
 }
 
 pub(super) async fn abandon_rotation(
-    c: &mut SqliteConnection,
-    tid: TerminalId,
-    role: Role,
+    c: &mut Connection,
+    tid: &TerminalId,
+    role: &Role,
     generation: u32,
     now: Timestamp,
 ) -> Result<Credential> {
-    let mut credential = existing(c, &tid, &role).await?;
+    // The terminal before its credential, as everywhere: two changes must not wait for each other.
+    let desired = terminals::desired(c, tid).await;
+    let mut credential = existing(c, tid, role).await?;
     let Some(pending) = credential.pending.take_if(|pending| pending.generation == generation) else {
         return Ok(credential);
     };
@@ -117,22 +122,22 @@ pub(super) async fn abandon_rotation(
         )));
     }
     put(c, &mut credential).await?;
-    let mut desired = terminals::desired(c, &tid).await?;
+    let mut desired = desired?;
     match &credential.current {
-        Some(current) => desired.credentials.insert(role, current.generation),
-        None => desired.credentials.remove(&role),
+        Some(current) => desired.credentials.insert(role.clone(), current.generation),
+        None => desired.credentials.remove(role),
     };
-    terminals::set_desired(c, &tid, &desired).await?;
+    terminals::set_desired(c, tid, &desired).await?;
     let operation = operations::one(&mut *c, pending.operation).await?;
     if operation.is_some_and(|operation| operation.is_open()) {
         let detail = Some("the rotation was abandoned".to_owned());
-        operations::transition(c, pending.operation, OperationState::Cancelled, detail, now).await?;
+        operations::transition(c, pending.operation, OperationState::Cancelled, &detail, now).await?;
     }
     Ok(credential)
 }
 
 pub(super) async fn one(
-    e: impl SqliteExecutor<'_>,
+    e: impl Executor<'_, Database = Db>,
     tid: &TerminalId,
     role: &Role,
 ) -> Result<Option<Credential>> {
@@ -146,7 +151,7 @@ pub(super) async fn one(
         .transpose()
 }
 
-pub(super) async fn all(e: impl SqliteExecutor<'_>, tid: &TerminalId) -> Result<Vec<Credential>> {
+pub(super) async fn all(e: impl Executor<'_, Database = Db>, tid: &TerminalId) -> Result<Vec<Credential>> {
     sqlx::query_as::<_, CredentialRow>("SELECT * FROM credentials WHERE tid = $1 ORDER BY role")
         .bind(tid.as_str())
         .fetch_all(e)
@@ -157,13 +162,20 @@ pub(super) async fn all(e: impl SqliteExecutor<'_>, tid: &TerminalId) -> Result<
         .collect()
 }
 
-async fn existing(c: &mut SqliteConnection, tid: &TerminalId, role: &Role) -> Result<Credential> {
-    one(c, tid, role)
-        .await?
+/// The credential, for whoever is about to change it.
+async fn existing(c: &mut Connection, tid: &TerminalId, role: &Role) -> Result<Credential> {
+    sqlx::query_as::<_, CredentialRow>(locked!("SELECT * FROM credentials WHERE tid = $1 AND role = $2"))
+        .bind(tid.as_str())
+        .bind(role.as_str())
+        .fetch_optional(c)
+        .await
+        .map_err(sql)?
+        .map(Credential::try_from)
+        .transpose()?
         .ok_or_else(|| StoreError::not_found("credential", format!("of role {role} on terminal {tid}")))
 }
 
-async fn put(c: &mut SqliteConnection, credential: &mut Credential) -> Result<()> {
+async fn put(c: &mut Connection, credential: &mut Credential) -> Result<()> {
     credential.version = credential.version.saturating_add(1);
     let current = credential.current.as_ref();
     let pending = credential.pending.as_ref();

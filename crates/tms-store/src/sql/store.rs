@@ -9,14 +9,18 @@ use tms_core::{
     OperationId, OperationState, Progress, Reported, Role, RotationPhase, SetName, Terminal, TerminalId,
 };
 
-use super::{SqliteStore, alarms, artifacts, credentials, documents, operations, people, sql, terminals};
+use super::{Backend, alarms, artifacts, credentials, documents, operations, people, sql, terminals};
+use crate::queue::Key;
 use crate::store::{Admin, InitialCredential, ParameterChange, Result, Store, Ticket, Token};
 
 #[async_trait]
-impl Store for SqliteStore {
+impl Store for Backend {
     async fn enrol(&self, terminal: Terminal, credentials: Vec<InitialCredential>) -> Result<()> {
+        let key = Key::from(&terminal.id);
         self.writer
-            .write(move |c| Box::pin(async move { terminals::enrol(c, &terminal, &credentials).await }))
+            .write(key, (terminal, credentials), |c, (terminal, credentials)| {
+                Box::pin(terminals::enrol(c, terminal, credentials))
+            })
             .await
     }
 
@@ -37,16 +41,19 @@ impl Store for SqliteStore {
     }
 
     async fn record_report(&self, tid: &TerminalId, report: Reported, now: Timestamp) -> Result<()> {
-        let tid = tid.clone();
+        let input = (tid.clone(), report, now);
         self.writer
-            .write(move |c| Box::pin(async move { terminals::record_report(c, &tid, report, now).await }))
+            .write(tid, input, |c, (tid, report, now)| {
+                Box::pin(terminals::record_report(c, tid, report, *now))
+            })
             .await
     }
 
     async fn record_contacts(&self, contacts: &[(TerminalId, Timestamp)]) -> Result<()> {
-        let contacts = contacts.to_vec();
         self.writer
-            .write(move |c| Box::pin(async move { terminals::record_contacts(c, &contacts).await }))
+            .write(Key::Many, contacts.to_vec(), |c, contacts| {
+                Box::pin(terminals::record_contacts(c, contacts))
+            })
             .await
     }
 
@@ -57,9 +64,11 @@ impl Store for SqliteStore {
         ticket: Ticket,
         now: Timestamp,
     ) -> Result<(u64, Operation)> {
-        let tid = tid.clone();
+        let input = (tid.clone(), change, ticket, now);
         self.writer
-            .write(move |c| Box::pin(operations::set_desired_parameters(c, tid, change, ticket, now)))
+            .write(tid, input, |c, (tid, change, ticket, now)| {
+                Box::pin(operations::set_desired_parameters(c, tid, change, *ticket, *now))
+            })
             .await
     }
 
@@ -70,8 +79,12 @@ impl Store for SqliteStore {
         ticket: Ticket,
         now: Timestamp,
     ) -> Result<Operation> {
-        let (tid, firmware) = (tid.clone(), firmware.clone());
-        self.writer.write(move |c| Box::pin(operations::assign_firmware(c, tid, firmware, ticket, now))).await
+        let input = (tid.clone(), firmware.clone(), ticket, now);
+        self.writer
+            .write(tid, input, |c, (tid, firmware, ticket, now)| {
+                Box::pin(operations::assign_firmware(c, tid, firmware, *ticket, *now))
+            })
+            .await
     }
 
     async fn begin_rotation(
@@ -82,14 +95,21 @@ impl Store for SqliteStore {
         ticket: Ticket,
         now: Timestamp,
     ) -> Result<Operation> {
-        let (tid, role) = (tid.clone(), role.clone());
+        let input = (tid.clone(), role.clone(), sealed, ticket, now);
         self.writer
-            .write(move |c| Box::pin(credentials::begin_rotation(c, tid, role, sealed, ticket, now)))
+            .write(tid, input, |c, (tid, role, sealed, ticket, now)| {
+                Box::pin(credentials::begin_rotation(c, tid, role, sealed, *ticket, *now))
+            })
             .await
     }
 
     async fn enqueue(&self, operation: NewOperation, now: Timestamp) -> Result<Operation> {
-        self.writer.write(move |c| Box::pin(operations::enqueue(c, operation, now))).await
+        let key = Key::from(&operation.terminal);
+        self.writer
+            .write(key, (operation, now), |c, (operation, now)| {
+                Box::pin(operations::enqueue(c, operation, *now))
+            })
+            .await
     }
 
     async fn lease_next(
@@ -102,27 +122,37 @@ impl Store for SqliteStore {
         if !operations::has_next(&self.readers, tid, now).await? {
             return Ok(None);
         }
-        let (tid, holder) = (tid.clone(), holder.to_owned());
-        self.writer.write(move |c| Box::pin(operations::lease_next(c, tid, holder, until, now))).await
+        let input = (tid.clone(), holder.to_owned(), until, now);
+        self.writer
+            .write(tid, input, |c, (tid, holder, until, now)| {
+                Box::pin(operations::lease_next(c, tid, holder, *until, *now))
+            })
+            .await
     }
 
     async fn extend_lease(&self, id: OperationId, holder: &str, until: Timestamp) -> Result<()> {
-        let holder = holder.to_owned();
-        self.writer.write(move |c| Box::pin(operations::extend_lease(c, id, holder, until))).await
+        let input = (id, holder.to_owned(), until);
+        self.writer
+            .write(id, input, |c, (id, holder, until)| {
+                Box::pin(operations::extend_lease(c, *id, holder, *until))
+            })
+            .await
     }
 
     async fn release_lease(&self, id: OperationId, holder: &str) -> Result<()> {
-        let holder = holder.to_owned();
-        self.writer.write(move |c| Box::pin(operations::release_lease(c, id, holder))).await
+        let input = (id, holder.to_owned());
+        self.writer
+            .write(id, input, |c, (id, holder)| Box::pin(operations::release_lease(c, *id, holder)))
+            .await
     }
 
     async fn release_leases(&self, holder: &str) -> Result<u64> {
-        let holder = holder.to_owned();
-        self.writer.write(move |c| Box::pin(operations::release_leases(c, holder))).await
+        let input = holder.to_owned();
+        self.writer.write(Key::Many, input, |c, holder| Box::pin(operations::release_leases(c, holder))).await
     }
 
     async fn release_all_leases(&self) -> Result<u64> {
-        self.writer.write(move |c| Box::pin(operations::release_all_leases(c))).await
+        self.writer.write(Key::Many, (), |c, ()| Box::pin(operations::release_all_leases(c))).await
     }
 
     async fn transition(
@@ -132,15 +162,24 @@ impl Store for SqliteStore {
         detail: Option<String>,
         now: Timestamp,
     ) -> Result<Operation> {
-        self.writer.write(move |c| Box::pin(operations::transition(c, id, to, detail, now))).await
+        let input = (id, to, detail, now);
+        self.writer
+            .write(id, input, |c, (id, to, detail, now)| {
+                Box::pin(operations::transition(c, *id, *to, detail, *now))
+            })
+            .await
     }
 
     async fn set_progress(&self, id: OperationId, progress: Progress) -> Result<()> {
-        self.writer.write(move |c| Box::pin(operations::set_progress(c, id, progress))).await
+        let input = (id, progress);
+        self.writer
+            .write(id, input, |c, (id, progress)| Box::pin(operations::set_progress(c, *id, *progress)))
+            .await
     }
 
     async fn add_result(&self, id: OperationId, result: BTreeMap<String, String>) -> Result<()> {
-        self.writer.write(move |c| Box::pin(operations::add_result(c, id, result))).await
+        let input = (id, result);
+        self.writer.write(id, input, |c, (id, result)| Box::pin(operations::add_result(c, *id, result))).await
     }
 
     async fn cancel(
@@ -150,7 +189,12 @@ impl Store for SqliteStore {
         ticket: Ticket,
         now: Timestamp,
     ) -> Result<(Operation, Option<Operation>)> {
-        self.writer.write(move |c| Box::pin(operations::cancel(c, id, detail, ticket, now))).await
+        let input = (id, detail, ticket, now);
+        self.writer
+            .write(id, input, |c, (id, detail, ticket, now)| {
+                Box::pin(operations::cancel(c, *id, detail, *ticket, *now))
+            })
+            .await
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<Operation>> {
@@ -175,7 +219,7 @@ impl Store for SqliteStore {
     }
 
     async fn expire_operations(&self, now: Timestamp) -> Result<u64> {
-        self.writer.write(move |c| Box::pin(operations::expire(c, now))).await
+        self.writer.write(Key::Many, now, |c, now| Box::pin(operations::expire(c, *now))).await
     }
 
     async fn credential(&self, tid: &TerminalId, role: &Role) -> Result<Option<Credential>> {
@@ -194,9 +238,11 @@ impl Store for SqliteStore {
         phase: RotationPhase,
         _now: Timestamp,
     ) -> Result<Credential> {
-        let (tid, role) = (tid.clone(), role.clone());
+        let input = (tid.clone(), role.clone(), generation, phase);
         self.writer
-            .write(move |c| Box::pin(credentials::set_pending_phase(c, tid, role, generation, phase)))
+            .write(tid, input, |c, (tid, role, generation, phase)| {
+                Box::pin(credentials::set_pending_phase(c, tid, role, *generation, *phase))
+            })
             .await
     }
 
@@ -207,9 +253,11 @@ impl Store for SqliteStore {
         generation: u32,
         now: Timestamp,
     ) -> Result<Credential> {
-        let (tid, role) = (tid.clone(), role.clone());
+        let input = (tid.clone(), role.clone(), generation, now);
         self.writer
-            .write(move |c| Box::pin(credentials::confirm_rotation(c, tid, role, generation, now)))
+            .write(tid, input, |c, (tid, role, generation, now)| {
+                Box::pin(credentials::confirm_rotation(c, tid, role, *generation, *now))
+            })
             .await
     }
 
@@ -220,14 +268,17 @@ impl Store for SqliteStore {
         generation: u32,
         now: Timestamp,
     ) -> Result<Credential> {
-        let (tid, role) = (tid.clone(), role.clone());
+        let input = (tid.clone(), role.clone(), generation, now);
         self.writer
-            .write(move |c| Box::pin(credentials::abandon_rotation(c, tid, role, generation, now)))
+            .write(tid, input, |c, (tid, role, generation, now)| {
+                Box::pin(credentials::abandon_rotation(c, tid, role, *generation, *now))
+            })
             .await
     }
 
     async fn add_firmware(&self, firmware: FirmwareRecord) -> Result<()> {
-        self.writer.write(move |c| Box::pin(artifacts::add_firmware(c, firmware))).await
+        let key = Key::from(firmware.id.as_str());
+        self.writer.write(key, firmware, |c, firmware| Box::pin(artifacts::add_firmware(c, firmware))).await
     }
 
     async fn firmware(&self, id: &FirmwareId) -> Result<Option<FirmwareRecord>> {
@@ -239,7 +290,9 @@ impl Store for SqliteStore {
     }
 
     async fn add_log_bundle(&self, bundle: LogBundle) -> Result<()> {
-        self.writer.write(move |c| Box::pin(artifacts::add_log_bundle(c, bundle))).await
+        self.writer
+            .write(bundle.operation, bundle, |c, bundle| Box::pin(artifacts::add_log_bundle(c, bundle)))
+            .await
     }
 
     async fn log_bundles(&self, tid: &TerminalId) -> Result<Vec<LogBundle>> {
@@ -251,7 +304,8 @@ impl Store for SqliteStore {
     }
 
     async fn add_alarm(&self, alarm: Alarm) -> Result<bool> {
-        self.writer.write(move |c| Box::pin(alarms::add(c, alarm))).await
+        let key = Key::from(&alarm.terminal);
+        self.writer.write(key, alarm, |c, alarm| Box::pin(alarms::add(c, alarm))).await
     }
 
     async fn alarms(&self, tid: Option<&TerminalId>, after: Option<u64>, limit: u32) -> Result<Vec<Alarm>> {
@@ -259,7 +313,12 @@ impl Store for SqliteStore {
     }
 
     async fn put_set(&self, name: SetName, content: String, now: Timestamp) -> Result<u64> {
-        self.writer.write(move |c| Box::pin(documents::put_set(c, name, content, now))).await
+        let input = (name, content, now);
+        self.writer
+            .write(name.name(), input, |c, (name, content, now)| {
+                Box::pin(documents::put_set(c, *name, content, *now))
+            })
+            .await
     }
 
     async fn set(&self, name: SetName) -> Result<Option<EstateSet>> {
@@ -271,8 +330,10 @@ impl Store for SqliteStore {
     }
 
     async fn put_document(&self, tid: &TerminalId, name: &str, content: String) -> Result<()> {
-        let (tid, name) = (tid.clone(), name.to_owned());
-        self.writer.write(move |c| Box::pin(documents::put(c, tid, name, content))).await
+        let input = (tid.clone(), name.to_owned(), content);
+        self.writer
+            .write(tid, input, |c, (tid, name, content)| Box::pin(documents::put(c, tid, name, content)))
+            .await
     }
 
     async fn document(&self, tid: &TerminalId, name: &str) -> Result<Option<String>> {
@@ -280,10 +341,10 @@ impl Store for SqliteStore {
     }
 
     async fn set_admin_password(&self, user: &str, password_hash: &str, one_time: bool) -> Result<()> {
-        let (user, password_hash) = (user.to_owned(), password_hash.to_owned());
+        let input = (user.to_owned(), password_hash.to_owned(), one_time);
         self.writer
-            .write(move |c| {
-                Box::pin(async move { people::set_password(c, &user, &password_hash, one_time).await })
+            .write(user, input, |c, (user, password_hash, one_time)| {
+                Box::pin(people::set_password(c, user, password_hash, *one_time))
             })
             .await
     }
@@ -293,15 +354,15 @@ impl Store for SqliteStore {
     }
 
     async fn consume_one_time(&self, user: &str) -> Result<bool> {
-        let user = user.to_owned();
-        self.writer.write(move |c| Box::pin(async move { people::consume_one_time(c, &user).await })).await
+        let input = user.to_owned();
+        self.writer.write(user, input, |c, user| Box::pin(people::consume_one_time(c, user))).await
     }
 
     async fn add_token(&self, sha256: &str, user: &str, expires_at: Timestamp, now: Timestamp) -> Result<()> {
-        let (sha256, user) = (sha256.to_owned(), user.to_owned());
+        let input = (sha256.to_owned(), user.to_owned(), expires_at, now);
         self.writer
-            .write(move |c| {
-                Box::pin(async move { people::add_token(c, &sha256, &user, expires_at, now).await })
+            .write(user, input, |c, (sha256, user, expires_at, now)| {
+                Box::pin(people::add_token(c, sha256, user, *expires_at, *now))
             })
             .await
     }
@@ -313,7 +374,7 @@ impl Store for SqliteStore {
     async fn check(&self) -> Result<()> {
         sqlx::query("SELECT 1").execute(&self.readers).await.map_err(sql)?;
         // An empty transaction still takes the write lock.
-        self.writer.write(|_| Box::pin(async { Ok(()) })).await
+        self.writer.write(Key::Many, (), |_, ()| Box::pin(async { Ok(()) })).await
     }
 
     async fn close(&self) {

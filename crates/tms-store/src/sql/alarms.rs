@@ -1,18 +1,17 @@
 //! Alarms.
 
-use sqlx::SqliteExecutor;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::Executor;
 use tms_core::{Alarm, TerminalId, alarm::MAX_ALARMS_KEPT};
 
-use super::row::{AlarmRow, micros, signed};
-use super::{fault, sql};
+use super::{Connection, Db, sql, terminals};
 use crate::error::StoreError;
+use crate::row::{AlarmRow, micros, signed};
 use crate::store::Result;
 
-pub(super) async fn add(c: &mut SqliteConnection, alarm: Alarm) -> Result<bool> {
+pub(super) async fn add(c: &mut Connection, alarm: &Alarm) -> Result<bool> {
     let added = sqlx::query(
         "INSERT INTO alarms (tid, sequence, kind, severity, at, text, received_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tid, sequence) DO NOTHING",
+         SELECT tid, $2, $3, $4, $5, $6, $7 FROM terminals WHERE tid = $1 ON CONFLICT (tid, sequence) DO NOTHING",
     )
     .bind(alarm.terminal.as_str())
     .bind(signed(alarm.sequence))
@@ -23,12 +22,12 @@ pub(super) async fn add(c: &mut SqliteConnection, alarm: Alarm) -> Result<bool> 
     .bind(micros(alarm.received_at))
     .execute(&mut *c)
     .await
-    .map_err(|error| match fault::is_dangling(&error) {
-        true => StoreError::not_found("terminal", &alarm.terminal),
-        false => sql(error),
-    })?;
+    .map_err(sql)?;
     if added.rows_affected() == 0 {
-        return Ok(false);
+        return match terminals::exists(c, &alarm.terminal).await? {
+            true => Ok(false),
+            false => Err(StoreError::not_found("terminal", &alarm.terminal)),
+        };
     }
     sqlx::query(
         "DELETE FROM alarms WHERE tid = $1 AND number NOT IN \
@@ -43,7 +42,7 @@ pub(super) async fn add(c: &mut SqliteConnection, alarm: Alarm) -> Result<bool> 
 }
 
 pub(super) async fn page(
-    e: impl SqliteExecutor<'_>,
+    e: impl Executor<'_, Database = Db>,
     tid: Option<&TerminalId>,
     after: Option<u64>,
     limit: u32,
