@@ -4,7 +4,8 @@
 //! cargo run --release -p tms-store --example estate [PLACE [TERMINALS]]
 //! ```
 //!
-//! The place is a folder, or the `postgres://` URL of an empty database that may keep what is written.
+//! The place is a folder, or the URL of a store that may keep what is written; one with terminals in it is measured
+//! as it is.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -48,7 +49,7 @@ async fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     let place = arguments.next().unwrap_or_else(|| std::env::temp_dir().display().to_string());
     let count: u32 = arguments.next().map_or(Ok(100_000), |text| text.parse())?;
-    let (_folder, url) = if place.starts_with("postgres") {
+    let (_folder, url) = if place.starts_with("postgres") || place.starts_with("sqlite:") {
         (None, place)
     } else {
         let folder = tempfile::tempdir_in(place)?;
@@ -57,7 +58,9 @@ async fn main() -> Result<(), Failure> {
     };
     let store = tms_store::open(&url).await?;
     let now = Timestamp::now();
-    fill(&store, count, now).await?;
+    if store.count_terminals().await? == 0 {
+        fill(&store, count, now).await?;
+    }
     pages(store.as_ref(), count, now).await?;
     whole(store.as_ref(), now).await?;
     chains(store.as_ref(), count).await?;

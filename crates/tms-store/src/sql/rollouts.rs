@@ -249,7 +249,11 @@ pub(super) async fn tally(
     now: Timestamp,
 ) -> Result<Option<(Rollout, Tally)>> {
     let mut c = c.begin_with(SNAPSHOT).await.map_err(sql)?;
-    let Some(rollout) = one(&mut *c, id).await? else { return Ok(None) };
+    let Some(rollout) = one(&mut *c, id).await? else {
+        // Not left to whoever uses the connection next: until then it would hold what it has looked at.
+        c.rollback().await.map_err(sql)?;
+        return Ok(None);
+    };
     let mut tally = Tally::default();
     let rows: Vec<(i64, String, i64)> = sqlx::query_as(
         "SELECT wave, state, COUNT(*) FROM rollout_targets WHERE rollout = $1 GROUP BY state, wave",

@@ -22,6 +22,9 @@ use crate::queue::Key;
 use crate::store::{Admin, InitialCredential, ParameterChange, Result, Store, Ticket, Token};
 use crate::work::{DesiredParameters, ParametersApplied, StartedTarget, TargetFilter, Watched};
 
+/// What changes many terminals at once takes a while; heartbeats of many do not wait behind it.
+const BULK: &str = "bulk";
+
 #[async_trait]
 impl Store for Backend {
     async fn enrol(&self, terminal: Terminal, credentials: Vec<InitialCredential>) -> Result<()> {
@@ -79,7 +82,7 @@ impl Store for Backend {
     ) -> Result<BulkChange> {
         let input = (selector.clone(), change, now);
         self.writer
-            .write(Key::Many, input, |c, (selector, change, now)| {
+            .write(BULK, input, |c, (selector, change, now)| {
                 Box::pin(places::change_selected(c, selector, change, *now))
             })
             .await
@@ -93,9 +96,7 @@ impl Store for Backend {
     ) -> Result<Imported> {
         let input = (rows, dry_run, now);
         self.writer
-            .write(Key::Many, input, |c, (rows, dry_run, now)| {
-                Box::pin(places::import(c, rows, *dry_run, *now))
-            })
+            .write(BULK, input, |c, (rows, dry_run, now)| Box::pin(places::import(c, rows, *dry_run, *now)))
             .await
     }
 
@@ -107,7 +108,7 @@ impl Store for Backend {
     ) -> Result<(Terminal, Terminal)> {
         let input = (old.clone(), new.clone(), now);
         self.writer
-            .write(Key::Many, input, |c, (old, new, now)| Box::pin(places::replace(c, old, new, *now)))
+            .write(BULK, input, |c, (old, new, now)| Box::pin(places::replace(c, old, new, *now)))
             .await
     }
 
@@ -186,7 +187,7 @@ impl Store for Backend {
         now: Timestamp,
     ) -> Result<Vec<ParametersApplied>> {
         self.writer
-            .write(Key::Many, (wanted, now), |c, (wanted, now)| {
+            .write(BULK, (wanted, now), |c, (wanted, now)| {
                 Box::pin(operations::apply_parameters(c, wanted, *now))
             })
             .await
@@ -274,7 +275,7 @@ impl Store for Backend {
 
     async fn enqueue_many(&self, operations: Vec<NewOperation>, now: Timestamp) -> Result<()> {
         self.writer
-            .write(Key::Many, (operations, now), |c, (operations, now)| {
+            .write(BULK, (operations, now), |c, (operations, now)| {
                 Box::pin(operations::enqueue_many(c, operations, *now))
             })
             .await
@@ -402,7 +403,7 @@ impl Store for Backend {
     ) -> Result<Vec<(Operation, Option<Operation>)>> {
         let input = (which, detail, now);
         self.writer
-            .write(Key::Many, input, |c, (which, detail, now)| {
+            .write(BULK, input, |c, (which, detail, now)| {
                 Box::pin(operations::cancel_many(c, which, detail, *now))
             })
             .await
@@ -466,7 +467,7 @@ impl Store for Backend {
 
     async fn start_rollout(&self, rollout: Rollout, now: Timestamp) -> Result<u64> {
         self.writer
-            .write(Key::Many, (rollout, now), |c, (rollout, now)| Box::pin(rollouts::start(c, rollout, *now)))
+            .write(BULK, (rollout, now), |c, (rollout, now)| Box::pin(rollouts::start(c, rollout, *now)))
             .await
     }
 
@@ -478,7 +479,7 @@ impl Store for Backend {
     ) -> Result<()> {
         let input = (rollout, started, now);
         self.writer
-            .write(Key::Many, input, |c, (rollout, started, now)| {
+            .write(BULK, input, |c, (rollout, started, now)| {
                 Box::pin(rollouts::start_targets(c, rollout, started, *now))
             })
             .await
@@ -486,7 +487,7 @@ impl Store for Backend {
 
     async fn skip_waiting(&self, rollout: Rollout, reason: String) -> Result<u64> {
         self.writer
-            .write(Key::Many, (rollout, reason), |c, (rollout, reason)| {
+            .write(BULK, (rollout, reason), |c, (rollout, reason)| {
                 Box::pin(rollouts::skip_waiting(c, rollout, reason))
             })
             .await
@@ -494,9 +495,7 @@ impl Store for Backend {
 
     async fn move_targets(&self, id: &RolloutId, moves: Vec<(TargetState, RolloutTarget)>) -> Result<u64> {
         let input = (id.clone(), moves);
-        self.writer
-            .write(Key::Many, input, |c, (id, moves)| Box::pin(rollouts::move_targets(c, id, moves)))
-            .await
+        self.writer.write(BULK, input, |c, (id, moves)| Box::pin(rollouts::move_targets(c, id, moves))).await
     }
 
     async fn rollout_tally(&self, id: &RolloutId, now: Timestamp) -> Result<Option<(Rollout, Tally)>> {
