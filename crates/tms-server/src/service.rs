@@ -204,8 +204,13 @@ pub async fn rotate_credential(
 async fn enqueue(app: &App, terminal: &TerminalId, kind: OperationKind) -> Result<Operation, ServiceError> {
     let now = app.now();
     let ticket = app.ticket(now);
-    let operation =
-        NewOperation { id: ticket.id, terminal: terminal.clone(), kind, expires_at: ticket.expires_at };
+    let operation = NewOperation {
+        id: ticket.id,
+        terminal: terminal.clone(),
+        kind,
+        expires_at: ticket.expires_at,
+        terms: tms_core::Terms::default(),
+    };
     let operation = app.store.enqueue(operation, now).await?;
     app.wake.terminal(terminal);
     Ok(operation)

@@ -85,6 +85,7 @@ async fn live(store: Arc<dyn Store>, caller: u32, until: Instant) -> Result<Vec<
             terminal: terminal.clone(),
             kind: OperationKind::CollectLogs { max_bytes: 65_536 },
             expires_at: later,
+            terms: tms_core::Terms::default(),
         };
         let id = operation.id;
         let report = Reported { boot_count: Some(round), ..Reported::default() };

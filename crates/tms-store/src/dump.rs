@@ -16,9 +16,16 @@ use crate::store::Result;
 use crate::{postgres, sqlite};
 
 /// The tables, each after those that it refers to, with what its rows are in the order of.
-pub(crate) const TABLES: [(&str, &[&str]); 11] = [
+pub(crate) const TABLES: [(&str, &[&str]); 18] = [
+    ("groups", &["id"]),
     ("terminals", &["tid"]),
     ("contacts", &["tid"]),
+    ("terminal_tags", &["tid", "tag"]),
+    ("terminal_attributes", &["tid", "name"]),
+    ("selectors", &["name"]),
+    ("revisions", &["scope", "number"]),
+    ("rollouts", &["id"]),
+    ("rollout_targets", &["rollout", "place"]),
     ("operations", &["id"]),
     ("credentials", &["tid", "role"]),
     ("firmware", &["id"]),

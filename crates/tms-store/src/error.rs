@@ -20,6 +20,24 @@ pub enum StoreError {
         /// A sentence that says what contradicts what.
         reason: String,
     },
+    /// What was given cannot be, whatever is there.
+    #[error("{reason}")]
+    Invalid {
+        /// A sentence that says what cannot be, and what can.
+        reason: String,
+    },
+    /// Somebody else has changed the thing since the caller saw it.
+    #[error("{what} {name} has version {found} by now and not {seen}; look at it again")]
+    Stale {
+        /// The kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// The version that the caller has seen; 0 when it thinks that there is none.
+        seen: u64,
+        /// The version that there is; 0 when there is none.
+        found: u64,
+    },
     /// An operation cannot go from where it stands to the wanted state.
     #[error("operation {operation} is {from} and cannot become {to}")]
     IllegalTransition {
@@ -94,6 +112,10 @@ impl StoreError {
 
     pub(crate) fn conflict(reason: impl Into<String>) -> Self {
         Self::Conflict { reason: reason.into() }
+    }
+
+    pub(crate) fn invalid(reason: impl Into<String>) -> Self {
+        Self::Invalid { reason: reason.into() }
     }
 
     pub(crate) fn corrupt(detail: impl Into<String>) -> Self {

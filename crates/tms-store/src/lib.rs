@@ -16,6 +16,7 @@
 //!     terminal: "10000001".parse()?,
 //!     kind: OperationKind::Reboot,
 //!     expires_at: now + jiff::SignedDuration::from_hours(24),
+//!     terms: tms_core::Terms::default(),
 //! };
 //! let queued = store.enqueue(operation, now).await?; // durable from here on
 //! let until = now + jiff::SignedDuration::from_secs(30);
@@ -27,7 +28,8 @@
 //! # }
 //! ```
 //!
-//! Read in this order: [`store`] (the trait: what the server may rely on), [`error`], [`location`],
+//! Read in this order: [`store`] (the trait: what the server may rely on), [`estate`] and [`work`] (changes
+//! and work of many at once), [`error`], [`location`],
 //! [`sqlite`] and [`postgres`] (group commit, migrations; the statements of both are written once, in
 //! `sql`), and `conformance` (the suite that every back end has to pass; behind the feature of that name).
 
@@ -35,21 +37,27 @@
 pub mod conformance;
 pub mod dump;
 pub mod error;
+pub mod estate;
 pub mod location;
 pub mod postgres;
 mod queue;
 mod row;
 pub mod sqlite;
 pub mod store;
+pub mod work;
 
 use std::sync::Arc;
 
 pub use error::StoreError;
+pub use estate::{BulkChange, ConfigurationInputs, ImportRow, Imported, TerminalChange, Verdict};
 pub use location::{Location, PostgresLocation};
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 pub use store::{
     Admin, InitialCredential, ParameterChange, Result, Store, Ticket, Token, replacement_detail,
+};
+pub use work::{
+    DesiredParameters, ParametersApplied, StartedTarget, StartedWork, TargetFilter, Watched, Work,
 };
 
 /// Opens the store that a URL names: `sqlite:PATH`, a path alone, or

@@ -3,12 +3,14 @@
 use jiff::Timestamp;
 use sqlx::FromRow;
 use tms_core::{
-    Alarm, Credential, EstateSet, FirmwareRecord, Generation, Lease, LogBundle, Operation, OperationId,
-    PendingGeneration, Progress, Terminal, TerminalId,
+    Alarm, Credential, EstateSet, FirmwareRecord, Generation, Group, Lease, LogBundle, Operation,
+    OperationId, PendingGeneration, Place, Progress, RolloutTarget, Terminal, TerminalId,
+    configuration::Revision, selector::SavedSelector,
 };
 
 use crate::error::StoreError;
 use crate::store::{Admin, Result, Token};
+use crate::work::Tried;
 
 /// Microseconds since 1970, as the database keeps times.
 pub(crate) fn micros(time: Timestamp) -> i64 {
@@ -47,7 +49,7 @@ pub(crate) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T>
     serde_json::from_str(text).map_err(|error| StoreError::corrupt(error.to_string()))
 }
 
-fn name<T>(text: &str) -> Result<T>
+pub(crate) fn name<T>(text: &str) -> Result<T>
 where
     T: std::str::FromStr,
     T::Err: std::fmt::Display,
@@ -70,6 +72,14 @@ pub(crate) struct TerminalRow {
     desired: String,
     reported: String,
     last_contact: Option<i64>,
+    vendor: String,
+    time_zone: String,
+    life_cycle: String,
+    replaced_by: Option<String>,
+    group_id: Option<String>,
+    tags: String,
+    attributes: String,
+    version: i64,
 }
 
 impl TryFrom<TerminalRow> for Terminal {
@@ -90,6 +100,66 @@ impl TryFrom<TerminalRow> for Terminal {
             desired: from_json(&row.desired)?,
             reported: from_json(&row.reported)?,
             last_contact: row.last_contact.map(time).transpose()?,
+            place: Place {
+                vendor: row.vendor,
+                time_zone: name(&row.time_zone)?,
+                life_cycle: name(&row.life_cycle)?,
+                replaced_by: row.replaced_by.as_deref().map(name).transpose()?,
+                group: row.group_id.as_deref().map(name).transpose()?,
+                tags: from_json(&row.tags)?,
+                attributes: from_json(&row.attributes)?,
+                version: unsigned(row.version)?,
+            },
+        })
+    }
+}
+
+#[derive(FromRow)]
+pub(crate) struct GroupRow {
+    id: String,
+    parent: Option<String>,
+    kind: String,
+    name: String,
+    templates: String,
+    attributes: String,
+    version: i64,
+}
+
+impl TryFrom<GroupRow> for Group {
+    type Error = StoreError;
+
+    fn try_from(row: GroupRow) -> Result<Self> {
+        Ok(Self {
+            id: name(&row.id)?,
+            parent: row.parent.as_deref().map(name).transpose()?,
+            kind: name(&row.kind)?,
+            name: row.name,
+            templates: from_json(&row.templates)?,
+            attributes: from_json(&row.attributes)?,
+            version: unsigned(row.version)?,
+        })
+    }
+}
+
+#[derive(FromRow)]
+pub(crate) struct SelectorRow {
+    name: String,
+    selector: String,
+    description: String,
+    author: String,
+    version: i64,
+}
+
+impl TryFrom<SelectorRow> for SavedSelector {
+    type Error = StoreError;
+
+    fn try_from(row: SelectorRow) -> Result<Self> {
+        Ok(Self {
+            name: name(&row.name)?,
+            selector: name(&row.selector)?,
+            description: row.description,
+            author: row.author,
+            version: unsigned(row.version)?,
         })
     }
 }
@@ -110,6 +180,7 @@ pub(crate) struct OperationRow {
     progress_done: Option<i64>,
     progress_total: Option<i64>,
     result: Option<String>,
+    terms: Option<String>,
 }
 
 impl TryFrom<OperationRow> for Operation {
@@ -137,6 +208,93 @@ impl TryFrom<OperationRow> for Operation {
             detail: row.detail,
             progress,
             result: row.result.as_deref().map(from_json).transpose()?.unwrap_or_default(),
+            terms: row.terms.as_deref().map(from_json).transpose()?.unwrap_or_default(),
+        })
+    }
+}
+
+#[derive(FromRow)]
+pub(crate) struct TriedRow {
+    began_at: Option<i64>,
+    node: Option<String>,
+    tried: Option<String>,
+}
+
+impl TryFrom<TriedRow> for Tried {
+    type Error = StoreError;
+
+    fn try_from(row: TriedRow) -> Result<Self> {
+        Ok(Self {
+            began_at: row.began_at.map(time).transpose()?,
+            node: row.node,
+            ended: row.tried.as_deref().map(from_json).transpose()?.unwrap_or_default(),
+        })
+    }
+}
+
+#[derive(FromRow)]
+pub(crate) struct RevisionRow {
+    scope: String,
+    number: i64,
+    content: String,
+    author: String,
+    reason: String,
+    at: i64,
+    rolled_back_from: Option<i64>,
+}
+
+impl TryFrom<RevisionRow> for Revision {
+    type Error = StoreError;
+
+    fn try_from(row: RevisionRow) -> Result<Self> {
+        Ok(Self {
+            scope: name(&row.scope)?,
+            number: unsigned(row.number)?,
+            values: from_json(&row.content)?,
+            author: row.author,
+            reason: row.reason,
+            at: time(row.at)?,
+            rolled_back_from: row.rolled_back_from.map(unsigned).transpose()?,
+        })
+    }
+}
+
+#[derive(Clone, FromRow)]
+pub(crate) struct TargetRow {
+    rollout: String,
+    tid: String,
+    wave: i64,
+    state: String,
+    operation: Option<String>,
+    started_at: Option<i64>,
+    soak_until: Option<i64>,
+    judge_by: Option<i64>,
+    reason: Option<String>,
+}
+
+impl TargetRow {
+    pub(crate) fn rollout(&self) -> &str {
+        &self.rollout
+    }
+
+    pub(crate) fn tid(&self) -> &str {
+        &self.tid
+    }
+}
+
+impl TryFrom<TargetRow> for RolloutTarget {
+    type Error = StoreError;
+
+    fn try_from(row: TargetRow) -> Result<Self> {
+        Ok(Self {
+            terminal: name(&row.tid)?,
+            wave: small(row.wave)?,
+            state: name(&row.state)?,
+            operation: row.operation.as_deref().map(name).transpose()?,
+            started_at: row.started_at.map(time).transpose()?,
+            soak_until: row.soak_until.map(time).transpose()?,
+            judge_by: row.judge_by.map(time).transpose()?,
+            reason: row.reason,
         })
     }
 }

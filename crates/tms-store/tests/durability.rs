@@ -91,6 +91,7 @@ async fn write(store: Arc<dyn Store>, terminal: TerminalId, writer: u32) {
             terminal: terminal.clone(),
             kind: OperationKind::Reboot,
             expires_at: now + SignedDuration::from_hours(1),
+            terms: tms_core::Terms::default(),
         };
         let id = store.enqueue(operation, now).await.unwrap().id;
         // One write for the whole line, so that only the last one can be cut off.

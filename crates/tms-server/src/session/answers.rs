@@ -288,7 +288,8 @@ impl Session {
             }
             let ticket = self.app.ticket(now);
             let (terminal, expires_at) = (id.clone(), ticket.expires_at);
-            let operation = NewOperation { id: ticket.id, terminal, kind, expires_at };
+            let operation =
+                NewOperation { id: ticket.id, terminal, kind, expires_at, terms: tms_core::Terms::default() };
             info!(
                 terminal = id.as_str(),
                 kind = operation.kind.name(),

@@ -6,7 +6,7 @@
 
 /// Locks the row until the transaction ends, and lets others refer to it meanwhile.
 macro_rules! locked {
-    ($query:literal) => {
+    ($query:expr $(,)?) => {
         concat!($query, " FOR NO KEY UPDATE")
     };
 }
@@ -18,6 +18,7 @@ macro_rules! next_seq {
     };
 }
 
+mod dialect;
 mod fault;
 #[path = "../sql/mod.rs"]
 #[allow(clippy::duplicate_mod, reason = "one text for two drivers; see its front page")]
@@ -42,6 +43,9 @@ type Backend = PostgresStore;
 const TABLE_NAMES: &str = "SELECT tablename::TEXT FROM pg_tables WHERE schemaname = current_schema()";
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const EXCLUSIVE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+/// Writers of groups wait for each other, readers for nobody.
+const LOCK_GROUPS: Option<&str> = Some("LOCK TABLE groups IN SHARE ROW EXCLUSIVE MODE");
+const LOCK_ROWS: &str = " FOR NO KEY UPDATE";
 /// What is counted goes on behind what came.
 const AFTER_FILLING: [(&str, &str); 2] = [
     (
@@ -59,6 +63,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Rows of an older schema that are brought up in one transaction.
+const DERIVED_AT_ONCE: u32 = 1_000;
 
 /// Readers at once.
 const READERS: u32 = 4;
@@ -170,5 +177,16 @@ async fn migrate(
     // Not `run`, for the reason told in the SQLite back end. Nodes that start together wait for each
     // other by an advisory lock.
     let run = MIGRATIONS.run_direct(schema, connection, false);
-    run.await.map_err(|error| fault::from_migration(&error, location, supported()))
+    run.await.map_err(|error| fault::from_migration(&error, location, supported()))?;
+    if schema.is_some_and(|schema| schema < supported()) {
+        return Ok(());
+    }
+    loop {
+        let mut transaction = connection.begin().await.map_err(|error| fault::from_sqlx(&error))?;
+        let found = sql::derive(&mut transaction, DERIVED_AT_ONCE).await?;
+        transaction.commit().await.map_err(|error| fault::from_sqlx(&error))?;
+        if found == 0 {
+            return Ok(());
+        }
+    }
 }

@@ -5,13 +5,25 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tms_core::{
-    Alarm, Credential, EstateSet, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation,
-    OperationId, OperationState, Progress, Reported, Role, RotationPhase, SetName, Terminal, TerminalId,
+    Alarm, Attempt, BatchId, Credential, EstateSet, FirmwareId, FirmwareRecord, Group, GroupId, LogBundle,
+    NewOperation, Operation, OperationId, OperationState, Outcome, Progress, Reported, Role, Rollout,
+    RolloutId, RolloutTarget, RotationPhase, Selector, SetName, TemplateName, Terminal, TerminalId,
+    configuration::{Revision, Scope},
+    rollout::{Tally, TargetState},
+    selector::SavedSelector,
 };
 
-use super::{Backend, alarms, artifacts, credentials, documents, operations, people, sql, terminals};
+use super::{
+    Backend, alarms, artifacts, configuration, credentials, documents, groups, operations, people, places,
+    rollouts, sql, terminals,
+};
+use crate::estate::{BulkChange, ConfigurationInputs, ImportRow, Imported, TerminalChange};
 use crate::queue::Key;
 use crate::store::{Admin, InitialCredential, ParameterChange, Result, Store, Ticket, Token};
+use crate::work::{DesiredParameters, ParametersApplied, StartedTarget, TargetFilter, Watched};
+
+/// What changes many terminals at once takes a while; heartbeats of many do not wait behind it.
+const BULK: &str = "bulk";
 
 #[async_trait]
 impl Store for Backend {
@@ -30,6 +42,155 @@ impl Store for Backend {
 
     async fn terminals(&self, after: Option<&TerminalId>, limit: u32) -> Result<Vec<Terminal>> {
         terminals::page(&self.readers, after, limit).await
+    }
+
+    async fn find(
+        &self,
+        selector: &Selector,
+        after: Option<&TerminalId>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Terminal>> {
+        terminals::find(&self.readers, selector, after, limit, now).await
+    }
+
+    async fn count(&self, selector: &Selector, now: Timestamp) -> Result<u64> {
+        terminals::count_selected(&self.readers, selector, now).await
+    }
+
+    async fn ids(&self, selector: &Selector, now: Timestamp) -> Result<Vec<TerminalId>> {
+        terminals::ids(&self.readers, selector, now).await
+    }
+
+    async fn change_terminal(
+        &self,
+        tid: &TerminalId,
+        change: TerminalChange,
+        version: Option<u64>,
+    ) -> Result<Terminal> {
+        let input = (tid.clone(), change, version);
+        self.writer
+            .write(tid, input, |c, (tid, change, version)| Box::pin(places::change(c, tid, change, *version)))
+            .await
+    }
+
+    async fn change_terminals(
+        &self,
+        selector: &Selector,
+        change: TerminalChange,
+        now: Timestamp,
+    ) -> Result<BulkChange> {
+        let input = (selector.clone(), change, now);
+        self.writer
+            .write(BULK, input, |c, (selector, change, now)| {
+                Box::pin(places::change_selected(c, selector, change, *now))
+            })
+            .await
+    }
+
+    async fn import_terminals(
+        &self,
+        rows: Vec<ImportRow>,
+        dry_run: bool,
+        now: Timestamp,
+    ) -> Result<Imported> {
+        let input = (rows, dry_run, now);
+        self.writer
+            .write(BULK, input, |c, (rows, dry_run, now)| Box::pin(places::import(c, rows, *dry_run, *now)))
+            .await
+    }
+
+    async fn replace_terminal(
+        &self,
+        old: &TerminalId,
+        new: &TerminalId,
+        now: Timestamp,
+    ) -> Result<(Terminal, Terminal)> {
+        let input = (old.clone(), new.clone(), now);
+        self.writer
+            .write(BULK, input, |c, (old, new, now)| Box::pin(places::replace(c, old, new, *now)))
+            .await
+    }
+
+    async fn groups(&self) -> Result<Vec<Group>> {
+        groups::all(&self.readers).await
+    }
+
+    async fn group(&self, id: &GroupId) -> Result<Option<Group>> {
+        groups::one(&self.readers, id).await
+    }
+
+    async fn put_group(&self, group: Group, version: Option<u64>) -> Result<Group> {
+        self.writer
+            .write("groups", (group, version), |c, (group, version)| {
+                Box::pin(groups::put(c, group, *version))
+            })
+            .await
+    }
+
+    async fn delete_group(&self, id: &GroupId, version: Option<u64>) -> Result<()> {
+        let input = (id.clone(), version);
+        self.writer.write("groups", input, |c, (id, version)| Box::pin(groups::delete(c, id, *version))).await
+    }
+
+    async fn selectors(&self) -> Result<Vec<SavedSelector>> {
+        groups::selectors(&self.readers).await
+    }
+
+    async fn selector(&self, name: &TemplateName) -> Result<Option<SavedSelector>> {
+        groups::selector(&self.readers, name).await
+    }
+
+    async fn put_selector(&self, selector: SavedSelector, version: Option<u64>) -> Result<SavedSelector> {
+        let input = (selector, version);
+        self.writer
+            .write("selectors", input, |c, (saved, version)| {
+                Box::pin(groups::put_selector(c, saved, *version))
+            })
+            .await
+    }
+
+    async fn delete_selector(&self, name: &TemplateName, version: Option<u64>) -> Result<()> {
+        let input = (name.clone(), version);
+        self.writer
+            .write("selectors", input, |c, (name, version)| {
+                Box::pin(groups::delete_selector(c, name, *version))
+            })
+            .await
+    }
+
+    async fn add_revision(&self, revision: Revision) -> Result<Revision> {
+        let key = Key::from(revision.scope.to_string().as_str());
+        self.writer.write(key, revision, |c, revision| Box::pin(configuration::add(c, revision))).await
+    }
+
+    async fn revision(&self, scope: &Scope, number: Option<u64>) -> Result<Option<Revision>> {
+        configuration::one(&self.readers, scope, number).await
+    }
+
+    async fn revisions(&self, scope: &Scope, before: Option<u64>, limit: u32) -> Result<Vec<Revision>> {
+        configuration::page(&self.readers, scope, before, limit).await
+    }
+
+    async fn templates(&self) -> Result<Vec<Revision>> {
+        configuration::templates(&self.readers).await
+    }
+
+    async fn configuration(&self, tids: &[TerminalId]) -> Result<ConfigurationInputs> {
+        let mut c = self.readers.acquire().await.map_err(sql)?;
+        configuration::inputs(&mut c, tids).await
+    }
+
+    async fn apply_parameters(
+        &self,
+        wanted: Vec<DesiredParameters>,
+        now: Timestamp,
+    ) -> Result<Vec<ParametersApplied>> {
+        self.writer
+            .write(BULK, (wanted, now), |c, (wanted, now)| {
+                Box::pin(operations::apply_parameters(c, wanted, *now))
+            })
+            .await
     }
 
     async fn count_terminals(&self) -> Result<u64> {
@@ -112,6 +273,14 @@ impl Store for Backend {
             .await
     }
 
+    async fn enqueue_many(&self, operations: Vec<NewOperation>, now: Timestamp) -> Result<()> {
+        self.writer
+            .write(BULK, (operations, now), |c, (operations, now)| {
+                Box::pin(operations::enqueue_many(c, operations, *now))
+            })
+            .await
+    }
+
     async fn lease_next(
         &self,
         tid: &TerminalId,
@@ -170,6 +339,35 @@ impl Store for Backend {
             .await
     }
 
+    async fn end_attempt(
+        &self,
+        id: OperationId,
+        outcome: Outcome,
+        detail: Option<String>,
+        again_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Operation> {
+        let input = (id, outcome, detail, again_at, now);
+        self.writer
+            .write(id, input, |c, (id, outcome, detail, again_at, now)| {
+                Box::pin(operations::end_attempt(c, *id, *outcome, detail, *again_at, *now))
+            })
+            .await
+    }
+
+    async fn attempts(&self, id: OperationId) -> Result<Vec<Attempt>> {
+        operations::attempts(&self.readers, id).await
+    }
+
+    async fn record_settlement(&self, tid: &TerminalId, at: Timestamp) -> Result<u64> {
+        let input = (tid.clone(), at);
+        self.writer.write(tid, input, |c, (tid, at)| Box::pin(operations::settled(c, tid, *at))).await
+    }
+
+    async fn due(&self, after: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<TerminalId>> {
+        operations::due(&self.readers, after, until, limit).await
+    }
+
     async fn set_progress(&self, id: OperationId, progress: Progress) -> Result<()> {
         let input = (id, progress);
         self.writer
@@ -197,6 +395,28 @@ impl Store for Backend {
             .await
     }
 
+    async fn cancel_many(
+        &self,
+        which: Vec<(OperationId, Ticket)>,
+        detail: String,
+        now: Timestamp,
+    ) -> Result<Vec<(Operation, Option<Operation>)>> {
+        let input = (which, detail, now);
+        self.writer
+            .write(BULK, input, |c, (which, detail, now)| {
+                Box::pin(operations::cancel_many(c, which, detail, *now))
+            })
+            .await
+    }
+
+    async fn batch(&self, batch: &BatchId, after: Option<OperationId>, limit: u32) -> Result<Vec<Operation>> {
+        operations::of_batch(&self.readers, batch, after, limit).await
+    }
+
+    async fn batch_counts(&self, batch: &BatchId) -> Result<Vec<(OperationState, u64)>> {
+        operations::batch_counts(&self.readers, batch).await
+    }
+
     async fn operation(&self, id: OperationId) -> Result<Option<Operation>> {
         operations::one(&self.readers, id).await
     }
@@ -220,6 +440,93 @@ impl Store for Backend {
 
     async fn expire_operations(&self, now: Timestamp) -> Result<u64> {
         self.writer.write(Key::Many, now, |c, now| Box::pin(operations::expire(c, *now))).await
+    }
+
+    async fn add_rollout(&self, rollout: Rollout) -> Result<Rollout> {
+        let key = Key::from(rollout.id.as_str());
+        self.writer.write(key, rollout, |c, rollout| Box::pin(rollouts::add(c, rollout))).await
+    }
+
+    async fn rollout(&self, id: &RolloutId) -> Result<Option<Rollout>> {
+        rollouts::one(&self.readers, id).await
+    }
+
+    async fn rollouts(
+        &self,
+        only_under_way: bool,
+        after: Option<&RolloutId>,
+        limit: u32,
+    ) -> Result<Vec<Rollout>> {
+        rollouts::page(&self.readers, only_under_way, after, limit).await
+    }
+
+    async fn put_rollout(&self, rollout: Rollout) -> Result<()> {
+        let key = Key::from(rollout.id.as_str());
+        self.writer.write(key, rollout, |c, rollout| Box::pin(rollouts::put(c, rollout))).await
+    }
+
+    async fn start_rollout(&self, rollout: Rollout, now: Timestamp) -> Result<u64> {
+        self.writer
+            .write(BULK, (rollout, now), |c, (rollout, now)| Box::pin(rollouts::start(c, rollout, *now)))
+            .await
+    }
+
+    async fn start_targets(
+        &self,
+        rollout: Rollout,
+        started: Vec<StartedTarget>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let input = (rollout, started, now);
+        self.writer
+            .write(BULK, input, |c, (rollout, started, now)| {
+                Box::pin(rollouts::start_targets(c, rollout, started, *now))
+            })
+            .await
+    }
+
+    async fn skip_waiting(&self, rollout: Rollout, reason: String) -> Result<u64> {
+        self.writer
+            .write(BULK, (rollout, reason), |c, (rollout, reason)| {
+                Box::pin(rollouts::skip_waiting(c, rollout, reason))
+            })
+            .await
+    }
+
+    async fn move_targets(&self, id: &RolloutId, moves: Vec<(TargetState, RolloutTarget)>) -> Result<u64> {
+        let input = (id.clone(), moves);
+        self.writer.write(BULK, input, |c, (id, moves)| Box::pin(rollouts::move_targets(c, id, moves))).await
+    }
+
+    async fn rollout_tally(&self, id: &RolloutId, now: Timestamp) -> Result<Option<(Rollout, Tally)>> {
+        let mut c = self.readers.acquire().await.map_err(sql)?;
+        rollouts::tally(&mut c, id, now).await
+    }
+
+    async fn targets(
+        &self,
+        id: &RolloutId,
+        filter: TargetFilter,
+        after: Option<&TerminalId>,
+        limit: u32,
+    ) -> Result<Vec<RolloutTarget>> {
+        rollouts::targets(&self.readers, id, filter, after, limit).await
+    }
+
+    async fn target_of(&self, operation: OperationId) -> Result<Option<(RolloutId, RolloutTarget)>> {
+        rollouts::of_operation(&self.readers, operation).await
+    }
+
+    async fn watched(
+        &self,
+        id: &RolloutId,
+        all_soaking: bool,
+        after: Option<&TerminalId>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Watched>> {
+        let mut c = self.readers.acquire().await.map_err(sql)?;
+        rollouts::watched(&mut c, id, all_soaking, after, limit, now).await
     }
 
     async fn credential(&self, tid: &TerminalId, role: &Role) -> Result<Option<Credential>> {

@@ -4,7 +4,7 @@
 
 /// Nothing to add: the one writer is alone.
 macro_rules! locked {
-    ($query:literal) => {
+    ($query:expr $(,)?) => {
         $query
     };
 }
@@ -12,10 +12,11 @@ macro_rules! locked {
 /// One more than the highest: the one writer is alone.
 macro_rules! next_seq {
     () => {
-        "(SELECT COALESCE(MAX(seq), 0) + 1 FROM operations WHERE tid = $2)"
+        "(SELECT COALESCE(MAX(o.seq), 0) + 1 FROM operations o WHERE o.tid = t.tid)"
     };
 }
 
+mod dialect;
 mod fault;
 #[path = "../sql/mod.rs"]
 mod sql;
@@ -43,12 +44,19 @@ type Backend = SqliteStore;
 const TABLE_NAMES: &str = "SELECT name FROM sqlite_master WHERE type = 'table'";
 const SNAPSHOT: &str = "BEGIN";
 const EXCLUSIVE: &str = "BEGIN IMMEDIATE";
+/// Nothing: the one writer is alone.
+const LOCK_GROUPS: Option<&str> = None;
+/// Nothing: the one writer is alone.
+const LOCK_ROWS: &str = "";
 const AFTER_FILLING: [(&str, &str); 0] = [];
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long to wait for somebody else who holds the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Rows of an older schema that are brought up in one transaction.
+const DERIVED_AT_ONCE: u32 = 1_000;
 
 /// Readers at once. Reads take microseconds; more readers than processors only wait for each other.
 const READERS: u32 = 4;
@@ -144,7 +152,19 @@ async fn migrate(connection: &mut SqliteConnection, path: &Path, schema: Option<
     // Not `run`: its bound on `Acquire` keeps the compiler from seeing that the future may move
     // between threads, and then no caller's could. This is the way around that sqlx itself has.
     let run = MIGRATIONS.run_direct(schema, connection, false);
-    run.await.map_err(|error| fault::from_migration(&error, path, supported()))
+    run.await.map_err(|error| fault::from_migration(&error, path, supported()))?;
+    if schema.is_some_and(|schema| schema < supported()) {
+        return Ok(());
+    }
+    loop {
+        let mut transaction =
+            connection.begin_with("BEGIN IMMEDIATE").await.map_err(|e| fault::from_sqlx(&e))?;
+        let found = sql::derive(&mut transaction, DERIVED_AT_ONCE).await?;
+        transaction.commit().await.map_err(|error| fault::from_sqlx(&error))?;
+        if found == 0 {
+            return Ok(());
+        }
+    }
 }
 
 /// Makes the file if need be, before SQLite would with everybody's permissions.

@@ -30,5 +30,6 @@ fn operation(tid: &str, number: u32) -> NewOperation {
         terminal: tid.parse::<TerminalId>().unwrap(),
         kind: OperationKind::Reboot,
         expires_at: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1),
+        terms: tms_core::Terms::default(),
     }
 }

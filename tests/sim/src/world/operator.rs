@@ -159,6 +159,7 @@ impl World {
             terminal: ghost.id.clone(),
             kind: OperationKind::Reboot,
             expires_at: Timestamp::MAX,
+            terms: tms_core::Terms::default(),
         };
         let _ = ready(app.store.add_terminal(ghost));
         let _ = ready(app.store.enqueue(operation, now));
