@@ -151,7 +151,7 @@ async fn fill(store: &Arc<dyn Store>, count: u32, now: Timestamp) -> Result<(), 
     for (scope, name) in
         [("template:standard", "timeout_s"), ("group:bank", "retries"), ("group:branch-7", "timeout_s")]
     {
-        let values = [(name.to_owned(), "30".to_owned())].into();
+        let values = [(name.to_owned(), "9".to_owned())].into();
         let scope = scope.parse()?;
         let (author, reason) = ("ann".to_owned(), String::new());
         store
