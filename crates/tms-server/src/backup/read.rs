@@ -7,6 +7,7 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 use serde::de::DeserializeOwned;
 use tms_crypto::Sha256;
+use tms_store::StoreError;
 use tms_store::dump::{self, Rows};
 
 use super::write::{Hashed, Partial};
@@ -18,6 +19,9 @@ use crate::config::Config;
 
 /// Most bytes of an entry that is held in memory; those that are written are far below.
 const ENTRY_BYTES: u64 = 256 << 20;
+
+/// Most bytes with which an archive may be filled up.
+const PADDING_BYTES: u64 = 64 << 10;
 
 /// What was restored.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,6 +62,11 @@ pub async fn restore(config: &Config, path: &Path) -> Result<Restored, BackupErr
         return Err(BackupError::File { path: path.to_owned(), reason });
     }
     let mut target = dump::target(&config.store, head.schema).await?;
+    // What does not fit is the file's fault, not the store's.
+    let misfit = |error: StoreError| match error {
+        StoreError::Corrupt { detail } => damaged(detail),
+        other => BackupError::Store(other),
+    };
     let mut found = Tail::default();
     let mut tail: Option<Tail> = None;
     for entry in entries {
@@ -68,7 +77,7 @@ pub async fn restore(config: &Config, path: &Path) -> Result<Restored, BackupErr
             tail = Some(json(entry).map_err(damaged)?);
         } else if name.starts_with(STORE) {
             let rows: Rows = json(entry).map_err(|reason| damaged(format!("{name}: {reason}")))?;
-            target.add(&rows).await?;
+            target.add(&rows).await.map_err(misfit)?;
         } else if let Some(object) = name.strip_prefix(OBJECTS) {
             let at = object_path(&config.objects_folder, object)
                 .ok_or_else(|| damaged(format!("an object is named {object:?}")))?;
@@ -79,10 +88,15 @@ pub async fn restore(config: &Config, path: &Path) -> Result<Restored, BackupErr
         }
     }
     let tail = tail.ok_or_else(|| damaged("its end is missing".to_owned()))?;
+    // The last entry is not yet the end of the file: the sum over all of it stands behind.
+    let mut rest = archive.into_inner().take(PADDING_BYTES + 1);
+    if io::copy(&mut rest, &mut io::sink()).map_err(wrong)? > PADDING_BYTES {
+        return Err(damaged("something stands behind its end".to_owned()));
+    }
     if found.objects != tail.objects {
         return Err(damaged("its objects are not those that it says it has".to_owned()));
     }
-    target.finish(&tail.store).await?;
+    target.finish(&tail.store).await.map_err(misfit)?;
     Ok(Restored {
         rows: tail.store.values().map(|digest| digest.rows).sum(),
         objects: tail.objects.len(),

@@ -38,9 +38,8 @@ impl Place {
     /// Terminals, more than are read at once, and an image.
     async fn fill(&self) {
         let store = self.store().await;
-        for number in 0..1203 {
-            store.add_terminal(conformance::terminal(&format!("T{number}"))).await.unwrap();
-        }
+        let terminals = (0..1203).map(|number| conformance::terminal(&format!("T{number}")));
+        futures::future::try_join_all(terminals.map(|terminal| store.add_terminal(terminal))).await.unwrap();
         let now = Timestamp::UNIX_EPOCH;
         store.set_admin_password("ann", "hash", true).await.unwrap();
         store.add_token("ab", "ann", now + jiff::SignedDuration::from_mins(1), now).await.unwrap();
