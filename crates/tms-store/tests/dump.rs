@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
-use tms_store::conformance::{self, postgres::Scratch};
+use tms_store::conformance::postgres::Scratch;
 use tms_store::dump::{self, Contents, Rows, Source};
 use tms_store::{Location, StoreError};
 
