@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 use serde::de::DeserializeOwned;
@@ -69,6 +69,9 @@ pub async fn restore(config: &Config, path: &Path) -> Result<Restored, BackupErr
     };
     let mut found = Tail::default();
     let mut tail: Option<Tail> = None;
+    // Objects get their names when the whole file has proved to be right: a wrong one would stand in the way
+    // of the right one.
+    let mut unproved: Vec<(Partial, PathBuf)> = Vec::new();
     for entry in entries {
         let (name, entry) = named(entry.map_err(wrong)?, wrong)?;
         if tail.is_some() {
@@ -81,8 +84,11 @@ pub async fn restore(config: &Config, path: &Path) -> Result<Restored, BackupErr
         } else if let Some(object) = name.strip_prefix(OBJECTS) {
             let at = object_path(&config.objects_folder, object)
                 .ok_or_else(|| damaged(format!("an object is named {object:?}")))?;
-            let kept = keep(entry, &at, wrong)?;
-            found.objects.insert(object.to_owned(), kept);
+            let (kept, partial) = keep(entry, &at, wrong)?;
+            if found.objects.insert(object.to_owned(), kept).is_some() {
+                return Err(damaged(format!("it has the object {object:?} twice")));
+            }
+            unproved.extend(partial.map(|partial| (partial, at)));
         } else {
             return Err(damaged(format!("it has an entry {name:?}")));
         }
@@ -95,6 +101,9 @@ pub async fn restore(config: &Config, path: &Path) -> Result<Restored, BackupErr
     }
     if found.objects != tail.objects {
         return Err(damaged("its objects are not those that it says it has".to_owned()));
+    }
+    for (partial, at) in unproved {
+        partial.keep(&at)?;
     }
     target.finish(&tail.store).await.map_err(misfit)?;
     Ok(Restored {
@@ -122,12 +131,12 @@ fn json<T: DeserializeOwned>(entry: tar::Entry<'_, impl Read>) -> Result<T, Stri
     serde_json::from_slice(&text).map_err(|error| error.to_string())
 }
 
-/// Keeps an object, unless the same one is there.
+/// Reads an object, and keeps it under a passing name unless the same one is there.
 fn keep(
     entry: tar::Entry<'_, impl Read>,
     at: &Path,
     damaged: impl Fn(io::Error) -> BackupError,
-) -> Result<Object, BackupError> {
+) -> Result<(Object, Option<Partial>), BackupError> {
     let wrong = |error: io::Error| object_error(at, &error);
     let size_bytes = entry.size();
     if let Some(folder) = at.parent() {
@@ -143,7 +152,7 @@ fn keep(
             let reason = "another one is there already; move the object folder's content away".to_owned();
             return Err(BackupError::Object { path: at.to_owned(), reason });
         }
-        return Ok(Object { size_bytes, sha256 });
+        return Ok((Object { size_bytes, sha256 }, None));
     }
     let partial = Partial::create(at)?;
     let mut file = partial.open()?;
@@ -155,6 +164,5 @@ fn keep(
     }
     let file = file.into_inner().map_err(|error| wrong(error.into_error()))?;
     file.sync_all().map_err(wrong)?;
-    partial.keep(at)?;
-    Ok(Object { size_bytes, sha256: hex::encode(entry.digest.finish()) })
+    Ok((Object { size_bytes, sha256: hex::encode(entry.digest.finish()) }, Some(partial)))
 }

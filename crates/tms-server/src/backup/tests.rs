@@ -116,7 +116,8 @@ async fn a_backup_that_was_cut_off_or_changed_restores_nothing() {
         let error = restore(&new.config, &new.file()).await.unwrap_err();
         assert!(matches!(error, BackupError::Damaged { .. }), "{error}");
         assert_eq!(new.store().await.count_terminals().await.unwrap(), 0);
-        // And the place is as good as new.
+        // And the place is as good as new: no object of a file that proved wrong in the end.
+        assert!(!new.config.objects_folder.join(image().object).exists());
         restore(&new.config, &old.file()).await.unwrap();
     }
 }

@@ -8,9 +8,9 @@ use uuid::Uuid;
 use super::{Connection, Exit, RETRY_AFTER_MS};
 use crate::{machine::BUNDLE, state::TaskKey};
 
-/// Answers in a row that ask for what was sent before, after which a host is believed not to keep anything.
-/// One that started again and lost what it had not saved yet asks once.
-const MAX_IN_VAIN: u8 = 16;
+/// Answers after which the host had no more of a bundle than ever before, until it is believed not to keep
+/// anything. One that started again and lost what it had not saved yet has as much again after a few.
+const MAX_IN_VAIN: u32 = 16;
 
 /// A bundle on its way on this connection.
 #[derive(Debug)]
@@ -21,8 +21,10 @@ pub(super) struct Sending {
     sha256: [u8; 32],
     /// The host has everything before.
     at: usize,
-    /// Answers in a row after which the host had no more than before.
-    in_vain: u8,
+    /// The most that the host ever had.
+    farthest: usize,
+    /// Answers since then after which it had no more than that.
+    in_vain: u32,
     waiting: bool,
     pub(super) due: Timestamp,
 }
@@ -51,6 +53,7 @@ impl Connection {
             bytes,
             sha256: hash,
             at: 0,
+            farthest: 0,
             in_vain: 0,
             waiting: false,
             due: now,
@@ -85,11 +88,13 @@ impl Connection {
         sending.waiting = false;
         sending.due = now;
         // The host decides where to go on; it may have parts from an earlier connection.
-        let at = usize::try_from(next).unwrap_or(usize::MAX).min(sending.bytes.len());
-        sending.in_vain = if at > sending.at { 0 } else { sending.in_vain.saturating_add(1) };
-        sending.at = at;
+        sending.at = usize::try_from(next).unwrap_or(usize::MAX).min(sending.bytes.len());
+        sending.in_vain = if sending.at > sending.farthest { 0 } else { sending.in_vain.saturating_add(1) };
+        sending.farthest = sending.farthest.max(sending.at);
         if sending.at < sending.bytes.len() {
-            if sending.in_vain < MAX_IN_VAIN {
+            // All that it had may have to be sent once more.
+            let chunks = u32::try_from(sending.farthest.div_ceil(Chunk::MAX_BYTES)).unwrap_or(u32::MAX);
+            if sending.in_vain < chunks.saturating_add(MAX_IN_VAIN) {
                 return Ok(());
             }
             let reason = "the host asks for the same bytes again and again";
