@@ -3,7 +3,10 @@
 use jiff::civil::date;
 use tms_proto::{
     Answer, Exchange, Function, HostEvent, HostSession, Refusal,
-    emv::{Aid, AidParameters, Blacklist, CardPrefix, Capk, CapkId, DownloadRequest, Expiry, Forms, Offer},
+    emv::{
+        Aid, AidParameters, Capk, CapkId, CardPrefix, ContactlessTemplate, DownloadRequest, Expiry, Forms,
+        Offer,
+    },
     file::BlockRequest,
     parameters::Values,
     settlement::{BatchLedger, BatchMessage, MAX_RECORDS, Totals},
@@ -51,7 +54,12 @@ pub fn offer(count: u8) -> Offer {
                 offer.aids.insert(AidParameters { floor_limit: Some(n.into()), ..AidParameters::new(aid) });
         }
         if let Ok(card) = CardPrefix::new(&format!("6225{n:04}")) {
-            let _ = Blacklist::push(&mut offer.blacklist, card);
+            for list in [&mut offer.blacklist, &mut offer.pin_free_bins, &mut offer.pin_free_blacklist] {
+                let _ = list.push(card.clone());
+            }
+        }
+        if let Ok(template) = ContactlessTemplate::decode(&[0xFF, 0x80, 0x5D, 0x04, 0x9F, 0x06, 0x01, n]) {
+            let _ = offer.contactless.push(template);
         }
     }
     offer.tms_parameters = (count & 1 == 1).then(tms_parameters);

@@ -8,7 +8,9 @@ use tms_proto::{
     Asked, Refusal, TerminalEvent,
     address::Addresses,
     alarm::{AlarmLog, MAX_WAITING_ALARMS},
-    emv::{AidSet, Blacklist, CapkSet, Download, DownloadKind, DownloadRequest, Forms},
+    emv::{
+        AidSet, Blacklist, CapkSet, CardList, ContactlessSet, Download, DownloadKind, DownloadRequest, Forms,
+    },
     file::BlockRequest,
     journal::{Admission, Journal},
     parameters::{Base, Held, Push, PushAnswer, RecordFile, Values},
@@ -31,7 +33,7 @@ static VERIFIERS: LazyLock<[Verifier; 2]> =
 
 /// The machines.
 pub struct Machines {
-    pub downloads: [Download; 4],
+    pub downloads: [Download; 7],
     pub held: [Held; 4],
     pub settle: Settle,
     pub alarms: AlarmLog,
@@ -55,6 +57,9 @@ impl Default for Machines {
                 Download::aid(&AidSet::default()),
                 Download::blacklist(&Blacklist::default()),
                 Download::tms_parameters(None),
+                Download::contactless(&ContactlessSet::default()),
+                Download::pin_free_bins(&CardList::default()),
+                Download::pin_free_blacklist(&CardList::default()),
             ],
             held: RecordFile::ALL.map(|file| Held::new(file, 1, Values::new())),
             settle: Settle::new(1, 156),
@@ -94,13 +99,17 @@ impl Machines {
 
     /// The next question of a download; one that is over begins again.
     pub fn question(&mut self, which: u8) -> Option<DownloadRequest> {
-        let download = &mut self.downloads[usize::from(which % 4)];
+        let count = self.downloads.len();
+        let download = &mut self.downloads[usize::from(which) % count];
         if download.is_finished() {
             *download = match download.kind() {
                 DownloadKind::Capk => Download::capk(&CapkSet::default()),
                 DownloadKind::Aid => Download::aid(&AidSet::default()),
                 DownloadKind::Blacklist => Download::blacklist(&Blacklist::default()),
                 DownloadKind::TmsParameters => Download::tms_parameters(None),
+                DownloadKind::Contactless => Download::contactless(&ContactlessSet::default()),
+                DownloadKind::PinFreeBins => Download::pin_free_bins(&CardList::default()),
+                DownloadKind::PinFreeBlacklist => Download::pin_free_blacklist(&CardList::default()),
             };
         }
         download.next_request()
