@@ -344,7 +344,7 @@ pub async fn a_saved_selector_has_a_version(store: &Arc<dyn Store>) {
     assert_eq!(one, SavedSelector { version: 1, ..saved.clone() });
     assert!(matches!(store.put_selector(saved.clone(), Some(0)).await, Err(StoreError::Stale { .. })));
     let two = store.put_selector(SavedSelector { author: "bob".to_owned(), ..saved }, Some(1)).await.unwrap();
-    assert_eq!(store.selectors().await.unwrap(), [two.clone()]);
+    assert_eq!(store.selectors().await.unwrap(), std::slice::from_ref(&two));
     assert_eq!(store.selector(&two.name).await.unwrap(), Some(two.clone()));
     assert!(matches!(store.delete_selector(&two.name, Some(1)).await, Err(StoreError::Stale { .. })));
     store.delete_selector(&two.name, Some(2)).await.unwrap();

@@ -198,8 +198,12 @@ impl World {
         let side =
             |kind: Kind| books.open.values().filter(move |sale| sale.kind == kind).map(|sale| sale.amount);
         let told = closed.totals.map(|totals| (totals.domestic.debit.amount, totals.domestic.credit.amount));
+        // Somebody had the terminal forget the batch meanwhile; what was sold in it is looked at there.
+        let forgotten = books.batch.is_some_and(|open| open > closed.batch) && self.told_to_forget(place) > 0;
         let what = if let Some((trace, batch)) = twice {
             Some(format!("the sale with trace number {trace} is in it and in batch {batch}"))
+        } else if forgotten {
+            None
         } else if let Some(sale) = lost {
             Some(format!("it lacks the sale with trace number {}", sale.trace))
         } else if books.batch != Some(closed.batch) {

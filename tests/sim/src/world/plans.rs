@@ -114,10 +114,12 @@ impl World {
         Err(self.violation(Some(place), invariant::PLANS, what))
     }
 
-    /// Whether results of a plan wait for the host.
+    /// Whether results of a plan wait for the host, or will: an action goes on, as one does whose restart is
+    /// not over.
     pub(super) fn owes_results(&self, place: usize) -> bool {
-        let device = self.terminals[place].device.as_ref();
-        device.is_some_and(|device| device.state(|state| state.plan.unreported().next().is_some()))
+        self.terminals[place].device.as_ref().is_some_and(|device| {
+            device.state(|state| state.plan.running().is_some() || state.plan.unreported().next().is_some())
+        })
     }
 
     /// The plans of a terminal, at the end: what has run was told, and what was due has ended.

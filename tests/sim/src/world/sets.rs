@@ -262,7 +262,8 @@ fn set(name: SetName, value: u64) -> Value {
             serde_json::to_value(applications)
         }
         SetName::Blacklist | SetName::PinFreeBins | SetName::PinFreeBlacklist => {
-            let card = |n: u64| CardPrefix::new(&format!("622{:07}", (value + n * 977) % 10_000_000));
+            // In ascending order, in which a push has them too.
+            let card = |n: u64| CardPrefix::new(&format!("622{:07}", value % 9_000_000 + n * 977));
             let cards: Vec<_> = (0..1 + value % 150).map(|n| card(n).expect("a card")).collect();
             serde_json::to_value(CardList::try_from(cards).expect("room"))
         }
