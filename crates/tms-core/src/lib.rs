@@ -25,7 +25,7 @@
 //! Read in this order: [`id`] (names of things), [`terminal`] (desired and reported state),
 //! [`parameters`] (what may be set, and to what), [`kind`] and [`operation`] (work for one terminal and its
 //! state machine), [`credential`] (administrator credentials and their rotation), [`artifact`] (firmware
-//! and log bundles), [`alarm`] (what terminals say unasked), [`set`] (what all of them download), [`mod@reconcile`] (the decision).
+//! and log bundles), [`alarm`] (what terminals say unasked), [`set`] (what all of them download), [`user`] (who may do how much), [`mod@reconcile`] (the decision).
 
 pub mod alarm;
 pub mod artifact;
@@ -37,6 +37,7 @@ pub mod parameters;
 pub mod reconcile;
 pub mod set;
 pub mod terminal;
+pub mod user;
 
 pub use alarm::Alarm;
 pub use artifact::{FirmwareRecord, LogBundle};
@@ -47,3 +48,4 @@ pub use operation::{Lease, NewOperation, Operation, OperationState, Progress};
 pub use reconcile::reconcile;
 pub use set::{EstateSet, SetName};
 pub use terminal::{Desired, DeviceState, Health, Reported, Terminal};
+pub use user::UserRole;

@@ -20,6 +20,20 @@ pub enum StoreError {
         /// A sentence that says what contradicts what.
         reason: String,
     },
+    /// The thing has changed since the caller looked at it. A revision of 0 is that of nothing.
+    #[error(
+        "{what} {name} is at revision {found}, and the change was made for revision {expected}; look at it again"
+    )]
+    Outdated {
+        /// The kind of thing, for example `set`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// The revision that the change was made for.
+        expected: u64,
+        /// The revision that there is.
+        found: u64,
+    },
     /// An operation cannot go from where it stands to the wanted state.
     #[error("operation {operation} is {from} and cannot become {to}")]
     IllegalTransition {
@@ -82,6 +96,24 @@ pub enum StoreError {
 impl StoreError {
     pub(crate) fn not_found(what: &'static str, name: impl ToString) -> Self {
         Self::NotFound { what, name: name.to_string() }
+    }
+
+    /// Refuses a change that was made for another revision than the one `found`; `None` fits all.
+    ///
+    /// # Errors
+    /// `Outdated`.
+    pub fn expect_revision(
+        what: &'static str,
+        name: impl ToString,
+        expected: Option<u64>,
+        found: u64,
+    ) -> Result<(), Self> {
+        match expected {
+            Some(expected) if expected != found => {
+                Err(Self::Outdated { what, name: name.to_string(), expected, found })
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn conflict(reason: impl Into<String>) -> Self {

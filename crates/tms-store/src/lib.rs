@@ -43,7 +43,7 @@ use std::sync::Arc;
 pub use error::StoreError;
 pub use sqlite::SqliteStore;
 pub use store::{
-    Admin, InitialCredential, ParameterChange, Result, Store, Ticket, Token, replacement_detail,
+    Admin, Begun, InitialCredential, ParameterChange, Result, Store, Ticket, Token, replacement_detail,
 };
 
 /// Opens the store that a URL names: `sqlite:PATH`, or a path alone. The database is made if it does

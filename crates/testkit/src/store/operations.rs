@@ -63,6 +63,8 @@ impl Contents {
         now: Timestamp,
     ) -> Result<(u64, Operation)> {
         self.known_terminal(tid)?;
+        let found = self.known_terminal(tid)?.desired.parameters_revision;
+        StoreError::expect_revision("parameters of terminal", tid, change.expected_revision, found)?;
         self.unused(ticket.id)?;
         let desired = &mut self.known_terminal(tid)?.desired;
         let revision = desired

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use tms_core::{
     Alarm, Credential, EstateSet, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation,
     OperationId, OperationState, Progress, Reported, Role, RotationPhase, SetName, Terminal, TerminalId,
+    UserRole,
 };
-use tms_store::{Admin, InitialCredential, ParameterChange, Result, Store, Ticket, Token};
+use tms_store::{Admin, Begun, InitialCredential, ParameterChange, Result, Store, Ticket, Token};
 
 use super::MemoryStore;
 
@@ -236,8 +237,14 @@ impl Store for MemoryStore {
         self.call("alarms", |c| Ok(c.alarm_page(tid, after, limit)))
     }
 
-    async fn put_set(&self, name: SetName, content: String, now: Timestamp) -> Result<u64> {
-        self.call("put_set", |c| c.put_set(name, content, now))
+    async fn put_set(
+        &self,
+        name: SetName,
+        content: String,
+        expected: Option<u64>,
+        now: Timestamp,
+    ) -> Result<u64> {
+        self.call("put_set", |c| c.put_set(name, content, expected, now))
     }
 
     async fn set(&self, name: SetName) -> Result<Option<EstateSet>> {
@@ -260,9 +267,15 @@ impl Store for MemoryStore {
         self.call("document", |c| Ok(c.documents.get(&(tid.clone(), name.to_owned())).cloned()))
     }
 
-    async fn set_admin_password(&self, user: &str, password_hash: &str, one_time: bool) -> Result<()> {
+    async fn set_admin_password(
+        &self,
+        user: &str,
+        role: UserRole,
+        password_hash: &str,
+        one_time: bool,
+    ) -> Result<()> {
         self.call("set_admin_password", |c| {
-            c.set_password(user, password_hash, one_time);
+            c.set_password(user, role, password_hash, one_time);
             Ok(())
         })
     }
@@ -281,6 +294,28 @@ impl Store for MemoryStore {
 
     async fn token(&self, sha256: &str, now: Timestamp) -> Result<Option<Token>> {
         self.call("token", |c| Ok(c.token(sha256, now)))
+    }
+
+    async fn begin_request(
+        &self,
+        caller: &str,
+        key: &str,
+        fingerprint: &str,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Begun> {
+        self.call("begin_request", |c| Ok(c.begin_request(caller, key, fingerprint, since, now)))
+    }
+
+    async fn finish_request(&self, caller: &str, key: &str, answer: Vec<u8>) -> Result<()> {
+        self.call("finish_request", |c| c.finish_request(caller, key, answer))
+    }
+
+    async fn forget_request(&self, caller: &str, key: &str) -> Result<()> {
+        self.call("forget_request", |c| {
+            c.forget_request(caller, key);
+            Ok(())
+        })
     }
 
     async fn check(&self) -> Result<()> {

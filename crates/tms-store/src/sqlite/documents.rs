@@ -14,9 +14,11 @@ pub(super) async fn put_set(
     c: &mut SqliteConnection,
     name: SetName,
     content: String,
+    expected: Option<u64>,
     now: Timestamp,
 ) -> Result<u64> {
     let known = set(&mut *c, name).await?;
+    StoreError::expect_revision("set", name, expected, known.as_ref().map_or(0, |known| known.revision))?;
     let revision = match known {
         Some(known) if known.content == content => return Ok(known.revision),
         Some(known) => known

@@ -10,6 +10,7 @@ mod documents;
 mod fault;
 mod operations;
 mod people;
+mod requests;
 mod row;
 mod store;
 mod terminals;

@@ -62,6 +62,8 @@ pub(super) async fn set_desired_parameters(
     now: Timestamp,
 ) -> Result<(u64, Operation)> {
     let mut desired = terminals::desired(c, &tid).await?;
+    let found = desired.parameters_revision;
+    StoreError::expect_revision("parameters of terminal", &tid, change.expected_revision, found)?;
     desired.parameters.retain(|name, _| !change.unset.contains(name));
     desired.parameters.extend(change.set);
     desired.parameters_revision = desired

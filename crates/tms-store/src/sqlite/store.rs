@@ -7,10 +7,13 @@ use jiff::Timestamp;
 use tms_core::{
     Alarm, Credential, EstateSet, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation,
     OperationId, OperationState, Progress, Reported, Role, RotationPhase, SetName, Terminal, TerminalId,
+    UserRole,
 };
 
-use super::{SqliteStore, alarms, artifacts, credentials, documents, operations, people, sql, terminals};
-use crate::store::{Admin, InitialCredential, ParameterChange, Result, Store, Ticket, Token};
+use super::{
+    SqliteStore, alarms, artifacts, credentials, documents, operations, people, requests, sql, terminals,
+};
+use crate::store::{Admin, Begun, InitialCredential, ParameterChange, Result, Store, Ticket, Token};
 
 #[async_trait]
 impl Store for SqliteStore {
@@ -258,8 +261,14 @@ impl Store for SqliteStore {
         alarms::page(&self.readers, tid, after, limit).await
     }
 
-    async fn put_set(&self, name: SetName, content: String, now: Timestamp) -> Result<u64> {
-        self.writer.write(move |c| Box::pin(documents::put_set(c, name, content, now))).await
+    async fn put_set(
+        &self,
+        name: SetName,
+        content: String,
+        expected: Option<u64>,
+        now: Timestamp,
+    ) -> Result<u64> {
+        self.writer.write(move |c| Box::pin(documents::put_set(c, name, content, expected, now))).await
     }
 
     async fn set(&self, name: SetName) -> Result<Option<EstateSet>> {
@@ -279,11 +288,17 @@ impl Store for SqliteStore {
         documents::one(&self.readers, tid, name).await
     }
 
-    async fn set_admin_password(&self, user: &str, password_hash: &str, one_time: bool) -> Result<()> {
+    async fn set_admin_password(
+        &self,
+        user: &str,
+        role: UserRole,
+        password_hash: &str,
+        one_time: bool,
+    ) -> Result<()> {
         let (user, password_hash) = (user.to_owned(), password_hash.to_owned());
         self.writer
             .write(move |c| {
-                Box::pin(async move { people::set_password(c, &user, &password_hash, one_time).await })
+                Box::pin(async move { people::set_password(c, &user, role, &password_hash, one_time).await })
             })
             .await
     }
@@ -308,6 +323,28 @@ impl Store for SqliteStore {
 
     async fn token(&self, sha256: &str, now: Timestamp) -> Result<Option<Token>> {
         people::token(&self.readers, sha256, now).await
+    }
+
+    async fn begin_request(
+        &self,
+        caller: &str,
+        key: &str,
+        fingerprint: &str,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Begun> {
+        let (caller, key, fingerprint) = (caller.to_owned(), key.to_owned(), fingerprint.to_owned());
+        self.writer.write(move |c| Box::pin(requests::begin(c, caller, key, fingerprint, since, now))).await
+    }
+
+    async fn finish_request(&self, caller: &str, key: &str, answer: Vec<u8>) -> Result<()> {
+        let (caller, key) = (caller.to_owned(), key.to_owned());
+        self.writer.write(move |c| Box::pin(requests::finish(c, caller, key, answer))).await
+    }
+
+    async fn forget_request(&self, caller: &str, key: &str) -> Result<()> {
+        let (caller, key) = (caller.to_owned(), key.to_owned());
+        self.writer.write(move |c| Box::pin(requests::forget(c, caller, key))).await
     }
 
     async fn check(&self) -> Result<()> {
