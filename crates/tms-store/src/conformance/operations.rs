@@ -1,6 +1,6 @@
 //! Promises about operations.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tms_core::{OperationKind, OperationState, Progress};
