@@ -10,7 +10,7 @@ use std::error::Error;
 use iso8583::{Builder, Dialect, Message, Mti};
 use tms_crypto::{
     keyblock::{Tmk, unwrap_working_keys},
-    mac::{MacAlgorithm, MacForm, MacKey},
+    mac::{Code, MacAlgorithm, MacForm, MacKey},
 };
 
 /// DE62 of a sign-on reply with DE60.3 = 003, and the terminal master key that opens it.
@@ -24,10 +24,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut sent = Vec::new();
     // The MAC covers the final bytes before it, its own bit in the bitmap included.
-    let mut mac = Ok(Vec::new());
+    let mut mac = Ok(Code::default());
     echo()?.build_with_mac(&mut sent, 64, |covered| {
         mac = key.sign(MacForm::Hex8, covered);
-        mac.clone().unwrap_or_default()
+        mac.unwrap_or_default()
     })?;
     println!("sent     {}, DE64 {}", hex::encode(&sent), String::from_utf8_lossy(&mac?));
 

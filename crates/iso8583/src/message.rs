@@ -176,9 +176,10 @@ impl<'a> Message<'a> {
             return Ok(());
         }
         for number in structured.iter() {
-            let Some(format) = self.dialect.field(number) else { continue };
-            if self.structure_of(number, format).is_checked(format)
-                && let Some(field) = self.field(number)
+            let Some((format, extent)) = self.content(number) else { continue };
+            let structure = self.structure_of(number, format);
+            if structure.is_checked(format)
+                && let Some(field) = self.make_field(number, format, structure, extent)
                 && let Err(error) = structure::check(&field)
             {
                 notes.note(error)?;
@@ -222,7 +223,7 @@ impl<'a> Message<'a> {
     #[inline]
     pub fn field(&self, number: u8) -> Option<Field<'a>> {
         let (format, extent) = self.content(number)?;
-        self.make_field(number, format, extent)
+        self.make_field(number, format, self.structure_of(number, format), extent)
     }
 
     /// All fields in ascending order of their numbers.
@@ -231,7 +232,8 @@ impl<'a> Message<'a> {
         self.bitmap.iter().filter_map(move |number| {
             let extent = self.plan(number).extent(self.body, at).ok()?;
             at = extent.end;
-            self.make_field(number, self.dialect.field(number)?, extent)
+            let format = self.dialect.field(number)?;
+            self.make_field(number, format, self.structure_of(number, format), extent)
         })
     }
 
@@ -350,10 +352,16 @@ impl<'a> Message<'a> {
     }
 
     #[inline]
-    fn make_field(&self, number: u8, format: &'a FieldFormat, extent: Extent) -> Option<Field<'a>> {
+    fn make_field(
+        &self,
+        number: u8,
+        format: &'a FieldFormat,
+        structure: &'a Structure,
+        extent: Extent,
+    ) -> Option<Field<'a>> {
         Some(Field {
             format,
-            structure: self.structure_of(number, format),
+            structure,
             view: View::new(format, self.body.get(extent.start..extent.end)?, extent.units),
             sensitivity: self.sensitivity_of(number, format),
             path: Path::Field(number),

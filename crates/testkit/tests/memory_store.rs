@@ -28,6 +28,7 @@ fn reboot(number: u8) -> NewOperation {
         terminal: "T1".parse().unwrap(),
         kind: OperationKind::Reboot,
         expires_at: now() + jiff::SignedDuration::from_hours(1),
+        terms: tms_core::Terms::default(),
     }
 }
 

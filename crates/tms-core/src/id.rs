@@ -1,7 +1,6 @@
 //! Names of the things in the estate. Each is checked once, where it enters, and is safe to print
 //! and to use as a file name afterwards.
 
-use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -23,14 +22,14 @@ pub struct IdError {
 }
 
 impl IdError {
-    fn new(what: &'static str, text: &str, rule: &'static str) -> Self {
+    pub(crate) fn new(what: &'static str, text: &str, rule: &'static str) -> Self {
         Self { what, text: text.chars().take(40).collect(), rule }
     }
 }
 
 /// Everything that the checked text names have in common.
 macro_rules! text_id {
-    ($name:ident, $what:literal, $rule:literal, $check:expr) => {
+    ($name:ident, $what:literal, $rule:expr, $check:expr) => {
         impl $name {
             /// The name as text.
             pub fn as_str(&self) -> &str {
@@ -38,19 +37,23 @@ macro_rules! text_id {
             }
         }
 
-        impl FromStr for $name {
-            type Err = IdError;
+        impl std::str::FromStr for $name {
+            type Err = $crate::id::IdError;
 
-            fn from_str(text: &str) -> Result<Self, IdError> {
+            fn from_str(text: &str) -> Result<Self, $crate::id::IdError> {
                 let check: fn(&str) -> bool = $check;
-                if check(text) { Ok(Self(Arc::from(text))) } else { Err(IdError::new($what, text, $rule)) }
+                if check(text) {
+                    Ok(Self(std::sync::Arc::from(text)))
+                } else {
+                    Err($crate::id::IdError::new($what, text, $rule))
+                }
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = IdError;
+            type Error = $crate::id::IdError;
 
-            fn try_from(text: String) -> Result<Self, IdError> {
+            fn try_from(text: String) -> Result<Self, $crate::id::IdError> {
                 text.parse()
             }
         }
@@ -61,19 +64,19 @@ macro_rules! text_id {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(&self.0)
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 write!(f, "{}({})", stringify!($name), self.0)
             }
         }
 
-        impl Borrow<str> for $name {
+        impl std::borrow::Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0
             }
@@ -86,6 +89,8 @@ macro_rules! text_id {
         }
     };
 }
+
+pub(crate) use text_id;
 
 /// The terminal's number in the acquirer's estate, DE41 (终端号): 1 to 16 letters, digits, `-` or `_`.
 /// Cheap to clone.
@@ -176,6 +181,22 @@ impl Profile {
     }
 }
 
+/// A rollout: 1 to 64 letters, digits, `-` or `_`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RolloutId(Arc<str>);
+
+text_id!(RolloutId, "rollout id", "it has 1 to 64 letters, digits, '-' or '_'", |text| within(text, 64)
+    && text.bytes().all(is_name_byte));
+
+/// The operations that one call made for many terminals: 1 to 64 letters, digits, `-` or `_`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BatchId(Arc<str>);
+
+text_id!(BatchId, "batch id", "it has 1 to 64 letters, digits, '-' or '_'", |text| within(text, 64)
+    && text.bytes().all(is_name_byte));
+
 /// The identity of an operation: a version 7 UUID, so that ids made later sort later (to the
 /// millisecond). It travels to the terminal, which answers a repeated id from its journal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -224,11 +245,11 @@ impl fmt::Debug for OperationId {
     }
 }
 
-fn within(text: &str, max_bytes: usize) -> bool {
+pub(crate) fn within(text: &str, max_bytes: usize) -> bool {
     (1..=max_bytes).contains(&text.len())
 }
 
-fn is_name_byte(byte: u8) -> bool {
+pub(crate) fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 

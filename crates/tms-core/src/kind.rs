@@ -193,6 +193,22 @@ impl OperationKind {
         )
     }
 
+    /// Whether it has the terminal install this package: by itself, or as an action of a plan.
+    pub fn installs(&self, package: &FirmwareId) -> bool {
+        match self {
+            Self::InstallFirmware { firmware } => firmware == package,
+            Self::InstallPlan { plan } => {
+                let actions = plan.get("actions").and_then(serde_json::Value::as_array);
+                let names = |action: &serde_json::Value| {
+                    let file = action.pointer("/command/install_firmware/file");
+                    file.and_then(serde_json::Value::as_str) == Some(package.as_str())
+                };
+                actions.is_some_and(|actions| actions.iter().any(names))
+            }
+            _ => false,
+        }
+    }
+
     /// Whether a terminal could take it as it is.
     ///
     /// # Errors
@@ -262,6 +278,21 @@ mod tests {
         assert_eq!(json, serde_json::json!({"type": "rotate_credential", "role": "99", "generation": 2}));
         assert_eq!(json["type"], kind.name());
         assert_eq!(serde_json::to_value(OperationKind::Reboot).unwrap()["type"], "reboot");
+    }
+
+    #[test]
+    fn a_package_is_installed_by_an_operation_or_by_an_action_of_a_plan() {
+        let [package, other] = ["pos-2", "pos-3"].map(|id| id.parse::<FirmwareId>().unwrap());
+        let install = OperationKind::InstallFirmware { firmware: package.clone() };
+        let plan = |file: &FirmwareId| OperationKind::InstallPlan {
+            plan: serde_json::json!({"version": 1, "actions": [
+                {"id": 1, "command": "reboot"},
+                {"id": 2, "command": {"install_firmware": {"file": file.as_str(), "size_bytes": 1}}},
+            ]}),
+        };
+        assert!(install.installs(&package) && plan(&package).installs(&package));
+        assert!(!install.installs(&other) && !plan(&other).installs(&package));
+        assert!(!OperationKind::Reboot.installs(&package));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{IdError, OperationId, TerminalId};
 use crate::kind::OperationKind;
+use crate::terms::Terms;
 
 /// Where an operation stands.
 ///
@@ -130,6 +131,9 @@ pub struct Operation {
     /// What the terminal found, by name: for kinds that ask something.
     #[serde(default)]
     pub result: BTreeMap<String, String>,
+    /// The terms on which it is carried out.
+    #[serde(default)]
+    pub terms: Terms,
 }
 
 impl Operation {
@@ -169,6 +173,8 @@ pub struct NewOperation {
     pub kind: OperationKind,
     /// When it expires if it is still open.
     pub expires_at: Timestamp,
+    /// The terms on which it is carried out.
+    pub terms: Terms,
 }
 
 #[cfg(test)]

@@ -105,6 +105,7 @@ mod tests {
             detail: None,
             progress: None,
             result: Default::default(),
+            terms: Default::default(),
         }
     }
 

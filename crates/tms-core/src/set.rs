@@ -1,5 +1,5 @@
 //! Sets that all terminals of the estate download: public keys of card organisations, parameters of
-//! chip applications, blocked cards, TMS parameters.
+//! chip applications, blocked cards, TMS parameters, contactless parameters, cards without PIN.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,11 +22,25 @@ pub enum SetName {
     Blacklist,
     /// Parameters of the TMS itself (TMS 参数).
     TmsParameters,
+    /// Contactless parameters (非接业务参数).
+    Contactless,
+    /// Card ranges that need no PIN (免密新增 BIN 表).
+    PinFreeBins,
+    /// Cards of those ranges that need one all the same (免密卡 BIN 黑名单).
+    PinFreeBlacklist,
 }
 
 impl SetName {
     /// All sets, in the order in which terminals are told of them.
-    pub const ALL: [Self; 4] = [Self::Capks, Self::Aids, Self::Blacklist, Self::TmsParameters];
+    pub const ALL: [Self; 7] = [
+        Self::Capks,
+        Self::Aids,
+        Self::Blacklist,
+        Self::TmsParameters,
+        Self::Contactless,
+        Self::PinFreeBins,
+        Self::PinFreeBlacklist,
+    ];
 
     /// The name as it appears in JSON, addresses and the store.
     #[must_use]
@@ -36,6 +50,9 @@ impl SetName {
             Self::Aids => "aids",
             Self::Blacklist => "blacklist",
             Self::TmsParameters => "tms_parameters",
+            Self::Contactless => "contactless",
+            Self::PinFreeBins => "pin_free_bins",
+            Self::PinFreeBlacklist => "pin_free_blacklist",
         }
     }
 }
@@ -53,7 +70,7 @@ impl FromStr for SetName {
         Self::ALL.into_iter().find(|set| set.name() == text).ok_or_else(|| IdError {
             what: "set",
             text: text.chars().take(40).collect(),
-            rule: "it is capks, aids, blacklist or tms_parameters",
+            rule: "it is capks, aids, blacklist, tms_parameters, contactless, pin_free_bins or pin_free_blacklist",
         })
     }
 }

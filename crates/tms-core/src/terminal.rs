@@ -1,11 +1,17 @@
 //! A terminal: who it is, what it should be, what it last said it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{FirmwareId, MerchantId, Profile, Role, TerminalId};
+use crate::attribute::Attributes;
+use crate::group::GroupId;
+use crate::id::{FirmwareId, IdError, MerchantId, Profile, Role, TerminalId};
+use crate::schedule::Zone;
+use crate::tag::Tag;
 
 /// Most names of each kind that are kept of what a terminal has reported; one message holds no more.
 const MAX_REPORTED_NAMES: usize = 128;
@@ -40,6 +46,125 @@ pub struct Terminal {
     pub reported: Reported,
     /// When it was last heard of.
     pub last_contact: Option<Timestamp>,
+    /// Where it stands and what people know it by.
+    pub place: Place,
+}
+
+/// Where a terminal stands and what people know it by; none of it is known to the terminal itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The maker; empty when it was never said.
+    #[serde(default)]
+    pub vendor: String,
+    /// The time zone in which windows and days are meant.
+    #[serde(default)]
+    pub time_zone: Zone,
+    /// What may be done with it.
+    #[serde(default)]
+    pub life_cycle: LifeCycle,
+    /// The terminal that took its place.
+    #[serde(default)]
+    pub replaced_by: Option<TerminalId>,
+    /// The group that it belongs to.
+    #[serde(default)]
+    pub group: Option<GroupId>,
+    /// Words to find it by; at most [`crate::tag::MAX_TAGS`].
+    #[serde(default)]
+    pub tags: BTreeSet<Tag>,
+    /// Values of your own; at most [`crate::attribute::MAX_ATTRIBUTES`].
+    #[serde(default)]
+    pub attributes: Attributes,
+    /// Rises by one with each change that people make to the terminal.
+    #[serde(default)]
+    pub version: u64,
+}
+
+/// Longest name of a maker, in bytes.
+pub const MAX_VENDOR_BYTES: usize = 64;
+
+impl Place {
+    /// Whether a terminal may have it. Whether the group exists is for whoever knows the groups.
+    ///
+    /// # Errors
+    /// The first member that is too long or too many.
+    pub fn check(&self) -> Result<(), IdError> {
+        if self.vendor.len() > MAX_VENDOR_BYTES || self.vendor.chars().any(char::is_control) {
+            let rule = "it has at most 64 bytes, without control characters";
+            return Err(IdError::new("vendor", &self.vendor, rule));
+        }
+        crate::tag::check(&self.tags)?;
+        crate::attribute::check(&self.attributes)
+    }
+}
+
+/// What may be done with a terminal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LifeCycle {
+    /// Known, and not in use yet.
+    Registered,
+    /// In use.
+    #[default]
+    Active,
+    /// Takes no payments; managed as ever.
+    Locked,
+    /// Out of use for a while: it is answered, and gets no work.
+    Suspended,
+    /// Out of use for good.
+    Retired,
+}
+
+impl LifeCycle {
+    /// All of them, in the order of a terminal's life.
+    pub const ALL: [Self; 5] = [Self::Registered, Self::Active, Self::Locked, Self::Suspended, Self::Retired];
+
+    /// The word in JSON and in selectors.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::Active => "active",
+            Self::Locked => "locked",
+            Self::Suspended => "suspended",
+            Self::Retired => "retired",
+        }
+    }
+
+    /// Whether a person may change it so. A retired terminal comes back only as one that is not in use
+    /// yet, and none goes back to that otherwise. Staying is always allowed.
+    #[must_use]
+    pub fn can_become(self, next: Self) -> bool {
+        match (self, next) {
+            _ if self == next => true,
+            (Self::Retired, next) => next == Self::Registered,
+            (_, Self::Registered) => false,
+            _ => true,
+        }
+    }
+
+    /// Whether the terminal is given work.
+    #[must_use]
+    pub fn takes_work(self) -> bool {
+        matches!(self, Self::Registered | Self::Active | Self::Locked)
+    }
+}
+
+impl fmt::Display for LifeCycle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for LifeCycle {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let rule = "it is registered, active, locked, suspended or retired";
+        Self::ALL
+            .into_iter()
+            .find(|state| state.name() == text)
+            .ok_or_else(|| IdError::new("life cycle", text, rule))
+    }
 }
 
 /// What people want a terminal to be.
@@ -211,6 +336,35 @@ mod tests {
         assert_eq!(known.boot_count, Some(4));
         assert_eq!(known.health.battery_percent, Some(80));
         assert_eq!(known.health.printer, Some(DeviceState::Fault));
+    }
+
+    #[test]
+    fn a_terminal_of_which_nothing_more_is_known_is_active_in_shanghai() {
+        let place: Place = serde_json::from_str("{}").unwrap();
+        assert_eq!(place, Place::default());
+        assert_eq!((place.life_cycle, place.time_zone.as_str()), (LifeCycle::Active, "Asia/Shanghai"));
+    }
+
+    #[test]
+    fn a_place_has_an_end() {
+        let place = |vendor: &str| Place { vendor: vendor.to_owned(), ..Place::default() };
+        assert_eq!(place("百富 PAX").check(), Ok(()));
+        for bad in ["a\nb", &"x".repeat(65)] {
+            assert!(place(bad).check().unwrap_err().to_string().contains("at most 64 bytes"));
+        }
+        let tags = (0..40).map(|n| format!("t{n}").parse().unwrap()).collect();
+        assert!(Place { tags, ..Place::default() }.check().is_err());
+    }
+
+    #[test]
+    fn a_retired_terminal_comes_back_only_through_the_beginning() {
+        for from in LifeCycle::ALL {
+            assert_eq!(from.name().parse::<LifeCycle>().unwrap(), from);
+            assert_eq!(from.can_become(LifeCycle::Active), from != LifeCycle::Retired, "{from}");
+            let back = matches!(from, LifeCycle::Registered | LifeCycle::Retired);
+            assert_eq!(from.can_become(LifeCycle::Registered), back, "{from}");
+            assert!(from.can_become(LifeCycle::Retired));
+        }
     }
 
     #[test]

@@ -186,6 +186,11 @@ impl AlarmLog {
         self.waiting.front()
     }
 
+    /// The alarms that the host may not have yet, in the order in which they were raised.
+    pub fn waiting(&self) -> impl ExactSizeIterator<Item = &Alarm> {
+        self.waiting.iter()
+    }
+
     /// The host has an alarm.
     pub fn taken(&mut self, sequence: u64) {
         self.waiting.retain(|alarm| alarm.sequence != sequence);

@@ -9,7 +9,7 @@ use std::{borrow::Cow, sync::Arc};
 use iso8583::{BuildError, Builder, Message};
 use tms_crypto::{
     keyblock::WorkingKeys,
-    mac::{MacKey, MacVerified},
+    mac::{Code, MacKey, MacVerified},
 };
 
 use crate::{
@@ -317,7 +317,7 @@ fn sign_in(
     let built = builder.build_with_mac(out, place, |covered| {
         key.sign(rules.form(), covered).unwrap_or_else(|error| {
             failed = Some(error);
-            Vec::new()
+            Code::default()
         })
     });
     match failed {

@@ -5,7 +5,7 @@ use iso8583::{
     BuildError, Builder, Length, Message,
     framing::{Frame, Header, Tpdu},
 };
-use jiff::{Timestamp, civil::DateTime, tz::Offset};
+use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::Offset};
 
 use crate::{
     error::ProtocolError,
@@ -15,6 +15,8 @@ use crate::{
 
 /// Most bytes that one LLL field holds.
 pub(crate) const FIELD_ROOM_BYTES: usize = 999;
+/// Time after which a request counts as unanswered, on either side.
+const REPLY_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
 
 /// Who a terminal is on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -230,20 +232,6 @@ pub(crate) fn names_terminal(message: &Message<'_>, terminal: &[u8]) -> bool {
     message.field(41).is_some_and(|tid| tid.value().trim_ascii_end() == terminal.trim_ascii_end())
 }
 
-/// Whether the data element at `path` is `code`; `None` when there is none.
-pub(crate) fn has_code(message: &Message<'_>, path: &str, code: &str) -> Option<bool> {
-    let field = message.get(path)?;
-    if field.len() != code.len() {
-        return Some(false);
-    }
-    let number = if code.bytes().all(|b| b.is_ascii_digit()) { code.parse::<u64>().ok() } else { None };
-    // Packed digits are compared as a number, which unlike their text needs no memory.
-    Some(match (number, field.u64()) {
-        (Some(wanted), Ok(found)) => wanted == found,
-        _ => field.text() == code,
-    })
-}
-
 /// The reply to a request that is not understood: what of it tells the requester which one that was.
 pub(crate) fn echo<'d>(profile: &Profile, message: &Message<'d>) -> Result<Builder<'d>, BuildError> {
     let selector = profile.selector_template().map_or(0, |(field, _)| field);
@@ -275,6 +263,11 @@ pub(crate) fn next_stan(stan: u32) -> u32 {
 /// connection answers nothing on this one.
 pub(crate) fn stan_before_the_first(now: Timestamp) -> u32 {
     u32::try_from(now.as_second().rem_euclid(999_999)).unwrap_or(0)
+}
+
+/// When a request that is sent now counts as unanswered.
+pub(crate) fn deadline(now: Timestamp) -> Timestamp {
+    now.saturating_add(REPLY_TIMEOUT).unwrap_or(Timestamp::MAX)
 }
 
 fn civil(now: Timestamp, offset_minutes: i32) -> DateTime {

@@ -14,7 +14,7 @@ use encoding_rs::GBK;
 use crate::{
     body::{self, Body, put, tag},
     error::ProtocolError,
-    profile::{Profile, TagPad, TagPlace, TagRule},
+    profile::{Profile, TagKey, TagPad, TagPlace, TagRule},
 };
 
 pub use answer::{Outcome, PushAnswer, PushRefusal};
@@ -115,8 +115,8 @@ impl std::fmt::Debug for TagValues {
 /// Goes over a string of tags. Senders keep to the order of the table, so each tag is looked for from the
 /// one before it on.
 struct Tags<'a> {
-    rules: &'a [TagRule],
-    place: TagPlace,
+    profile: &'a Profile,
+    keys: &'a [TagKey],
     bytes: &'a [u8],
     offset: usize,
     next: usize,
@@ -124,18 +124,17 @@ struct Tags<'a> {
 
 impl<'a> Tags<'a> {
     fn new(profile: &'a Profile, place: TagPlace, bytes: &'a [u8]) -> Self {
-        Self { rules: profile.tag_rules(), place, bytes, offset: 0, next: 0 }
+        Self { profile, keys: profile.tag_keys(place), bytes, offset: 0, next: 0 }
     }
 
-    fn find(&mut self, tag: &[u8]) -> Option<&'a TagRule> {
-        let (before, after) = self.rules.split_at_checked(self.next).unwrap_or((self.rules, &[]));
-        let is_it = |rule: &TagRule| rule.tag.as_bytes() == tag && rule.place.contains(&self.place);
-        let at = match after.iter().position(is_it) {
+    fn find(&mut self, tag: [u8; 2]) -> Option<TagKey> {
+        let (before, after) = self.keys.split_at_checked(self.next).unwrap_or((self.keys, &[]));
+        let at = match after.iter().position(|key| key.tag == tag) {
             Some(ahead) => self.next.saturating_add(ahead),
-            None => before.iter().position(is_it)?,
+            None => before.iter().position(|key| key.tag == tag)?,
         };
         self.next = at.saturating_add(1);
-        self.rules.get(at)
+        self.keys.get(at).copied()
     }
 }
 
@@ -148,15 +147,18 @@ impl<'a> Iterator for Tags<'a> {
         let rest = self.bytes.get(offset..).filter(|rest| !rest.is_empty())?;
         // Whatever is wrong, nothing after it can be trusted.
         self.offset = usize::MAX;
-        let Some(rule) = rest.get(..2).and_then(|tag| self.find(tag)) else {
+        let found = rest.split_first_chunk().and_then(|(tag, rest)| {
+            let key = self.find(*tag)?;
+            Some((key, self.profile.tag_rule(key)?, rest))
+        });
+        let Some((key, rule, rest)) = found else {
             return Some(Err(ProtocolError::body(NAME, format!("unknown tag at offset {offset}"))));
         };
-        let end = rule.length.saturating_add(2);
-        let Some(value) = rest.get(2..end) else {
+        let Some(value) = rest.get(..key.length) else {
             let reason = format!("tag {} at offset {offset} ends early", rule.tag);
             return Some(Err(ProtocolError::body(NAME, reason)));
         };
-        self.offset = offset.saturating_add(end);
+        self.offset = offset.saturating_add(2).saturating_add(key.length);
         Some(Ok((rule, value, offset)))
     }
 }

@@ -86,12 +86,18 @@ pub fn encode_next(offset: u64) -> Vec<u8> {
     out
 }
 
-/// Reads the host's answer.
+/// Reads the host's answer about a bundle of `total_bytes`. It may want bytes again that it lost, and may
+/// have some of an earlier connection.
 ///
 /// # Errors
-/// When the offset is missing or malformed.
-pub fn decode_next(bytes: &[u8]) -> Result<u64, ProtocolError> {
-    Body::parse(bytes)?.u64(tag::OFFSET, "upload answer")
+/// When the offset is missing or malformed, or past the end of the bundle.
+pub fn decode_next(bytes: &[u8], total_bytes: u64) -> Result<u64, ProtocolError> {
+    const NAME: &str = "upload answer";
+    let next = Body::parse(bytes)?.u64(tag::OFFSET, NAME)?;
+    if next > total_bytes {
+        return Err(ProtocolError::body(NAME, "is past the announced size"));
+    }
+    Ok(next)
 }
 
 #[cfg(test)]
@@ -111,7 +117,8 @@ mod tests {
     #[test]
     fn a_chunk_survives_the_wire() {
         assert_eq!(Chunk::decode(&chunk().encode()).unwrap(), chunk());
-        assert_eq!(decode_next(&encode_next(5)).unwrap(), 5);
+        assert_eq!(decode_next(&encode_next(5), 5).unwrap(), 5);
+        assert!(decode_next(&encode_next(6), 5).unwrap_err().to_string().contains("past"));
     }
 
     #[test]

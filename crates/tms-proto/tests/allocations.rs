@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use allocation_counter::measure;
 use jiff::Timestamp;
+use tms_crypto::mac::MacKey;
 use tms_proto::{
     Answer, Function, HostEvent, HostSession, Identity, Profile, TerminalSession, file::BlockRequest,
 };
@@ -29,6 +30,15 @@ fn pair(profile: &Arc<Profile>) -> (HostSession, TerminalSession) {
 fn echo(terminal: &mut TerminalSession) -> Vec<u8> {
     terminal.echo(NOW).unwrap();
     terminal.poll_transmit().unwrap()
+}
+
+/// :1987 with a MAC on everything, under a key that both sides were given.
+fn protected() -> (Arc<Profile>, MacKey) {
+    let text = Profile::builtin_toml("iso87").unwrap();
+    let text = text.replace("protect = \"optional\"", "protect = \"required\"");
+    let profile = Arc::new(Profile::from_toml(&text).unwrap());
+    let key = profile.static_mac_key(&[0x5A; 16]).unwrap();
+    (profile, key)
 }
 
 /// Takes a request and answers it; with a block of 4096 bytes where one was asked for.
@@ -64,6 +74,29 @@ fn an_echo_does_not_allocate_in_any_profile() {
         assert!(!out.is_empty());
         assert_eq!(count, 0, "{}", profile.name());
     }
+}
+
+#[test]
+fn an_echo_whose_mac_is_checked_and_whose_answer_has_one_does_not_allocate() {
+    let (profile, key) = protected();
+    let (mut host, mut terminal) = pair(&profile);
+    host.set_mac_key(key.clone()).unwrap();
+    terminal.set_mac_key(key).unwrap();
+    let mut out = Vec::new();
+    serve(&mut host, &echo(&mut terminal), &mut out);
+    let again = echo(&mut terminal);
+    let count = measure(|| serve(&mut host, &again, &mut out)).count_total;
+    assert!(host.counts().refused_in_all() == 0 && !out.is_empty());
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn a_key_made_ready_is_shared_and_small() {
+    let (profile, key) = protected();
+    let kept = measure(|| std::mem::forget(profile.static_mac_key(&[0x5A; 16]).unwrap()));
+    assert!(kept.bytes_current < 512, "{} bytes", kept.bytes_current);
+    let shared = measure(|| std::mem::forget(key.clone()));
+    assert_eq!(shared.bytes_current, 0);
 }
 
 #[test]

@@ -13,8 +13,8 @@ use tms_proto::{
     Answer, Asked, HostEvent, HostSession, Identity, PendingWork, Profile, Refusal, TerminalEvent,
     TerminalSession,
     emv::{
-        Aid, AidParameters, AidSet, Blacklist, BlockedCard, Capk, CapkId, CapkSet, Download, DownloadKind,
-        DownloadRequest, Expiry, Offer,
+        Aid, AidParameters, AidSet, Blacklist, Capk, CapkId, CapkSet, CardList, CardPrefix, ContactlessSet,
+        ContactlessTemplate, Download, DownloadKind, DownloadRequest, Expiry, Offer,
     },
 };
 
@@ -84,7 +84,11 @@ fn offer() -> Offer {
         let aid = Aid::new(&[0xA0, 0, 0, 3, 0x33, index]).unwrap();
         let parameters = AidParameters { cvm_limit: Some(30_000), ..AidParameters::new(aid) };
         offer.aids.insert(parameters).unwrap();
-        offer.blacklist.push(BlockedCard::new(&format!("6228{index:010}")).unwrap()).unwrap();
+        offer.blacklist.push(CardPrefix::new(&format!("6228{index:010}")).unwrap()).unwrap();
+        offer.pin_free_bins.push(CardPrefix::new(&format!("6229{index:04}")).unwrap()).unwrap();
+        offer.pin_free_blacklist.push(CardPrefix::new(&format!("6230{index:010}")).unwrap()).unwrap();
+        let template = hex::decode(format!("FF805D209F661D{}", hex::encode([index; 29]))).unwrap();
+        offer.contactless.push(ContactlessTemplate::decode(&template).unwrap()).unwrap();
     }
     offer
 }
@@ -139,6 +143,47 @@ fn all_that_a_host_has_reaches_the_terminal() {
 }
 
 #[test]
+fn what_is_downloaded_like_the_blacklist_reaches_the_terminal_too() {
+    let (mut pair, offer) = (pair(), offer());
+    let mut templates = Download::contactless(&ContactlessSet::default());
+    let mut bins = Download::pin_free_bins(&CardList::default());
+    let mut exceptions = Download::pin_free_blacklist(&CardList::default());
+    for download in [&mut templates, &mut bins, &mut exceptions] {
+        pair.run(download, &offer);
+    }
+    let (
+        Download::Contactless(templates),
+        Download::PinFreeBins(bins),
+        Download::PinFreeBlacklist(exceptions),
+    ) = (templates, bins, exceptions)
+    else {
+        panic!()
+    };
+    assert_eq!(templates.in_force(), &offer.contactless);
+    assert_eq!(bins.in_force(), &offer.pin_free_bins);
+    assert_eq!(exceptions.in_force(), &offer.pin_free_blacklist);
+}
+
+#[test]
+fn questions_of_394_to_399_are_those_of_390_and_391_with_their_code() {
+    let sent = |request: DownloadRequest| {
+        let mut pair = pair();
+        pair.terminal.download(&request, NOW).unwrap();
+        hex::encode_upper(pair.terminal.poll_transmit().unwrap())
+    };
+    let (page, end) = (sent(DownloadRequest::Blacklist { from: 30 }), sent(DownloadRequest::BlacklistEnd));
+    assert!(page.contains("00000001390") && end.contains("00000001391"), "{page} {end}");
+    for (kind, from, code, end_code) in [
+        (DownloadKind::Contactless, DownloadRequest::Contactless { from: 30 }, "394", "395"),
+        (DownloadKind::PinFreeBins, DownloadRequest::PinFreeBins { from: 30 }, "396", "397"),
+        (DownloadKind::PinFreeBlacklist, DownloadRequest::PinFreeBlacklist { from: 30 }, "398", "399"),
+    ] {
+        assert_eq!(sent(from), page.replace("00000001390", &format!("00000001{code}")), "{kind}");
+        assert_eq!(sent(kind.end()), end.replace("00000001391", &format!("00000001{end_code}")), "{kind}");
+    }
+}
+
+#[test]
 fn a_refused_key_is_told_with_the_question() {
     let mut pair = pair();
     let request = DownloadRequest::Capk(CapkId { rid: [1; 5], index: 1 });
@@ -168,8 +213,7 @@ fn a_malformed_question_is_answered_with_a_format_error() {
 
 #[test]
 fn each_announced_download_has_its_kind() {
-    for kind in [DownloadKind::Capk, DownloadKind::Aid, DownloadKind::Blacklist, DownloadKind::TmsParameters]
-    {
+    for kind in DownloadKind::ALL.iter().copied() {
         assert_eq!(DownloadKind::of(kind.work()), Some(kind));
         let profile = Profile::builtin("unionpay").unwrap();
         let digit = profile.pending_digit(kind.work()).unwrap();

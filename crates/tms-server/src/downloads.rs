@@ -25,6 +25,17 @@ pub struct Loaded {
     pub revisions: BTreeMap<SetName, u64>,
     /// Their content.
     pub offer: Offer,
+    /// SHA-256 of those of which a terminal's report says it.
+    pub hashes: BTreeMap<SetName, [u8; 32]>,
+}
+
+impl Loaded {
+    /// What is known of a set that a terminal reports with this hash: whether it is the one that was put. `None` where
+    /// nothing was put, or reports do not say.
+    #[must_use]
+    pub fn is_the_one(&self, set: SetName, reported: [u8; 32]) -> Option<bool> {
+        self.hashes.get(&set).map(|hash| *hash == reported)
+    }
 }
 
 impl Downloads {
@@ -44,6 +55,13 @@ impl Downloads {
                 Err(error) => error!(set = set.name.name(), %error, "a set in the store cannot be read"),
             }
         }
+        let offer = &fresh.offer;
+        let hashes = [
+            (SetName::Capks, offer.capks.content_hash()),
+            (SetName::Aids, offer.aids.content_hash()),
+            (SetName::Blacklist, offer.blacklist.content_hash()),
+        ];
+        fresh.hashes = hashes.into_iter().filter(|(set, _)| fresh.revisions.contains_key(set)).collect();
         let fresh = Arc::new(fresh);
         *self.lock() = Some(Arc::clone(&fresh));
         Ok(fresh)
@@ -66,8 +84,23 @@ pub(crate) fn put(offer: &mut Offer, set: &EstateSet) -> Result<(), serde_json::
         SetName::Aids => offer.aids = serde_json::from_str(&set.content)?,
         SetName::Blacklist => offer.blacklist = serde_json::from_str(&set.content)?,
         SetName::TmsParameters => offer.tms_parameters = serde_json::from_str(&set.content)?,
+        SetName::Contactless => offer.contactless = serde_json::from_str(&set.content)?,
+        SetName::PinFreeBins => offer.pin_free_bins = serde_json::from_str(&set.content)?,
+        SetName::PinFreeBlacklist => offer.pin_free_blacklist = serde_json::from_str(&set.content)?,
     }
     Ok(())
+}
+
+/// Name of the detail in which a terminal's hash of a set is kept.
+pub(crate) fn reported_as(set: SetName) -> Option<&'static str> {
+    match set {
+        SetName::Capks => Some("capk_sha256"),
+        SetName::Aids => Some("aid_sha256"),
+        SetName::Blacklist => Some("blacklist_sha256"),
+        SetName::TmsParameters | SetName::Contactless | SetName::PinFreeBins | SetName::PinFreeBlacklist => {
+            None
+        }
+    }
 }
 
 /// How the protocol calls a set.
@@ -77,5 +110,21 @@ pub(crate) fn kind(set: SetName) -> DownloadKind {
         SetName::Aids => DownloadKind::Aid,
         SetName::Blacklist => DownloadKind::Blacklist,
         SetName::TmsParameters => DownloadKind::TmsParameters,
+        SetName::Contactless => DownloadKind::Contactless,
+        SetName::PinFreeBins => DownloadKind::PinFreeBins,
+        SetName::PinFreeBlacklist => DownloadKind::PinFreeBlacklist,
+    }
+}
+
+/// The set that a download brings.
+pub(crate) fn set_of(kind: DownloadKind) -> SetName {
+    match kind {
+        DownloadKind::Capk => SetName::Capks,
+        DownloadKind::Aid => SetName::Aids,
+        DownloadKind::Blacklist => SetName::Blacklist,
+        DownloadKind::TmsParameters => SetName::TmsParameters,
+        DownloadKind::Contactless => SetName::Contactless,
+        DownloadKind::PinFreeBins => SetName::PinFreeBins,
+        DownloadKind::PinFreeBlacklist => SetName::PinFreeBlacklist,
     }
 }

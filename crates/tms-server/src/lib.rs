@@ -58,12 +58,14 @@
 //!
 //! Reading order: [`server`] (what runs), [`listener`] and [`session`] (a terminal's way in),
 //! [`service`] (what people can have done) and [`api`] (the same over REST), [`app`] (what all of
-//! them share: [`dispatch`], [`contacts`], [`counters`], [`downloads`], [`events`], [`objects`], [`secret`], [`source`]), [`config`], and the commands
-//! [`init`] and [`enrol`] with [`pki`] behind them. `demo` is the simulated estate, behind the
+//! them share: [`dispatch`], [`contacts`], [`counters`], [`downloads`], [`events`], [`objects`], [`secret`],
+//! [`source`]), [`config`], and the commands
+//! [`init`], [`enrol`] with [`pki`] behind them, and [`backup`]. `demo` is the simulated estate, behind the
 //! feature of that name.
 
 pub mod api;
 pub mod app;
+pub mod backup;
 pub mod config;
 pub mod contacts;
 pub mod counters;

@@ -6,7 +6,8 @@ use clap::{Parser, Subcommand};
 use tms_core::UserRole;
 #[cfg(feature = "demo")]
 use tms_server::demo;
-use tms_server::{config::Config, enrol, init, server, service, signal};
+use tms_server::{backup, config::Config, enrol, init, server, service, signal};
+use tms_store::Location;
 use tracing_subscriber::EnvFilter;
 
 #[derive(Debug, Parser)]
@@ -49,10 +50,46 @@ enum Command {
         #[arg(long, value_name = "ROLE")]
         role: Option<UserRole>,
     },
+    /// Write store and objects of one moment to a file, also while the server runs.
+    Backup {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The new file.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Put a backup into the empty store and the object folder of a server that does not run.
+    Restore {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The backup.
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+    },
+    /// Work on stores as a whole.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// The process of simulated terminals that `demo` starts.
     #[cfg(feature = "demo")]
     #[command(hide = true)]
     DemoFleet { folder: PathBuf, count: usize },
+}
+
+#[derive(Debug, Subcommand)]
+enum StoreCommand {
+    /// Copy everything from one store into another, empty one; stop the server first.
+    ///
+    /// A password for PostgreSQL comes from PGPASSWORD or ~/.pgpass: on the command line others could read it.
+    Copy {
+        /// The store that has the estate.
+        #[arg(long, value_name = "URL")]
+        from: Location,
+        /// The store that gets it.
+        #[arg(long, value_name = "URL")]
+        to: Location,
+    },
 }
 
 #[cfg(feature = "demo")]
@@ -117,6 +154,31 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let password = service::issue_one_time_password(&app, &user, role).await?;
             println!("{}", password.as_str());
             app.store.close().await;
+        }
+        Command::Backup { config, to } => {
+            let config = Config::load(&config)?;
+            let written = backup::write(&config, &to, jiff::Timestamp::now()).await?;
+            let backup::Written { rows, objects, missing, size_bytes } = written;
+            println!("{}: {rows} rows and {objects} objects in {size_bytes} bytes", to.display());
+            for name in missing {
+                eprintln!(
+                    "tms-server: the store names the object {name}, which the object folder does not have"
+                );
+            }
+            println!(
+                "The key of the vault is not in it; keep a copy of {} elsewhere.",
+                config.vault_key_file.display()
+            );
+        }
+        Command::Restore { config, from } => {
+            let config = Config::load(&config)?;
+            let backup::Restored { rows, objects, server, made_at } = backup::restore(&config, &from).await?;
+            println!("{rows} rows and {objects} objects of {server} as it was at {made_at:.0}");
+        }
+        Command::Store(StoreCommand::Copy { from, to }) => {
+            let backup::Copied { rows, tables } = backup::copy(&from, &to).await?;
+            println!("{rows} rows of {tables} tables from {from} are in {to}, and both are alike.");
+            println!("Objects stay where they are. Now name the new store in the configuration.");
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -79,6 +79,20 @@ pub enum StartError {
     /// A profile name without a file.
     #[error("there is no built-in profile '{0}'; known are {known}", known = Profile::builtin_names().join(", "))]
     UnknownProfile(String),
+    /// A listener that names another profile than the one in its file.
+    #[error(
+        "the listener says profile = \"{listener}\", and {} holds the profile \"{file}\"; write the same name in both \
+         (a file that extends another profile has that one's name unless it says `name`)",
+        path.display()
+    )]
+    ProfileName {
+        /// What the listener says.
+        listener: String,
+        /// The file.
+        path: PathBuf,
+        /// What the file says.
+        file: String,
+    },
     /// A profile file that cannot be read.
     #[error("{path}: {reason}")]
     ProfileFile {
@@ -189,8 +203,14 @@ fn load_profile(listener: &config::Listener) -> Result<Profile, StartError> {
         Some(path) => {
             let text = std::fs::read_to_string(path)
                 .map_err(|reason| StartError::ProfileFile { path: path.clone(), reason })?;
-            Profile::from_toml(&text)
-                .map_err(|reason| StartError::Profile { path: path.display().to_string(), reason })
+            let profile = Profile::from_toml(&text)
+                .map_err(|reason| StartError::Profile { path: path.display().to_string(), reason })?;
+            // Terminals are enrolled under the listener's name: under another one none would be let in.
+            if profile.name() == name {
+                return Ok(profile);
+            }
+            let (listener, file) = (name.to_owned(), profile.name().to_owned());
+            Err(StartError::ProfileName { listener, path: path.clone(), file })
         }
         None => Profile::builtin(name).ok_or_else(|| StartError::UnknownProfile(name.to_owned())),
     }
@@ -300,6 +320,8 @@ mod tests {
                 "there is no built-in profile \"iso78\"; known are unionpay, iso87, iso93",
             ),
             ("extends = \"iso87\"\n[function.report]\ncodes = [\"363\"]\n", "has the same MTI and code as"),
+            ("extends = \"iso87\"\nname = \"acquirer\"\n", "the listener says profile = \"iso87\", and"),
+            ("extends = \"iso93\"\n", "holds the profile \"iso93\"; write the same name in both"),
         ] {
             let error = load(text).unwrap_err().to_string();
             assert!(error.contains("acquirer.toml") && error.contains(says), "{error}");

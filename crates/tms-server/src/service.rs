@@ -12,7 +12,9 @@ mod sets;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tms_core::parameters::{self, ParameterError};
-use tms_core::{FirmwareId, NewOperation, Operation, OperationKind, Role, RotationPhase, TerminalId};
+use tms_core::{
+    FirmwareId, FirmwareRecord, NewOperation, Operation, OperationKind, Role, RotationPhase, TerminalId,
+};
 use tms_crypto::vault::VaultError;
 use tms_crypto::{password, seal::SealError};
 use tms_firmware::FirmwareError;
@@ -21,7 +23,7 @@ use tms_store::{ParameterChange, StoreError};
 use crate::app::App;
 use crate::secret::CredentialSecret;
 
-pub use commands::{cancel, command, plan_id};
+pub use commands::{cancel, command, plan_id, withdraw_plan};
 pub use enrolment::{GivenCredential, NewTerminal, enrol};
 pub(crate) use firmware::remove_stale_uploads;
 pub use firmware::{Upload, publish, publish_bytes};
@@ -159,16 +161,7 @@ pub async fn assign_firmware(
     terminal: &TerminalId,
     firmware: &FirmwareId,
 ) -> Result<Operation, ServiceError> {
-    let known = existing(app, terminal).await?;
-    let record = app.store.firmware(firmware).await?.ok_or_else(|| not_found("firmware", firmware))?;
-    if !record.models.contains(&known.model) {
-        return Err(ServiceError::Model {
-            firmware: firmware.clone(),
-            models: record.models,
-            terminal: terminal.clone(),
-            model: known.model,
-        });
-    }
+    package_for(app, terminal, firmware).await?;
     let now = app.now();
     let operation = app.store.assign_firmware(terminal, firmware, app.ticket(now), now).await?;
     app.events.operation(&operation);
@@ -228,12 +221,36 @@ pub async fn rotate_credential(
 async fn enqueue(app: &App, terminal: &TerminalId, kind: OperationKind) -> Result<Operation, ServiceError> {
     let now = app.now();
     let ticket = app.ticket(now);
-    let operation =
-        NewOperation { id: ticket.id, terminal: terminal.clone(), kind, expires_at: ticket.expires_at };
+    let operation = NewOperation {
+        id: ticket.id,
+        terminal: terminal.clone(),
+        kind,
+        expires_at: ticket.expires_at,
+        terms: tms_core::Terms::default(),
+    };
     let operation = app.store.enqueue(operation, now).await?;
     app.events.operation(&operation);
     app.wake.terminal(terminal);
     Ok(operation)
+}
+
+/// A published package, if it is for the terminal's model.
+async fn package_for(
+    app: &App,
+    terminal: &TerminalId,
+    firmware: &FirmwareId,
+) -> Result<FirmwareRecord, ServiceError> {
+    let known = existing(app, terminal).await?;
+    let record = app.store.firmware(firmware).await?.ok_or_else(|| not_found("firmware", firmware))?;
+    if record.models.contains(&known.model) {
+        return Ok(record);
+    }
+    Err(ServiceError::Model {
+        firmware: firmware.clone(),
+        models: record.models,
+        terminal: terminal.clone(),
+        model: known.model,
+    })
 }
 
 async fn existing(app: &App, terminal: &TerminalId) -> Result<tms_core::Terminal, ServiceError> {

@@ -1,13 +1,14 @@
 //! Measures durable writes per second with many callers at once.
 //!
 //! ```text
-//! cargo run --release -p tms-store --example writes [FOLDER [CALLERS [SECONDS]]]
+//! cargo run --release -p tms-store --example writes [PLACE [CALLERS [SECONDS]]]
 //! ```
+//!
+//! The place is a folder, or the `postgres://` URL of an empty database that may keep what is written.
 //!
 //! Each caller is one terminal that goes through the life of one operation after another: queued,
 //! leased, sent, accepted, progress, done, and a status report in between: seven writes.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,12 +21,18 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
-    let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
+    let place = arguments.next().unwrap_or_else(|| std::env::temp_dir().display().to_string());
     let callers: u32 = arguments.next().map_or(Ok(500), |text| text.parse())?;
     let seconds: u64 = arguments.next().map_or(Ok(5), |text| text.parse())?;
 
-    let folder = tempfile::tempdir_in(folder)?;
-    let store = tms_store::open(&format!("sqlite:{}", folder.path().join("estate.db").display())).await?;
+    let (_folder, url) = if place.starts_with("postgres") {
+        (None, place)
+    } else {
+        let folder = tempfile::tempdir_in(place)?;
+        let url = format!("sqlite:{}", folder.path().join("estate.db").display());
+        (Some(folder), url)
+    };
+    let store = tms_store::open(&url).await?;
     let started = Instant::now();
     let enrolments = (0..callers).map(|caller| {
         let store = Arc::clone(&store);
@@ -78,6 +85,7 @@ async fn live(store: Arc<dyn Store>, caller: u32, until: Instant) -> Result<Vec<
             terminal: terminal.clone(),
             kind: OperationKind::CollectLogs { max_bytes: 65_536 },
             expires_at: later,
+            terms: tms_core::Terms::default(),
         };
         let id = operation.id;
         let report = Reported { boot_count: Some(round), ..Reported::default() };

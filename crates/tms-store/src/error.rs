@@ -20,18 +20,22 @@ pub enum StoreError {
         /// A sentence that says what contradicts what.
         reason: String,
     },
-    /// The thing has changed since the caller looked at it. A revision of 0 is that of nothing.
-    #[error(
-        "{what} {name} is at revision {found}, and the change was made for revision {expected}; look at it again"
-    )]
-    Outdated {
-        /// The kind of thing, for example `set`.
+    /// What was given cannot be, whatever is there.
+    #[error("{reason}")]
+    Invalid {
+        /// A sentence that says what cannot be, and what can.
+        reason: String,
+    },
+    /// Somebody else has changed the thing since the caller saw it.
+    #[error("{what} {name} has version {found} by now and not {seen}; look at it again")]
+    Stale {
+        /// The kind of thing.
         what: &'static str,
         /// Its name.
         name: String,
-        /// The revision that the change was made for.
-        expected: u64,
-        /// The revision that there is.
+        /// The version that the caller has seen; 0 when it thinks that there is none.
+        seen: u64,
+        /// The version that there is; 0 when there is none.
         found: u64,
     },
     /// An operation cannot go from where it stands to the wanted state.
@@ -58,6 +62,14 @@ pub enum StoreError {
         /// The file.
         path: String,
         /// What the operating system says, and what to do.
+        reason: String,
+    },
+    /// The database on a server cannot be reached, refuses, or is not fit for an estate.
+    #[error("the database {database} cannot be opened: {reason}")]
+    Unopenable {
+        /// Where it is, without the password.
+        database: String,
+        /// What is wrong, and what to do.
         reason: String,
     },
     /// Somebody else held the database for longer than the store waits.
@@ -98,26 +110,12 @@ impl StoreError {
         Self::NotFound { what, name: name.to_string() }
     }
 
-    /// Refuses a change that was made for another revision than the one `found`; `None` fits all.
-    ///
-    /// # Errors
-    /// `Outdated`.
-    pub fn expect_revision(
-        what: &'static str,
-        name: impl ToString,
-        expected: Option<u64>,
-        found: u64,
-    ) -> Result<(), Self> {
-        match expected {
-            Some(expected) if expected != found => {
-                Err(Self::Outdated { what, name: name.to_string(), expected, found })
-            }
-            _ => Ok(()),
-        }
-    }
-
     pub(crate) fn conflict(reason: impl Into<String>) -> Self {
         Self::Conflict { reason: reason.into() }
+    }
+
+    pub(crate) fn invalid(reason: impl Into<String>) -> Self {
+        Self::Invalid { reason: reason.into() }
     }
 
     pub(crate) fn corrupt(detail: impl Into<String>) -> Self {

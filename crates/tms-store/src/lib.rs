@@ -1,4 +1,4 @@
-//! Durable state of the estate behind one trait, [`Store`], and its SQLite back end.
+//! Durable state of the estate behind one trait, [`Store`], with SQLite and PostgreSQL behind it.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -16,6 +16,7 @@
 //!     terminal: "10000001".parse()?,
 //!     kind: OperationKind::Reboot,
 //!     expires_at: now + jiff::SignedDuration::from_hours(24),
+//!     terms: tms_core::Terms::default(),
 //! };
 //! let queued = store.enqueue(operation, now).await?; // durable from here on
 //! let until = now + jiff::SignedDuration::from_secs(30);
@@ -27,46 +28,55 @@
 //! # }
 //! ```
 //!
-//! Read in this order: [`store`] (the trait: what the server may rely on), [`error`], [`sqlite`]
-//! (group commit, migrations), and `conformance` (the suite that every back end has to pass; behind
-//! the feature of that name).
+//! Read in this order: [`store`] (the trait: what the server may rely on), [`estate`] and [`work`] (changes
+//! and work of many at once), [`error`], [`location`],
+//! [`sqlite`] and [`postgres`] (group commit, migrations; the statements of both are written once, in
+//! `sql`), and `conformance` (the suite that every back end has to pass; behind the feature of that name).
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod dump;
 pub mod error;
+pub mod estate;
+pub mod location;
+pub mod postgres;
+mod queue;
+mod row;
 pub mod sqlite;
 pub mod store;
+pub mod work;
 
-use std::path::Path;
 use std::sync::Arc;
 
 pub use error::StoreError;
+pub use estate::{BulkChange, ConfigurationInputs, ImportRow, Imported, TerminalChange, Verdict};
+pub use location::{Location, PostgresLocation};
+pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 pub use store::{
     Admin, Begun, InitialCredential, ParameterChange, Result, Store, Ticket, Token, replacement_detail,
 };
+pub use work::{
+    DesiredParameters, ParametersApplied, StartedTarget, StartedWork, TargetFilter, Watched, Work,
+};
 
-/// Opens the store that a URL names: `sqlite:PATH`, or a path alone. The database is made if it does
-/// not exist, and brought to the newest schema.
+/// Opens the store that a URL names: `sqlite:PATH`, a path alone, or
+/// `postgres://USER@HOST:PORT/DATABASE`. A file is made if it does not exist; the database is brought to
+/// the newest schema.
 ///
 /// # Errors
-/// `Unsupported` for any other URL; otherwise as [`SqliteStore::open`].
+/// `Unsupported` for any other URL; otherwise as [`SqliteStore::open`] and [`PostgresStore::open`].
 pub async fn open(url: &str) -> Result<Arc<dyn Store>> {
-    let unsupported =
-        |reason: &str| StoreError::Unsupported { url: url.to_owned(), reason: reason.to_owned() };
-    let path = match url.split_once(':') {
-        None => url,
-        Some(("sqlite", path)) => path.strip_prefix("//").unwrap_or(path),
-        Some(("postgres" | "postgresql", _)) => {
-            return Err(unsupported("PostgreSQL is not available in this build; use \"sqlite:PATH\""));
-        }
-        // A single letter before the colon is a drive, not a scheme.
-        Some((drive, _)) if drive.len() == 1 => url,
-        Some(_) => return Err(unsupported("use \"sqlite:PATH\"")),
-    };
-    match path {
-        "" => Err(unsupported("the path is missing; use \"sqlite:PATH\"")),
-        ":memory:" => Err(unsupported("an estate in memory would be lost; use \"sqlite:PATH\"")),
-        path => Ok(Arc::new(SqliteStore::open(Path::new(path)).await?)),
-    }
+    open_at(&url.parse()?).await
+}
+
+/// Opens the store at a place; as [`open`].
+///
+/// # Errors
+/// As [`SqliteStore::open`] and [`PostgresStore::open`].
+pub async fn open_at(location: &Location) -> Result<Arc<dyn Store>> {
+    Ok(match location {
+        Location::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
+        Location::Postgres(location) => Arc::new(PostgresStore::open(location).await?),
+    })
 }

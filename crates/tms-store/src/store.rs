@@ -8,12 +8,18 @@ use jiff::Timestamp;
 #[cfg(doc)]
 use tms_core::alarm::MAX_ALARMS_KEPT;
 use tms_core::{
-    Alarm, Credential, EstateSet, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation,
-    OperationId, OperationKind, OperationState, Progress, Reported, Role, RotationPhase, SetName, Terminal,
-    TerminalId, UserRole,
+    Alarm, Attempt, BatchId, Credential, EstateSet, FirmwareId, FirmwareRecord, Group, GroupId, LogBundle,
+    NewOperation, Operation, OperationId, OperationKind, OperationState, Outcome, Progress, Reported, Role,
+    Rollout, RolloutId, RolloutTarget, RotationPhase, Selector, SetName, TemplateName, Terminal, TerminalId,
+    UserRole,
+    configuration::{Revision, Scope},
+    rollout::{Tally, TargetState},
+    selector::SavedSelector,
 };
 
 use crate::error::StoreError;
+use crate::estate::{BulkChange, ConfigurationInputs, ImportRow, Imported, TerminalChange};
+use crate::work::{DesiredParameters, ParametersApplied, StartedTarget, TargetFilter, Watched};
 
 /// What every method answers.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -121,9 +127,11 @@ pub enum Begun {
 #[async_trait]
 pub trait Store: Send + Sync + fmt::Debug {
     /// Adds a terminal with the credentials that it was delivered with. Its `last_contact` is not kept.
+    /// One that was only imported is completed ([`crate::estate::enrolled`]).
     ///
     /// # Errors
-    /// `Conflict` if the terminal, or another one with its certificate, exists.
+    /// `Conflict` if the terminal is enrolled, or another one has its certificate; `NotFound` if there is no
+    /// group as its own; `Invalid` if its place cannot be.
     async fn enrol(&self, terminal: Terminal, credentials: Vec<InitialCredential>) -> Result<()>;
 
     /// Adds a terminal without credentials; as [`Store::enrol`].
@@ -139,6 +147,142 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// At most `limit` terminals in the order of their ids, those after `after` if it is given.
     async fn terminals(&self, after: Option<&TerminalId>, limit: u32) -> Result<Vec<Terminal>>;
+
+    /// At most `limit` terminals that a selector means, in the order of their ids, those after `after` if it is
+    /// given. `now` is what ages are measured from.
+    async fn find(
+        &self,
+        selector: &Selector,
+        after: Option<&TerminalId>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Terminal>>;
+
+    /// How many terminals a selector means.
+    async fn count(&self, selector: &Selector, now: Timestamp) -> Result<u64>;
+
+    /// The ids of all terminals that a selector means, in their order.
+    async fn ids(&self, selector: &Selector, now: Timestamp) -> Result<Vec<TerminalId>>;
+
+    /// Changes a terminal as people want it; its version rises by one unless it is so already. With `version`
+    /// only if that is the terminal's version.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such terminal or group; `Stale` if it has another version; `Invalid` if the
+    /// terminal cannot be so ([`TerminalChange::of`]).
+    async fn change_terminal(
+        &self,
+        tid: &TerminalId,
+        change: TerminalChange,
+        version: Option<u64>,
+    ) -> Result<Terminal>;
+
+    /// Changes every terminal that a selector means, in one transaction. Those that cannot be so are passed
+    /// over and named.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such group; `Invalid` if more than
+    /// [`MAX_TERMINALS_AT_ONCE`](crate::estate::MAX_TERMINALS_AT_ONCE) are selected.
+    async fn change_terminals(
+        &self,
+        selector: &Selector,
+        change: TerminalChange,
+        now: Timestamp,
+    ) -> Result<BulkChange>;
+
+    /// Adds and changes terminals in one transaction: all rows, or none of them when one is refused or it is
+    /// only a trial (`dry_run`). Each row has a verdict in either case.
+    ///
+    /// # Errors
+    /// `Invalid` if there are more rows than
+    /// [`MAX_TERMINALS_AT_ONCE`](crate::estate::MAX_TERMINALS_AT_ONCE).
+    async fn import_terminals(&self, rows: Vec<ImportRow>, dry_run: bool, now: Timestamp)
+    -> Result<Imported>;
+
+    /// Puts a terminal into the place of another one ([`crate::estate::replaced`]), and cancels what is open for
+    /// that. Answers both as they are now, the old one first.
+    ///
+    /// # Errors
+    /// `NotFound` if one of them does not exist; `Conflict` if it cannot take the place.
+    async fn replace_terminal(
+        &self,
+        old: &TerminalId,
+        new: &TerminalId,
+        now: Timestamp,
+    ) -> Result<(Terminal, Terminal)>;
+
+    /// Every group, in the order of the ids.
+    async fn groups(&self) -> Result<Vec<Group>>;
+
+    /// One group.
+    async fn group(&self, id: &GroupId) -> Result<Option<Group>>;
+
+    /// Adds a group, or puts it in place of the one with its id, with everything that stands under that. Its
+    /// own `version` is not looked at: the answer has the one that it gets. With `version` only if that is the
+    /// group's version so far, 0 for one that does not exist.
+    ///
+    /// # Errors
+    /// `Stale` if it has another version; `Invalid` if it, or the tree with it, cannot be
+    /// ([`tms_core::group::GroupError`]).
+    async fn put_group(&self, group: Group, version: Option<u64>) -> Result<Group>;
+
+    /// Takes a group away. With `version` only if that is the group's version. Its configuration stays, for
+    /// whoever wants to see what it was, and counts again for a group of the same id.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such group; `Stale` if it has another version; `Conflict` if groups or
+    /// terminals belong to it.
+    async fn delete_group(&self, id: &GroupId, version: Option<u64>) -> Result<()>;
+
+    /// Every saved selector, in the order of the names.
+    async fn selectors(&self) -> Result<Vec<SavedSelector>>;
+
+    /// One saved selector.
+    async fn selector(&self, name: &TemplateName) -> Result<Option<SavedSelector>>;
+
+    /// Saves a selector, or puts it in place of the one of its name; versions are as in [`Store::put_group`].
+    ///
+    /// # Errors
+    /// `Stale` if it has another version.
+    async fn put_selector(&self, selector: SavedSelector, version: Option<u64>) -> Result<SavedSelector>;
+
+    /// Forgets a saved selector. With `version` only if that is its version.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none of this name; `Stale` if it has another version.
+    async fn delete_selector(&self, name: &TemplateName, version: Option<u64>) -> Result<()>;
+
+    /// Adds a revision to a scope; it is the current one from then on.
+    ///
+    /// # Errors
+    /// `Stale` if its number does not follow the scope's last one; `NotFound` if there is no such group or
+    /// terminal.
+    async fn add_revision(&self, revision: Revision) -> Result<Revision>;
+
+    /// One revision of a scope; without a number the current one.
+    async fn revision(&self, scope: &Scope, number: Option<u64>) -> Result<Option<Revision>>;
+
+    /// At most `limit` revisions of a scope, newest first, those before number `before` if it is given.
+    async fn revisions(&self, scope: &Scope, before: Option<u64>, limit: u32) -> Result<Vec<Revision>>;
+
+    /// The current revision of every template, in the order of their names.
+    async fn templates(&self) -> Result<Vec<Revision>>;
+
+    /// Everything that the effective configuration of these terminals is put together from.
+    async fn configuration(&self, tids: &[TerminalId]) -> Result<ConfigurationInputs>;
+
+    /// Makes parameters the desired ones of many terminals in one transaction, each as
+    /// [`Store::set_desired_parameters`] does; those that have them already are left alone. Answers in the order
+    /// of `wanted`.
+    ///
+    /// # Errors
+    /// `Invalid` if a terminal is given twice, or there are more than
+    /// [`MAX_TERMINALS_AT_ONCE`](crate::estate::MAX_TERMINALS_AT_ONCE); `Conflict` if a ticket was used before.
+    async fn apply_parameters(
+        &self,
+        wanted: Vec<DesiredParameters>,
+        now: Timestamp,
+    ) -> Result<Vec<ParametersApplied>>;
 
     /// How many terminals there are.
     async fn count_terminals(&self) -> Result<u64>;
@@ -161,7 +305,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// still queued are cancelled, and one for the new revision is queued.
     ///
     /// # Errors
-    /// `NotFound` if there is no such terminal; `Outdated` if the revision is not the expected one; `Conflict`
+    /// `NotFound` if there is no such terminal; `Stale` if the revision is not the expected one; `Conflict`
     /// if the ticket was used before.
     async fn set_desired_parameters(
         &self,
@@ -204,9 +348,18 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// `NotFound` if there is no such terminal; `Conflict` if the id was used before.
     async fn enqueue(&self, operation: NewOperation, now: Timestamp) -> Result<Operation>;
 
-    /// Leases the oldest open operation of a terminal that is not expired and that nobody holds (or
-    /// whose lease ended), and counts an attempt; those that cancel others come first. `None` if there
-    /// is none.
+    /// Queues operations of any terminals in one transaction, those of one terminal in their order.
+    ///
+    /// # Errors
+    /// `NotFound` if one of the terminals does not exist; `Conflict` if an id was used before.
+    async fn enqueue_many(&self, operations: Vec<NewOperation>, now: Timestamp) -> Result<()>;
+
+    /// Leases the next operation of a terminal and begins an attempt: of the open ones that are not expired, that
+    /// nobody holds (or whose lease ended), and whose terms allow it now, one that cancels another, else one of
+    /// the highest priority, else the oldest. `None` if there is none, or the terminal takes no work
+    /// ([`tms_core::LifeCycle::takes_work`]).
+    ///
+    /// An operation whose window is closed is put off to its next opening, unless the terminal has begun it.
     async fn lease_next(
         &self,
         tid: &TerminalId,
@@ -245,6 +398,39 @@ pub trait Store: Send + Sync + fmt::Debug {
         now: Timestamp,
     ) -> Result<Operation>;
 
+    /// Ends an attempt: the operation is done, cancelled or expired as `outcome` says, waits for another attempt
+    /// not before `again_at`, or has failed when that is `None`. Ends its lease. An operation that stands where it
+    /// would go is left alone if it is final.
+    ///
+    /// # Errors
+    /// `NotFound`; `IllegalTransition` if the operation has ended otherwise.
+    async fn end_attempt(
+        &self,
+        id: OperationId,
+        outcome: Outcome,
+        detail: Option<String>,
+        again_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Operation>;
+
+    /// Every attempt at an operation, the first one first. One that nobody has ended was broken off, at the
+    /// latest when the next one began.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such operation.
+    async fn attempts(&self, id: OperationId) -> Result<Vec<Attempt>>;
+
+    /// Notes that a terminal has completed a settlement; what was made and due before waits for it no longer.
+    /// Answers how many operations that are.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such terminal.
+    async fn record_settlement(&self, tid: &TerminalId, at: Timestamp) -> Result<u64>;
+
+    /// At most `limit` terminals, in the order of their ids, for which an open operation becomes due after
+    /// `after` and not after `until`: those that are to be woken.
+    async fn due(&self, after: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<TerminalId>>;
+
     /// Notes how far an operation has come; a final one keeps what it has.
     ///
     /// # Errors
@@ -274,6 +460,25 @@ pub trait Store: Send + Sync + fmt::Debug {
         now: Timestamp,
     ) -> Result<(Operation, Option<Operation>)>;
 
+    /// Cancels many operations in one transaction, each as [`Store::cancel`] does. Those that have ended
+    /// otherwise, or do not exist, are passed over.
+    ///
+    /// # Errors
+    /// `Conflict` if a ticket was used before.
+    async fn cancel_many(
+        &self,
+        which: Vec<(OperationId, Ticket)>,
+        detail: String,
+        now: Timestamp,
+    ) -> Result<Vec<(Operation, Option<Operation>)>>;
+
+    /// At most `limit` operations that one call made, in the order of their ids, those after `after` if it is
+    /// given.
+    async fn batch(&self, batch: &BatchId, after: Option<OperationId>, limit: u32) -> Result<Vec<Operation>>;
+
+    /// How many operations of one call are in each state; states without any are left out.
+    async fn batch_counts(&self, batch: &BatchId) -> Result<Vec<(OperationState, u64)>>;
+
     /// One operation.
     async fn operation(&self, id: OperationId) -> Result<Option<Operation>>;
 
@@ -293,6 +498,91 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Expires every open operation whose time is over; answers how many.
     async fn expire_operations(&self, now: Timestamp) -> Result<u64>;
+
+    /// Adds a rollout, with version 1.
+    ///
+    /// # Errors
+    /// `Conflict` if there is one of its id.
+    async fn add_rollout(&self, rollout: Rollout) -> Result<Rollout>;
+
+    /// One rollout.
+    async fn rollout(&self, id: &RolloutId) -> Result<Option<Rollout>>;
+
+    /// At most `limit` rollouts in the order of their ids, those after `after` if it is given; all, or only those
+    /// that are neither drafts nor over.
+    async fn rollouts(
+        &self,
+        only_under_way: bool,
+        after: Option<&RolloutId>,
+        limit: u32,
+    ) -> Result<Vec<Rollout>>;
+
+    /// Puts a rollout in place of the version before its own: what a person or the engine has made of it.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such rollout; `Stale` if its version does not follow the one that is stored.
+    async fn put_rollout(&self, rollout: Rollout) -> Result<()>;
+
+    /// As [`Store::put_rollout`], and freezes the targets of the rollout: every terminal that its selector means
+    /// now, in a mixed order ([`crate::work::mix`]), each with its wave. Answers how many they are.
+    ///
+    /// # Errors
+    /// As [`Store::put_rollout`].
+    async fn start_rollout(&self, rollout: Rollout, now: Timestamp) -> Result<u64>;
+
+    /// As [`Store::put_rollout`], and starts targets that wait, each with what its terminal gets: all or none.
+    /// What the work replaces is as in [`Store::set_desired_parameters`] and [`Store::assign_firmware`].
+    ///
+    /// # Errors
+    /// As [`Store::put_rollout`]; `Conflict` if one of them does not wait or a ticket was used before; `NotFound`
+    /// if there is no such package.
+    async fn start_targets(
+        &self,
+        rollout: Rollout,
+        started: Vec<StartedTarget>,
+        now: Timestamp,
+    ) -> Result<()>;
+
+    /// As [`Store::put_rollout`], and skips every target that waits. Answers how many.
+    ///
+    /// # Errors
+    /// As [`Store::put_rollout`].
+    async fn skip_waiting(&self, rollout: Rollout, reason: String) -> Result<u64>;
+
+    /// Writes what has become of targets, each only if it still is in the state that it comes from. Answers how
+    /// many were. The rollout's version does not rise.
+    ///
+    /// # Errors
+    /// `Invalid` if a terminal is given twice.
+    async fn move_targets(&self, id: &RolloutId, moves: Vec<(TargetState, RolloutTarget)>) -> Result<u64>;
+
+    /// A rollout with the counts of its targets, at one moment; `now` is what "lately" is measured from.
+    async fn rollout_tally(&self, id: &RolloutId, now: Timestamp) -> Result<Option<(Rollout, Tally)>>;
+
+    /// At most `limit` targets of a rollout in the order in which they are started, those behind the terminal
+    /// `after` if it is given.
+    async fn targets(
+        &self,
+        id: &RolloutId,
+        filter: TargetFilter,
+        after: Option<&TerminalId>,
+        limit: u32,
+    ) -> Result<Vec<RolloutTarget>>;
+
+    /// The target that an operation belongs to.
+    async fn target_of(&self, operation: OperationId) -> Result<Option<(RolloutId, RolloutTarget)>>;
+
+    /// At most `limit` targets that may have become something else ([`tms_core::rollout::observe`]), in the order
+    /// of [`Store::targets`]: those with an operation that has ended, and those whose soak is over, or all that
+    /// soak.
+    async fn watched(
+        &self,
+        id: &RolloutId,
+        all_soaking: bool,
+        after: Option<&TerminalId>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Watched>>;
 
     /// The credential of a role.
     async fn credential(&self, tid: &TerminalId, role: &Role) -> Result<Option<Credential>>;
@@ -377,7 +667,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// rises by one unless the content is the same.
     ///
     /// # Errors
-    /// `Outdated` if the revision before is not the `expected` one, whatever the content; that of a set that
+    /// `Stale` if the revision before is not the `expected` one, whatever the content; that of a set that
     /// does not exist is 0, and `None` expects nothing.
     async fn put_set(
         &self,

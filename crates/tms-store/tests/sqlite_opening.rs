@@ -31,7 +31,6 @@ async fn refusal(path: &Path) -> (StoreError, String) {
 #[tokio::test]
 async fn urls_of_other_stores_are_refused_with_what_to_write_instead() {
     for (url, part) in [
-        ("postgres://host/db", "PostgreSQL is not available in this build; use \"sqlite:PATH\""),
         ("mysql://host/db", "use \"sqlite:PATH\""),
         ("sqlite:", "the path is missing"),
         ("sqlite::memory:", "would be lost"),
@@ -242,5 +241,6 @@ fn operation(tid: &str, number: u32) -> NewOperation {
         terminal: tid.parse::<TerminalId>().unwrap(),
         kind: OperationKind::Reboot,
         expires_at: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1),
+        terms: tms_core::Terms::default(),
     }
 }

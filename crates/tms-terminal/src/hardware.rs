@@ -25,6 +25,8 @@ pub enum Effect<'a> {
         /// The task that ordered it; none when it starts another image.
         task: Option<TaskKey>,
     },
+    /// New working keys are in force.
+    Keys,
     /// Whatever a task made happen.
     Task {
         /// The task.

@@ -18,9 +18,16 @@ pub(crate) fn command(connection: &Connection, command: &DeviceCommand) -> Resul
 
 /// Runs `tmsctl plan …`.
 pub(crate) fn plan(connection: &Connection, command: &PlanCommand) -> Result<(), Failure> {
-    let PlanCommand::Install { at, plan: file } = command;
-    let plan = read_json(file, "see `tmsctl plan install --help` for an example")?;
-    send(connection, at, &json!({"type": "install_plan", "plan": plan}))
+    match command {
+        PlanCommand::Install { at, plan: file } => {
+            let plan = read_json(file, "see `tmsctl plan install --help` for an example")?;
+            send(connection, at, &json!({"type": "install_plan", "plan": plan}))
+        }
+        PlanCommand::Withdraw(at) => {
+            let client = Client::logged_in(connection)?;
+            start(&client, &path(&["terminals", &at.terminal, "plan", "withdraw"]), None, &at.change)
+        }
+    }
 }
 
 /// Runs `tmsctl alarm …`.
@@ -80,6 +87,9 @@ fn set_name(set: SetName) -> &'static str {
         SetName::Aids => "aids",
         SetName::Blacklist => "blacklist",
         SetName::TmsParameters => "tms_parameters",
+        SetName::Contactless => "contactless",
+        SetName::PinFreeBins => "pin_free_bins",
+        SetName::PinFreeBlacklist => "pin_free_blacklist",
     }
 }
 

@@ -97,6 +97,12 @@ fn show(terminal: &Value) -> Result<(), Failure> {
     ]);
     pairs(&mut wanted, terminal, "parameters", "");
     pairs(&mut wanted, terminal, "credentials", "credential generation of role ");
+    for set in terminal.pointer("/sets").and_then(Value::as_array).into_iter().flatten() {
+        let agrees = set.get("agrees") == Some(&Value::Bool(true));
+        let state = if agrees { "the same" } else { "another" };
+        let name = format!("set {}", text_at(set, "/name"));
+        wanted.add_row([name, format!("revision {}", text_at(set, "/revision")), state.to_owned()]);
+    }
     output::line(&wanted.to_string())?;
 
     let details = terminal.pointer("/reported/details").and_then(Value::as_object);

@@ -405,6 +405,18 @@ fn a_plan_is_read_from_a_file_before_the_server_is_asked() {
 }
 
 #[test]
+fn a_plan_is_withdrawn_by_an_operation_of_its_own() {
+    let server = working(&["queued"]);
+    let done = at(&server, &["plan", "withdraw", "10000001"]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    let request = &server.requests()[0];
+    assert_eq!(
+        (request.method.as_str(), request.path.as_str()),
+        ("POST", "/api/v1/terminals/10000001/plan/withdraw")
+    );
+}
+
+#[test]
 fn a_set_is_put_from_a_file_and_printed_as_it_was_put() {
     let server = Server::start(|_, _| {
         let body = json!({"name": "capks", "revision": 2, "updated_at": "2026-01-01T00:00:00Z", "content": ["9F06"]});

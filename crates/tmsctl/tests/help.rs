@@ -26,6 +26,7 @@ fn the_help_of_every_command() {
         "command sync-clock",
         "command change-tms-address",
         "plan install",
+        "plan withdraw",
         "alarm list",
         "emv put",
         "credential rotate",

@@ -73,6 +73,8 @@ pub(crate) enum Seen {
     Booted(u32),
     /// It went down to start again; the task that ordered it.
     Restarts(Option<(Uuid, u8)>),
+    /// It took new working keys.
+    Keys,
     /// A task had its effect.
     Task { operation: Uuid, step: u8, what: String },
 }
@@ -88,6 +90,7 @@ impl Hardware for Watch {
         let seen = match effect {
             Effect::Booted { boot_count } => Seen::Booted(*boot_count),
             Effect::Restarts { task } => Seen::Restarts(task.map(|task| (task.operation, task.step))),
+            Effect::Keys => Seen::Keys,
             Effect::Task { task, what } => {
                 Seen::Task { operation: task.operation, step: task.step, what: (*what).to_owned() }
             }

@@ -54,13 +54,14 @@ struct Cli {
     without: Vec<Fault>,
 
     /// Work that nobody asks for: parameters, firmware, reboot, rotation, logs, cancel, command,
-    /// plan, hands
+    /// plan, hands, settle, sets, alarms, keys
     #[arg(long, value_name = "WORK", value_delimiter = ',')]
     without_work: Vec<Work>,
 
     /// Breaks something on purpose, to see that it is noticed: forgetful-store, forgetful-terminal,
     /// two-effects, no-effect, strangers-key, rotten-slot, forgotten-credential, silent-change, reopened,
-    /// stuck-operation, damaged-state, chatter, panic, hoard
+    /// stuck-operation, damaged-state, chatter, panic, hoard, lost-sale, settled-twice, half-set, silent-set,
+    /// forgotten-alarms, other-keys, unheard-action, unasked-action
     #[arg(long = "break", value_name = "WHAT")]
     sabotage: Option<Sabotage>,
 

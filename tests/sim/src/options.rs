@@ -171,6 +171,14 @@ named! {
         Plan = "plan",
         /// Somebody at the terminal: sells, takes the paper out, starts an action of a plan.
         Hands = "hands",
+        /// Somebody sells at the terminal, and settles the batch.
+        Settle = "settle",
+        /// Sets for all terminals are published: keys, applications, blocked cards, TMS parameters.
+        Sets = "sets",
+        /// Parts of the terminal break and are mended, and somebody guesses secrets: it raises alarms.
+        Alarms = "alarms",
+        /// New working keys are ordered.
+        Keys = "keys",
     }
 }
 
@@ -205,6 +213,22 @@ named! {
         Panic = "panic",
         /// A link holds more than it may.
         Hoard = "hoard",
+        /// The host's ledger loses a sale.
+        LostSale = "lost-sale",
+        /// The sales of a batch are counted in the next one, too.
+        SettledTwice = "settled-twice",
+        /// The host gives out half of a set.
+        HalfSet = "half-set",
+        /// A set changes and nobody is told.
+        SilentSet = "silent-set",
+        /// The host forgets alarms that it had acknowledged.
+        ForgottenAlarms = "forgotten-alarms",
+        /// Terminals make MACs under other keys than the host has.
+        OtherKeys = "other-keys",
+        /// The host forgets how actions of plans ended.
+        UnheardAction = "unheard-action",
+        /// Actions of plans run that nobody asked for.
+        UnaskedAction = "unasked-action",
     }
 }
 

@@ -33,8 +33,19 @@ pub mod invariant {
     /// A terminal that has power comes back.
     pub const COMES_BACK: &str = "a terminal that has power comes back";
 
+    /// What was sold and settled is in the host's ledger, once.
+    pub const SETTLED: &str = "every sale is settled once";
+    /// What terminals have was published as it is, and is the newest in the end.
+    pub const SETS: &str = "a set in force is whole, and in the end the newest";
+    /// What terminals raise is stored.
+    pub const ALARMS: &str = "every alarm is stored once";
+    /// Neither end is left with keys that the other does not have.
+    pub const KEYS: &str = "both ends have the same working keys";
+    /// What a plan says is done when it is due, and told.
+    pub const PLANS: &str = "an action of a plan runs when it is due, once, and is told";
+
     /// All of them.
-    pub const ALL: [&str; 12] = [
+    pub const ALL: [&str; 17] = [
         NOT_LOST,
         ENDS,
         FINAL,
@@ -47,6 +58,11 @@ pub mod invariant {
         BOUNDED,
         QUIET,
         COMES_BACK,
+        SETTLED,
+        SETS,
+        ALARMS,
+        KEYS,
+        PLANS,
     ];
 }
 
@@ -98,6 +114,14 @@ pub struct Counts {
     pub boots: u64,
     /// Physical effects of operations.
     pub effects: u64,
+    /// Sales.
+    pub sales: u64,
+    /// Batches that were settled.
+    pub batches: u64,
+    /// Alarms that were raised.
+    pub alarms: u64,
+    /// Sets that were published.
+    pub sets: u64,
     /// Acknowledged operations by kind and by how they ended.
     pub operations: BTreeMap<(&'static str, &'static str), u64>,
     /// Faults by name.
@@ -123,6 +147,10 @@ impl Counts {
         self.resumed += other.resumed;
         self.boots += other.boots;
         self.effects += other.effects;
+        self.sales += other.sales;
+        self.batches += other.batches;
+        self.alarms += other.alarms;
+        self.sets += other.sets;
         self.virtual_s += other.virtual_s;
         add_all(&mut self.operations, &other.operations);
         add_all(&mut self.faults, &other.faults);

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::options::Options;
+use crate::options::{Options, Work};
 
 /// The committed list.
 const LIST: &str = include_str!("../regressions.toml");
@@ -17,6 +17,9 @@ pub struct Regression {
     pub terminals: u32,
     /// How long things go wrong, in minutes.
     pub minutes: u32,
+    /// Work that nobody asks for in it, as on the command line.
+    #[serde(default)]
+    pub without_work: Vec<String>,
     /// What it once showed, and what was wrong.
     pub why: String,
 }
@@ -30,9 +33,17 @@ struct List {
 
 impl Regression {
     /// The run.
+    ///
+    /// # Panics
+    /// When it leaves out work that there is not.
     #[must_use]
     pub fn options(&self) -> Options {
-        Options::new(self.seed, self.terminals, self.minutes)
+        let mut options = Options::new(self.seed, self.terminals, self.minutes);
+        for name in &self.without_work {
+            let work = name.parse::<Work>().unwrap_or_else(|error| panic!("seed {}: {error}", self.seed));
+            options.work.remove(&work);
+        }
+        options
     }
 }
 

@@ -33,6 +33,11 @@ pub fn summary(counts: &Counts, violations: u64, real_s: f64) -> String {
         counts.resumed,
         counts.effects
     );
+    let _ = writeln!(
+        out,
+        "{} sales, {} batches settled, {} alarms, {} sets published",
+        counts.sales, counts.batches, counts.alarms, counts.sets
+    );
     let _ = writeln!(out, "connections by kind of terminal:");
     for (name, count) in &counts.varieties {
         let _ = writeln!(out, "  {count:>9}  {name}");
@@ -78,6 +83,10 @@ pub fn summary_json(counts: &Counts, violations: u64, real_s: f64) -> Value {
         "starts": counts.boots,
         "transfers_resumed": counts.resumed,
         "effects": counts.effects,
+        "sales": counts.sales,
+        "batches": counts.batches,
+        "alarms": counts.alarms,
+        "sets": counts.sets,
         "varieties": counts.varieties,
         "operations": operations,
         "faults": counts.faults,

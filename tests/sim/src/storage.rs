@@ -27,13 +27,21 @@ pub(crate) struct OnDisk {
     sabotage: Option<Sabotage>,
     earlier: Mutex<Earlier>,
     rotten: AtomicBool,
+    saved_sets: AtomicBool,
 }
 
 const STATE: &str = "state.json";
+const SETS: &str = "downloads.json";
 
 impl OnDisk {
     pub(crate) fn new(disk: Disk, sabotage: Option<Sabotage>) -> Self {
-        Self { disk, sabotage, earlier: Mutex::default(), rotten: AtomicBool::new(false) }
+        Self {
+            disk,
+            sabotage,
+            earlier: Mutex::default(),
+            rotten: AtomicBool::new(false),
+            saved_sets: AtomicBool::new(false),
+        }
     }
 
     /// What a power cut does besides what the disk itself loses.
@@ -46,6 +54,11 @@ impl OnDisk {
         {
             let _ = self.disk.replace(STATE, &state);
         }
+    }
+
+    /// Whether the sets for chip cards were written since this was last asked.
+    pub(crate) fn saved_sets(&self) -> bool {
+        self.saved_sets.swap(false, Ordering::Relaxed)
     }
 
     /// Before a start: what lies in the slots may have changed since it was verified.
@@ -76,6 +89,9 @@ impl Storage for OnDisk {
             if earlier.saves.is_multiple_of(3) {
                 earlier.state = self.disk.read(name)?;
             }
+        }
+        if name == SETS {
+            self.saved_sets.store(true, Ordering::Relaxed);
         }
         self.disk.replace(name, bytes)
     }

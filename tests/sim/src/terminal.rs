@@ -20,6 +20,7 @@ use crate::{
     options::Sabotage,
     storage::OnDisk,
     varieties::Variety,
+    world::{Alarms, Books, Chances, Plans, ledger_key},
 };
 
 /// Lines of one terminal that the host may still believe in; the oldest breaks when there are more.
@@ -84,6 +85,15 @@ pub(crate) struct Terminal {
     pub(crate) last_boot: Timestamp,
     /// A rotation may be under way.
     pub(crate) rotating: bool,
+    /// When it last took new working keys.
+    pub(crate) last_keys: Timestamp,
+    /// Where the host keeps its batches.
+    pub(crate) ledger_key: (TerminalId, String),
+    /// What the merchant knows, and what the world knows of alarms and plans.
+    pub(crate) books: Books,
+    pub(crate) alarms: Alarms,
+    pub(crate) plans: Plans,
+    pub(crate) chances: Chances,
     pub(crate) public_key: Vec<u8>,
     pub(crate) tmk: Tmk,
 }
@@ -126,7 +136,6 @@ impl Terminal {
         let start = truth.now() + rng.within(SignedDuration::from_secs(60));
         Self {
             certificate: hex::encode(tms_crypto::sha256(tid.as_str().as_bytes())),
-            tid,
             variety,
             disk,
             storage,
@@ -146,6 +155,13 @@ impl Terminal {
             measured: None,
             last_boot: Timestamp::MIN,
             rotating: false,
+            last_keys: Timestamp::MIN,
+            ledger_key: ledger_key(&tid),
+            tid,
+            books: Books::default(),
+            alarms: Alarms::default(),
+            plans: Plans::default(),
+            chances: Chances::new(seed, index),
             public_key: pair.public_bytes().to_vec(),
             tmk,
         }

@@ -35,6 +35,12 @@ pub(crate) enum Happened {
     Fault { what: &'static str, value: i64 },
     /// Something physical took effect.
     Effect { what: String },
+    /// The host closed a batch.
+    Closed { batch: u32, sales: u32 },
+    /// A terminal raised an alarm.
+    Raised { what: String },
+    /// Somebody published a set.
+    Published { what: &'static str },
 }
 
 /// The trace of a run.
@@ -125,6 +131,9 @@ impl Happened {
             Self::State { operation, state } => (10, *operation as u64, text(state)),
             Self::Fault { what, value } => (11, text(what), *value as u64),
             Self::Effect { what } => (12, text(what), 0),
+            Self::Closed { batch, sales } => (13, u64::from(*batch), u64::from(*sales)),
+            Self::Raised { what } => (14, text(what), 0),
+            Self::Published { what } => (15, text(what), 0),
         };
         (a.wrapping_mul(0x9E37_79B9_7F4A_7C15)).rotate_left(17)
             ^ b.wrapping_mul(0xC2B2_AE3D_27D4_EB4F)
@@ -148,6 +157,9 @@ impl fmt::Display for Happened {
             Self::State { operation, state } => write!(f, "operation #{operation} is {state}"),
             Self::Fault { what, value } => write!(f, "FAULT {what} {value}"),
             Self::Effect { what } => write!(f, "EFFECT {what}"),
+            Self::Closed { batch, sales } => write!(f, "batch {batch} closed with {sales} sales"),
+            Self::Raised { what } => write!(f, "alarm raised: {what}"),
+            Self::Published { what } => write!(f, "set {what} published"),
         }
     }
 }

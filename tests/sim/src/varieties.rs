@@ -23,6 +23,8 @@ pub(crate) struct Variety {
     pub(crate) profile: Arc<Profile>,
     pub(crate) mac_key: Option<MacKey>,
     pub(crate) mode: Mode,
+    /// Whether messages have MACs.
+    pub(crate) macs: bool,
 }
 
 /// All kinds. Without TLS only those whose MACs are mandatory: nothing else protects the others.
@@ -52,5 +54,5 @@ fn variety(name: &str, text: &str, macs: bool, mode: Mode) -> Variety {
         (true, Mode::Protected) => " with MACs",
         (true, Mode::Bare) => " with MACs and without TLS",
     };
-    Variety { name: format!("{name}{kind}"), profile: Arc::new(profile), mac_key, mode }
+    Variety { name: format!("{name}{kind}"), profile: Arc::new(profile), mac_key, mode, macs }
 }

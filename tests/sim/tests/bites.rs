@@ -18,9 +18,17 @@ fn a_store_that_forgets_what_it_acknowledged_is_noticed() {
 
 #[test]
 fn a_terminal_that_forgets_its_journal_is_noticed() {
-    // What it forgets first is chance: that it did a task, which generation is in force, what it ran.
-    let guards =
-        [invariant::ONCE, invariant::ADMINISTRATOR, invariant::FIRMWARE, invariant::DONE, invariant::AGREE];
+    // What it forgets first is chance: that it did a task, which generation is in force, what it ran or sold.
+    let guards = [
+        invariant::ONCE,
+        invariant::ADMINISTRATOR,
+        invariant::FIRMWARE,
+        invariant::DONE,
+        invariant::AGREE,
+        invariant::SETTLED,
+        invariant::ALARMS,
+        invariant::PLANS,
+    ];
     assert!(guards.contains(&noticed(Sabotage::ForgetfulTerminal)));
 }
 
@@ -82,6 +90,46 @@ fn a_panic_is_noticed_and_ends_nothing_but_its_run() {
 #[test]
 fn a_line_that_holds_more_than_it_may_is_noticed() {
     assert_eq!(noticed(Sabotage::Hoard), invariant::BOUNDED);
+}
+
+#[test]
+fn a_sale_that_the_host_loses_is_noticed_when_its_batch_is_closed() {
+    assert_eq!(noticed(Sabotage::LostSale), invariant::SETTLED);
+}
+
+#[test]
+fn a_sale_that_is_settled_in_two_batches_is_noticed() {
+    assert_eq!(noticed(Sabotage::SettledTwice), invariant::SETTLED);
+}
+
+#[test]
+fn a_set_that_nobody_published_is_noticed_where_it_is_in_force() {
+    assert_eq!(noticed(Sabotage::HalfSet), invariant::SETS);
+}
+
+#[test]
+fn a_set_of_which_no_terminal_is_told_is_noticed_at_the_end() {
+    assert_eq!(noticed(Sabotage::SilentSet), invariant::SETS);
+}
+
+#[test]
+fn an_alarm_that_the_host_forgets_is_noticed() {
+    assert_eq!(noticed(Sabotage::ForgottenAlarms), invariant::ALARMS);
+}
+
+#[test]
+fn keys_that_the_host_does_not_have_are_noticed() {
+    assert_eq!(noticed(Sabotage::OtherKeys), invariant::KEYS);
+}
+
+#[test]
+fn an_action_of_a_plan_of_which_the_host_does_not_hear_is_noticed() {
+    assert_eq!(noticed(Sabotage::UnheardAction), invariant::PLANS);
+}
+
+#[test]
+fn an_action_of_a_plan_that_nothing_set_off_is_noticed() {
+    assert_eq!(noticed(Sabotage::UnaskedAction), invariant::PLANS);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::error::{ParseError, ParseReason};
 use crate::field::Field;
 use crate::format::{Charset, Digits, FieldFormat, Length};
 use crate::plan::Plan;
+use crate::scan;
 
 use super::Structure;
 
@@ -38,10 +39,20 @@ fn is_plain_table(field: &Field<'_>) -> bool {
         });
         rest = value.and_then(|(len, class, value)| {
             let (value, rest) = value.split_at_checked(len)?;
-            value.iter().all(|byte| class.allows(*byte)).then_some(rest)
+            is_all(value, class).then_some(rest)
         });
     }
     rest.is_some()
+}
+
+/// Whether every byte is of the class.
+fn is_all(value: &[u8], class: Class) -> bool {
+    match class {
+        Class::Numeric => scan::digits(value),
+        Class::Text => scan::text(value),
+        Class::Alphanumeric => scan::alphanumeric(value),
+        class => value.iter().all(|byte| class.allows(*byte)),
+    }
 }
 
 /// Bytes of a value of fixed length that is one byte for each character and nothing inside.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use tms_core::{Alarm, EstateSet, SetName, TerminalId, alarm::MAX_ALARMS_KEPT};
-use tms_store::{Result, StoreError};
+use tms_store::{Result, estate::seen};
 
 use super::contents::{Contents, conflict, kept};
 
@@ -40,7 +40,7 @@ impl Contents {
         now: Timestamp,
     ) -> Result<u64> {
         let found = self.sets.get(name.name()).map_or(0, |known| known.revision);
-        StoreError::expect_revision("set", name, expected, found)?;
+        seen("set", name, expected, found)?;
         let revision = match self.sets.get(name.name()) {
             Some(known) if known.content == content => return Ok(known.revision),
             Some(known) => known

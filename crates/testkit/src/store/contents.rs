@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tms_core::{
-    Alarm, Credential, EstateSet, FirmwareId, FirmwareRecord, LogBundle, Operation, OperationId, Role,
-    Terminal, TerminalId,
+    Alarm, Credential, EstateSet, FirmwareId, FirmwareRecord, Group, GroupId, LogBundle, Operation,
+    OperationId, Role, Rollout, RolloutId, RolloutTarget, TemplateName, Terminal, TerminalId,
+    configuration::{Revision, Scope},
+    selector::SavedSelector,
 };
+use tms_store::work::Tried;
 use tms_store::{Admin, StoreError, Token};
 
 /// Everything in a store. A copy of it is a backup.
@@ -18,6 +21,24 @@ pub struct Contents {
     pub operations: BTreeMap<OperationId, Operation>,
     /// The order of each terminal's operations.
     pub queues: BTreeMap<TerminalId, Queue>,
+    /// Groups.
+    pub groups: BTreeMap<GroupId, Group>,
+    /// Selectors that people have saved.
+    pub selectors: BTreeMap<TemplateName, SavedSelector>,
+    /// Revisions of each scope, the first one first.
+    pub revisions: BTreeMap<Scope, Vec<Revision>>,
+    /// The attempts at operations.
+    pub tried: BTreeMap<OperationId, Tried>,
+    /// Until when operations are put off.
+    pub due: BTreeMap<OperationId, Timestamp>,
+    /// Operations that wait for a settlement.
+    pub awaiting_settlement: BTreeSet<OperationId>,
+    /// When terminals last settled.
+    pub settled: BTreeMap<TerminalId, Timestamp>,
+    /// Rollouts.
+    pub rollouts: BTreeMap<RolloutId, Rollout>,
+    /// The targets of those that were started, in their order.
+    pub targets: BTreeMap<RolloutId, Vec<RolloutTarget>>,
     /// Credentials with their rotations.
     pub credentials: BTreeMap<(TerminalId, Role), Credential>,
     /// Published packages.
@@ -68,6 +89,10 @@ pub(super) fn kept(at: Timestamp) -> Timestamp {
 
 pub(super) fn not_found(what: &'static str, name: impl ToString) -> StoreError {
     StoreError::NotFound { what, name: name.to_string() }
+}
+
+pub(super) fn invalid(reason: impl Into<String>) -> StoreError {
+    StoreError::Invalid { reason: reason.into() }
 }
 
 pub(super) fn conflict(reason: impl Into<String>) -> StoreError {

@@ -7,11 +7,15 @@
 
 mod alarms;
 mod artifacts;
+mod configuration;
 mod contents;
 mod credentials;
+mod groups;
 mod operations;
 mod people;
+mod places;
 mod promises;
+mod rollouts;
 mod terminals;
 
 use std::{

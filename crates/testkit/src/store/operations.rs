@@ -1,13 +1,20 @@
 //! Operations: the queue of every terminal.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use jiff::Timestamp;
+use tms_core::terms::Readiness;
 use tms_core::{
-    FirmwareId, Lease, NewOperation, Operation, OperationId, OperationKind, OperationState, Progress,
-    TerminalId,
+    Attempt, BatchId, FirmwareId, Lease, NewOperation, Operation, OperationId, OperationKind, OperationState,
+    Outcome, Progress, TerminalId, Terms, Trigger,
 };
-use tms_store::{ParameterChange, Result, StoreError, Ticket, replacement_detail};
+use tms_store::estate::seen;
+use tms_store::work::{check_terminals, state_after};
+use tms_store::{
+    DesiredParameters, ParameterChange, ParametersApplied, Result, StoreError, Ticket, replacement_detail,
+};
 
 use super::contents::{Contents, conflict, kept, not_found};
 
@@ -28,7 +35,24 @@ impl Contents {
             detail: None,
             progress: None,
             result: BTreeMap::new(),
+            terms: Terms { not_before: new.terms.not_before.map(kept), ..new.terms },
         };
+        let zone = self.known_terminal(&new.terminal)?.place.time_zone.clone();
+        let (made, terms) = (operation.created_at, &operation.terms);
+        match terms.readiness(made, made, None, &zone) {
+            Readiness::Ready => {}
+            Readiness::AfterSettlement => {
+                self.due.extend(terms.not_before.map(|at| (new.id, at)));
+                self.awaiting_settlement.insert(new.id);
+            }
+            Readiness::At(at) => {
+                self.due.insert(new.id, kept(at));
+                if terms.trigger == Trigger::AfterSettlement {
+                    self.awaiting_settlement.insert(new.id);
+                }
+            }
+            Readiness::Never => drop(self.due.insert(new.id, operation.expires_at)),
+        }
         self.operations.insert(new.id, operation.clone());
         let queue = self.queues.entry(new.terminal).or_default();
         queue.all.push(new.id);
@@ -52,7 +76,16 @@ impl Contents {
         now: Timestamp,
     ) -> Result<Operation> {
         let terminal = terminal.clone();
-        self.enqueue(NewOperation { id: ticket.id, terminal, kind, expires_at: ticket.expires_at }, now)
+        self.enqueue(
+            NewOperation {
+                id: ticket.id,
+                terminal,
+                kind,
+                expires_at: ticket.expires_at,
+                terms: tms_core::Terms::default(),
+            },
+            now,
+        )
     }
 
     pub(super) fn set_desired_parameters(
@@ -64,7 +97,7 @@ impl Contents {
     ) -> Result<(u64, Operation)> {
         self.known_terminal(tid)?;
         let found = self.known_terminal(tid)?.desired.parameters_revision;
-        StoreError::expect_revision("parameters of terminal", tid, change.expected_revision, found)?;
+        seen("parameters of terminal", tid, change.expected_revision, found)?;
         self.unused(ticket.id)?;
         let desired = &mut self.known_terminal(tid)?.desired;
         let revision = desired
@@ -98,7 +131,7 @@ impl Contents {
     }
 
     /// Cancels operations of the same kind.
-    fn replace(
+    pub(super) fn replace(
         &mut self,
         tid: &TerminalId,
         by: &OperationKind,
@@ -114,7 +147,7 @@ impl Contents {
     }
 
     /// Ends an open operation, whatever its state.
-    fn end(&mut self, id: OperationId, state: OperationState, detail: String, now: Timestamp) {
+    pub(super) fn end(&mut self, id: OperationId, state: OperationState, detail: String, now: Timestamp) {
         let Some(operation) = self.operations.get_mut(&id) else { return };
         operation.state = state;
         operation.detail = Some(detail);
@@ -131,7 +164,7 @@ impl Contents {
         }
     }
 
-    fn open_ids(&self, tid: &TerminalId) -> Vec<OperationId> {
+    pub(super) fn open_ids(&self, tid: &TerminalId) -> Vec<OperationId> {
         self.queues.get(tid).map(|queue| queue.open.clone()).unwrap_or_default()
     }
 
@@ -143,19 +176,43 @@ impl Contents {
         now: Timestamp,
     ) -> Option<Operation> {
         let (now, until) = (kept(now), kept(until));
-        let is_free = |operation: &Operation| {
-            let held = operation.lease.as_ref().is_some_and(|lease| lease.until > now);
-            operation.expires_at > now && !held
+        let terminal = self.terminals.get(tid).filter(|terminal| terminal.place.life_cycle.takes_work())?;
+        let zone = terminal.place.time_zone.clone();
+        let id = loop {
+            let next = self.first_free(tid, now)?;
+            if next.state != OperationState::Queued || next.terms.window.is_none() {
+                break next.id;
+            }
+            let settled_at = self.settled.get(tid).copied();
+            let (id, expires_at) = (next.id, next.expires_at);
+            let readiness = next.terms.readiness(now, next.created_at, settled_at, &zone);
+            match readiness {
+                Readiness::Ready => break id,
+                Readiness::At(at) => drop(self.due.insert(id, kept(at))),
+                Readiness::AfterSettlement => drop(self.awaiting_settlement.insert(id)),
+                Readiness::Never => drop(self.due.insert(id, expires_at)),
+            }
         };
-        let open = self.queues.get(tid)?.open.iter().filter_map(|id| self.operations.get(id));
-        // The first of the least: those that cancel others, then the oldest.
-        let goes_after = |operation: &&Operation| operation.kind.name() != OperationKind::CANCEL;
-        let id = open.filter(|operation| is_free(operation)).min_by_key(goes_after)?.id;
         let operation = self.operations.get_mut(&id)?;
+        self.tried.entry(id).or_default().begin(operation.attempts, holder, now);
         operation.attempts = operation.attempts.saturating_add(1);
         operation.lease = Some(Lease { holder: holder.to_owned(), until });
         self.leased.insert(id);
         Some(operation.clone())
+    }
+
+    fn first_free(&self, tid: &TerminalId, now: Timestamp) -> Option<&Operation> {
+        let is_free = |operation: &&Operation| {
+            let held = operation.lease.as_ref().is_some_and(|lease| lease.until > now);
+            let is_due = self.due.get(&operation.id).is_none_or(|at| *at <= now);
+            operation.expires_at > now && !held && is_due && !self.awaiting_settlement.contains(&operation.id)
+        };
+        let open = self.queues.get(tid)?.open.iter().filter_map(|id| self.operations.get(id));
+        // The first of the least: those that cancel others, then the most urgent, then the oldest.
+        let goes_after = |operation: &&Operation| {
+            (operation.kind.name() != OperationKind::CANCEL, Reverse(operation.terms.priority))
+        };
+        open.filter(is_free).min_by_key(goes_after)
     }
 
     pub(super) fn extend_lease(&mut self, id: OperationId, holder: &str, until: Timestamp) -> Result<()> {
@@ -202,6 +259,7 @@ impl Contents {
         if from == to && (to.is_final() || detail.is_none()) {
             return Ok(operation.clone());
         }
+        let told = detail.clone();
         if detail.is_some() {
             operation.detail = detail;
         }
@@ -211,8 +269,10 @@ impl Contents {
             if to.is_final() || to == OperationState::Queued {
                 operation.lease = None;
             }
+            let number = operation.attempts;
+            self.tried.entry(id).or_default().end_with(number, to, told, kept(now));
         }
-        let operation = operation.clone();
+        let operation = self.known_operation(id)?.clone();
         if operation.lease.is_none() {
             self.leased.remove(&id);
         }
@@ -220,6 +280,169 @@ impl Contents {
             self.forget_open(&operation.terminal, id);
         }
         Ok(operation)
+    }
+
+    pub(super) fn end_attempt(
+        &mut self,
+        id: OperationId,
+        outcome: Outcome,
+        detail: Option<String>,
+        again_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Operation> {
+        let operation = self.known_operation(id)?;
+        let (from, to) = (operation.state, state_after(outcome, again_at.is_some()));
+        if !from.can_become(to) {
+            return Err(StoreError::IllegalTransition { operation: id, from, to });
+        }
+        if from.is_final() {
+            return Ok(operation.clone());
+        }
+        if from != to {
+            operation.state = to;
+            operation.updated_at = kept(now);
+        }
+        operation.lease = None;
+        operation.detail = detail.clone().or(operation.detail.take());
+        let operation = operation.clone();
+        self.tried.entry(id).or_default().end(operation.attempts, outcome, detail, kept(now));
+        self.leased.remove(&id);
+        if to.is_final() {
+            self.forget_open(&operation.terminal, id);
+        } else if let Some(at) = again_at {
+            self.due.insert(id, kept(at));
+            self.awaiting_settlement.remove(&id);
+        }
+        Ok(operation)
+    }
+
+    pub(super) fn attempts(&self, id: OperationId) -> Result<Vec<Attempt>> {
+        let operation = self.operations.get(&id).ok_or_else(|| not_found("operation", id))?;
+        Ok(self.tried.get(&id).cloned().unwrap_or_default().attempts(operation))
+    }
+
+    pub(super) fn record_settlement(&mut self, tid: &TerminalId, at: Timestamp) -> Result<u64> {
+        self.known_terminal(tid)?;
+        let at = kept(at);
+        let known = self.settled.entry(tid.clone()).or_insert(at);
+        *known = at.max(*known);
+        let mut freed = 0_u64;
+        for id in self.open_ids(tid) {
+            let made = self.operations.get(&id).is_some_and(|operation| operation.created_at <= at);
+            let was_due = self.due.get(&id).is_none_or(|due| *due <= at);
+            if made && was_due && self.awaiting_settlement.remove(&id) {
+                freed = freed.saturating_add(1);
+            }
+        }
+        Ok(freed)
+    }
+
+    pub(super) fn due(&self, after: Timestamp, until: Timestamp, limit: u32) -> Vec<TerminalId> {
+        let (after, until) = (kept(after), kept(until));
+        let due = self
+            .due
+            .iter()
+            .filter(|(id, at)| **at > after && **at <= until && !self.awaiting_settlement.contains(id));
+        let open = due.filter_map(|(id, _)| self.operations.get(id)).filter(|o| o.is_open());
+        let terminals: BTreeSet<_> = open.map(|operation| operation.terminal.clone()).collect();
+        terminals.into_iter().take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
+    }
+
+    pub(super) fn enqueue_many(&mut self, operations: Vec<NewOperation>, now: Timestamp) -> Result<()> {
+        let mut ids = BTreeSet::new();
+        for new in &operations {
+            self.unused(new.id)?;
+            self.known_terminal(&new.terminal)?;
+            if !ids.insert(new.id) {
+                return Err(conflict(format!("operation {} exists already", new.id)));
+            }
+        }
+        operations.into_iter().try_for_each(|new| self.enqueue(new, now).map(drop))
+    }
+
+    pub(super) fn apply_parameters(
+        &mut self,
+        wanted: &[DesiredParameters],
+        now: Timestamp,
+    ) -> Result<Vec<ParametersApplied>> {
+        check_terminals(wanted.iter().map(|wanted| &wanted.terminal))?;
+        // Done to a copy: a ticket may turn out to be used.
+        let mut copy = self.clone();
+        let done = wanted.iter().map(|wanted| copy.apply(wanted, false, now)).collect::<Result<_>>()?;
+        *self = copy;
+        Ok(done)
+    }
+
+    /// With `always` an operation is made even where the parameters are desired already.
+    pub(super) fn apply(
+        &mut self,
+        wanted: &DesiredParameters,
+        always: bool,
+        now: Timestamp,
+    ) -> Result<ParametersApplied> {
+        let DesiredParameters { terminal, parameters, ticket, terms } = wanted;
+        let Some(known) = self.terminals.get_mut(terminal) else { return Ok(ParametersApplied::Missing) };
+        let is_same = known.desired.parameters == *parameters;
+        if is_same && !always {
+            return Ok(ParametersApplied::Same);
+        }
+        if !is_same {
+            known.desired.parameters.clone_from(parameters);
+            let next = known.desired.parameters_revision.checked_add(1);
+            known.desired.parameters_revision =
+                next.ok_or_else(|| conflict("the revisions of this terminal are used up"))?;
+        }
+        let revision = known.desired.parameters_revision;
+        let kind = OperationKind::SetParameters { revision };
+        self.replace(terminal, &kind, |operation| operation.state == OperationState::Queued, now);
+        let new = NewOperation {
+            id: ticket.id,
+            terminal: terminal.clone(),
+            kind,
+            expires_at: ticket.expires_at,
+            terms: terms.clone(),
+        };
+        self.enqueue(new, now)?;
+        Ok(ParametersApplied::Queued { revision, operation: ticket.id })
+    }
+
+    pub(super) fn cancel_many(
+        &mut self,
+        which: &[(OperationId, Ticket)],
+        detail: &str,
+        now: Timestamp,
+    ) -> Result<Vec<(Operation, Option<Operation>)>> {
+        let mut which = which.to_vec();
+        which.sort_unstable_by_key(|(id, _)| *id);
+        let mut copy = self.clone();
+        let mut done = Vec::new();
+        for (id, ticket) in which {
+            match copy.cancel(id, detail.to_owned(), ticket, now) {
+                Ok(cancelled) => done.push(cancelled),
+                Err(StoreError::IllegalTransition { .. } | StoreError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        *self = copy;
+        Ok(done)
+    }
+
+    pub(super) fn of_batch(&self, batch: &BatchId, after: Option<OperationId>, limit: u32) -> Vec<Operation> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = self.operations.range((start, Bound::Unbounded)).map(|(_, operation)| operation);
+        let made = range.filter(|operation| operation.terms.batch.as_ref() == Some(batch));
+        made.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect()
+    }
+
+    pub(super) fn batch_counts(&self, batch: &BatchId) -> Vec<(OperationState, u64)> {
+        let made: Vec<_> = self
+            .operations
+            .values()
+            .filter(|operation| operation.terms.batch.as_ref() == Some(batch))
+            .collect();
+        let count = |state| made.iter().filter(|operation| operation.state == state).count();
+        let counts = OperationState::ALL.into_iter().map(|state| (state, count(state)));
+        counts.filter(|(_, n)| *n > 0).map(|(s, n)| (s, u64::try_from(n).unwrap_or(u64::MAX))).collect()
     }
 
     pub(super) fn set_progress(&mut self, id: OperationId, progress: Progress) -> Result<()> {

@@ -5,11 +5,18 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tms_core::{
-    Alarm, Credential, EstateSet, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation,
-    OperationId, OperationState, Progress, Reported, Role, RotationPhase, SetName, Terminal, TerminalId,
-    UserRole,
+    Alarm, Attempt, BatchId, Credential, EstateSet, FirmwareId, FirmwareRecord, Group, GroupId, LogBundle,
+    NewOperation, Operation, OperationId, OperationState, Outcome, Progress, Reported, Role, Rollout,
+    RolloutId, RolloutTarget, RotationPhase, Selector, SetName, TemplateName, Terminal, TerminalId, UserRole,
+    configuration::{Revision, Scope},
+    rollout::{Tally, TargetState},
+    selector::SavedSelector,
 };
-use tms_store::{Admin, Begun, InitialCredential, ParameterChange, Result, Store, Ticket, Token};
+use tms_store::{
+    Admin, Begun, BulkChange, ConfigurationInputs, DesiredParameters, ImportRow, Imported, InitialCredential,
+    ParameterChange, ParametersApplied, Result, StartedTarget, Store, TargetFilter, TerminalChange, Ticket,
+    Token, Watched,
+};
 
 use super::MemoryStore;
 
@@ -25,6 +32,120 @@ impl Store for MemoryStore {
 
     async fn terminals(&self, after: Option<&TerminalId>, limit: u32) -> Result<Vec<Terminal>> {
         self.call("terminals", |c| Ok(c.terminal_page(after, limit)))
+    }
+
+    async fn find(
+        &self,
+        selector: &Selector,
+        after: Option<&TerminalId>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Terminal>> {
+        self.call("find", |c| c.find(selector, after, limit, now))
+    }
+
+    async fn count(&self, selector: &Selector, now: Timestamp) -> Result<u64> {
+        self.call("count", |c| Ok(u64::try_from(c.selected(selector, now)?.len()).unwrap_or(u64::MAX)))
+    }
+
+    async fn ids(&self, selector: &Selector, now: Timestamp) -> Result<Vec<TerminalId>> {
+        self.call("ids", |c| c.selected(selector, now))
+    }
+
+    async fn change_terminal(
+        &self,
+        tid: &TerminalId,
+        change: TerminalChange,
+        version: Option<u64>,
+    ) -> Result<Terminal> {
+        self.call("change_terminal", |c| c.change(tid, &change, version))
+    }
+
+    async fn change_terminals(
+        &self,
+        selector: &Selector,
+        change: TerminalChange,
+        now: Timestamp,
+    ) -> Result<BulkChange> {
+        self.call("change_terminals", |c| c.change_selected(selector, &change, now))
+    }
+
+    async fn import_terminals(
+        &self,
+        rows: Vec<ImportRow>,
+        dry_run: bool,
+        now: Timestamp,
+    ) -> Result<Imported> {
+        self.call("import_terminals", |c| c.import(&rows, dry_run, now))
+    }
+
+    async fn replace_terminal(
+        &self,
+        old: &TerminalId,
+        new: &TerminalId,
+        now: Timestamp,
+    ) -> Result<(Terminal, Terminal)> {
+        self.call("replace_terminal", |c| c.replace_terminal(old, new, now))
+    }
+
+    async fn groups(&self) -> Result<Vec<Group>> {
+        self.call("groups", |c| Ok(c.groups.values().cloned().collect()))
+    }
+
+    async fn group(&self, id: &GroupId) -> Result<Option<Group>> {
+        self.call("group", |c| Ok(c.groups.get(id).cloned()))
+    }
+
+    async fn put_group(&self, group: Group, version: Option<u64>) -> Result<Group> {
+        self.call("put_group", |c| c.put_group(group, version))
+    }
+
+    async fn delete_group(&self, id: &GroupId, version: Option<u64>) -> Result<()> {
+        self.call("delete_group", |c| c.delete_group(id, version))
+    }
+
+    async fn selectors(&self) -> Result<Vec<SavedSelector>> {
+        self.call("selectors", |c| Ok(c.selectors.values().cloned().collect()))
+    }
+
+    async fn selector(&self, name: &TemplateName) -> Result<Option<SavedSelector>> {
+        self.call("selector", |c| Ok(c.selectors.get(name).cloned()))
+    }
+
+    async fn put_selector(&self, selector: SavedSelector, version: Option<u64>) -> Result<SavedSelector> {
+        self.call("put_selector", |c| c.put_selector(selector, version))
+    }
+
+    async fn delete_selector(&self, name: &TemplateName, version: Option<u64>) -> Result<()> {
+        self.call("delete_selector", |c| c.delete_selector(name, version))
+    }
+
+    async fn add_revision(&self, revision: Revision) -> Result<Revision> {
+        self.call("add_revision", |c| c.add_revision(revision))
+    }
+
+    async fn revision(&self, scope: &Scope, number: Option<u64>) -> Result<Option<Revision>> {
+        self.call("revision", |c| Ok(c.revision(scope, number)))
+    }
+
+    async fn revisions(&self, scope: &Scope, before: Option<u64>, limit: u32) -> Result<Vec<Revision>> {
+        self.call("revisions", |c| Ok(c.revision_page(scope, before, limit)))
+    }
+
+    async fn templates(&self) -> Result<Vec<Revision>> {
+        self.call("templates", |c| Ok(c.templates()))
+    }
+
+    async fn configuration(&self, tids: &[TerminalId]) -> Result<ConfigurationInputs> {
+        self.call("configuration", |c| c.configuration(tids))
+    }
+
+    async fn apply_parameters(
+        &self,
+        wanted: Vec<DesiredParameters>,
+        now: Timestamp,
+    ) -> Result<Vec<ParametersApplied>> {
+        self.call("apply_parameters", |c| c.apply_parameters(&wanted, now))
     }
 
     async fn count_terminals(&self) -> Result<u64> {
@@ -81,6 +202,10 @@ impl Store for MemoryStore {
         self.call("enqueue", |c| c.enqueue(operation, now))
     }
 
+    async fn enqueue_many(&self, operations: Vec<NewOperation>, now: Timestamp) -> Result<()> {
+        self.call("enqueue_many", |c| c.enqueue_many(operations, now))
+    }
+
     async fn lease_next(
         &self,
         tid: &TerminalId,
@@ -120,6 +245,29 @@ impl Store for MemoryStore {
         self.call("transition", |c| c.transition(id, to, detail, now))
     }
 
+    async fn end_attempt(
+        &self,
+        id: OperationId,
+        outcome: Outcome,
+        detail: Option<String>,
+        again_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Operation> {
+        self.call("end_attempt", |c| c.end_attempt(id, outcome, detail, again_at, now))
+    }
+
+    async fn attempts(&self, id: OperationId) -> Result<Vec<Attempt>> {
+        self.call("attempts", |c| c.attempts(id))
+    }
+
+    async fn record_settlement(&self, tid: &TerminalId, at: Timestamp) -> Result<u64> {
+        self.call("record_settlement", |c| c.record_settlement(tid, at))
+    }
+
+    async fn due(&self, after: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<TerminalId>> {
+        self.call("due", |c| Ok(c.due(after, until, limit)))
+    }
+
     async fn set_progress(&self, id: OperationId, progress: Progress) -> Result<()> {
         self.call("set_progress", |c| c.set_progress(id, progress))
     }
@@ -136,6 +284,23 @@ impl Store for MemoryStore {
         now: Timestamp,
     ) -> Result<(Operation, Option<Operation>)> {
         self.call("cancel", |c| c.cancel(id, detail, ticket, now))
+    }
+
+    async fn cancel_many(
+        &self,
+        which: Vec<(OperationId, Ticket)>,
+        detail: String,
+        now: Timestamp,
+    ) -> Result<Vec<(Operation, Option<Operation>)>> {
+        self.call("cancel_many", |c| c.cancel_many(&which, &detail, now))
+    }
+
+    async fn batch(&self, batch: &BatchId, after: Option<OperationId>, limit: u32) -> Result<Vec<Operation>> {
+        self.call("batch", |c| Ok(c.of_batch(batch, after, limit)))
+    }
+
+    async fn batch_counts(&self, batch: &BatchId) -> Result<Vec<(OperationState, u64)>> {
+        self.call("batch_counts", |c| Ok(c.batch_counts(batch)))
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<Operation>> {
@@ -161,6 +326,77 @@ impl Store for MemoryStore {
 
     async fn expire_operations(&self, now: Timestamp) -> Result<u64> {
         self.call("expire_operations", |c| Ok(c.expire(now)))
+    }
+
+    async fn add_rollout(&self, rollout: Rollout) -> Result<Rollout> {
+        self.call("add_rollout", |c| c.add_rollout(rollout))
+    }
+
+    async fn rollout(&self, id: &RolloutId) -> Result<Option<Rollout>> {
+        self.call("rollout", |c| Ok(c.rollouts.get(id).cloned()))
+    }
+
+    async fn rollouts(
+        &self,
+        only_under_way: bool,
+        after: Option<&RolloutId>,
+        limit: u32,
+    ) -> Result<Vec<Rollout>> {
+        self.call("rollouts", |c| Ok(c.rollout_page(only_under_way, after, limit)))
+    }
+
+    async fn put_rollout(&self, rollout: Rollout) -> Result<()> {
+        self.call("put_rollout", |c| c.put_rollout(&rollout))
+    }
+
+    async fn start_rollout(&self, rollout: Rollout, now: Timestamp) -> Result<u64> {
+        self.call("start_rollout", |c| c.start_rollout(&rollout, now))
+    }
+
+    async fn start_targets(
+        &self,
+        rollout: Rollout,
+        started: Vec<StartedTarget>,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.call("start_targets", |c| c.start_targets(&rollout, &started, now))
+    }
+
+    async fn skip_waiting(&self, rollout: Rollout, reason: String) -> Result<u64> {
+        self.call("skip_waiting", |c| c.skip_waiting(&rollout, &reason))
+    }
+
+    async fn move_targets(&self, id: &RolloutId, moves: Vec<(TargetState, RolloutTarget)>) -> Result<u64> {
+        self.call("move_targets", |c| c.move_targets(id, &moves))
+    }
+
+    async fn rollout_tally(&self, id: &RolloutId, now: Timestamp) -> Result<Option<(Rollout, Tally)>> {
+        self.call("rollout_tally", |c| Ok(c.tally(id, now)))
+    }
+
+    async fn targets(
+        &self,
+        id: &RolloutId,
+        filter: TargetFilter,
+        after: Option<&TerminalId>,
+        limit: u32,
+    ) -> Result<Vec<RolloutTarget>> {
+        self.call("targets", |c| Ok(c.target_page(id, filter, after, limit)))
+    }
+
+    async fn target_of(&self, operation: OperationId) -> Result<Option<(RolloutId, RolloutTarget)>> {
+        self.call("target_of", |c| Ok(c.target_of(operation)))
+    }
+
+    async fn watched(
+        &self,
+        id: &RolloutId,
+        all_soaking: bool,
+        after: Option<&TerminalId>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Watched>> {
+        self.call("watched", |c| Ok(c.watched(id, all_soaking, after, limit, now)))
     }
 
     async fn credential(&self, tid: &TerminalId, role: &Role) -> Result<Option<Credential>> {

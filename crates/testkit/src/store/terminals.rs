@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, ops::Bound};
 
 use jiff::Timestamp;
 use tms_core::{Credential, Generation, Reported, Terminal, TerminalId};
+use tms_store::estate::{enrolled, is_enrolled};
 use tms_store::{InitialCredential, Result};
 
 use super::contents::{Contents, conflict, kept, not_found};
@@ -11,7 +12,9 @@ use super::contents::{Contents, conflict, kept, not_found};
 impl Contents {
     pub(super) fn enrol(&mut self, mut terminal: Terminal, given: Vec<InitialCredential>) -> Result<()> {
         let id = terminal.id.clone();
-        if self.terminals.contains_key(&id) {
+        self.check_place(&terminal.place)?;
+        let known = self.terminals.get(&id);
+        if known.is_some_and(is_enrolled) {
             return Err(conflict(format!("terminal {id} exists already")));
         }
         let certificate = terminal.certificate_sha256.clone();
@@ -22,8 +25,12 @@ impl Contents {
         if let Some(twice) = given.iter().find(|credential| !roles.insert(&credential.role)) {
             return Err(conflict(format!("role {} is given twice", twice.role)));
         }
-        terminal.last_contact = None;
+        terminal.last_contact = known.and_then(|known| known.last_contact);
         terminal.enrolled_at = kept(terminal.enrolled_at);
+        let mut terminal = match known {
+            Some(known) => enrolled(known, terminal),
+            None => terminal,
+        };
         for InitialCredential { role, generation, sealed } in given {
             terminal.desired.credentials.insert(role.clone(), generation);
             let since = terminal.enrolled_at;

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::Code;
+
 /// How a MAC is computed. Names in parentheses are those of configuration files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -128,12 +130,18 @@ impl MacForm {
     }
 
     /// The bytes on the wire, of a whole result of at least eight bytes.
-    pub(super) fn of(self, whole: &[u8]) -> Vec<u8> {
+    pub(super) fn of(self, whole: &[u8]) -> Code {
         let four = whole.get(..4).unwrap_or(whole);
         match self {
-            Self::Hex8 => hex::encode_upper(four).into_bytes(),
-            Self::Bytes4 => four.to_vec(),
-            Self::Bytes8 => whole.get(..8).unwrap_or(whole).to_vec(),
+            Self::Hex8 => {
+                let mut characters = [0; 8];
+                // Four bytes are eight characters.
+                let _ = hex::encode_to_slice(four, &mut characters);
+                characters.make_ascii_uppercase();
+                Code::new(&characters)
+            }
+            Self::Bytes4 => Code::new(four),
+            Self::Bytes8 => Code::new(whole.get(..8).unwrap_or(whole)),
         }
     }
 }
@@ -217,6 +225,6 @@ mod tests {
         for form in MacForm::ALL {
             assert_eq!(form.of(&[0xAB; 16]).len(), form.len());
         }
-        assert_eq!(MacForm::Hex8.of(&[0x8A, 0x9E, 0x91, 0xB8, 0x8D, 0, 0, 0]), b"8A9E91B8");
+        assert_eq!(*MacForm::Hex8.of(&[0x8A, 0x9E, 0x91, 0xB8, 0x8D, 0, 0, 0]), *b"8A9E91B8");
     }
 }

@@ -1,19 +1,20 @@
 //! A key for one algorithm, and what a successful check gives.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use aws_lc_rs::constant_time;
 use zeroize::Zeroizing;
 
-use super::{MacAlgorithm, MacError, MacForm, compute};
+use super::{Code, MacAlgorithm, MacError, MacForm, compute::Prepared};
 use crate::kcv::Kcv;
 
-/// A key for one MAC algorithm. Its bytes are wiped when it is dropped, and `Debug` shows the check
-/// value alone.
+/// A key for one MAC algorithm, made ready once for all its uses; copies share it. It is wiped when the
+/// last of them is dropped, and `Debug` shows the check value alone.
 #[derive(Clone)]
 pub struct MacKey {
     algorithm: MacAlgorithm,
-    bytes: Zeroizing<Vec<u8>>,
+    check_value: Kcv,
+    prepared: Arc<Prepared>,
 }
 
 /// Why bytes are not a MAC key.
@@ -28,6 +29,9 @@ pub enum MacKeyError {
         /// Bytes that were given.
         found: usize,
     },
+    /// The cryptographic library failed.
+    #[error("the cryptographic library could not take a key")]
+    Library,
     /// Not hexadecimal digits. The text is not repeated: it may be a key with a slip of the pen.
     #[error("a MAC key is written as pairs of hexadecimal digits")]
     Hex,
@@ -42,12 +46,14 @@ impl MacKey {
     /// Takes the key bytes as they are; DES parity bits are neither looked at nor mended.
     ///
     /// # Errors
-    /// [`MacKeyError::Length`] naming the lengths that the algorithm takes.
+    /// [`MacKeyError::Length`] naming the lengths that the algorithm takes, [`MacKeyError::Library`].
     pub fn new(algorithm: MacAlgorithm, bytes: &[u8]) -> Result<Self, MacKeyError> {
         if !algorithm.key_lengths().contains(&bytes.len()) {
             return Err(MacKeyError::Length { algorithm, found: bytes.len() });
         }
-        Ok(Self { algorithm, bytes: Zeroizing::new(bytes.to_vec()) })
+        let prepared = Prepared::new(algorithm, bytes).ok_or(MacKeyError::Library)?;
+        let check_value = check_value(algorithm, bytes).ok_or(MacKeyError::Library)?;
+        Ok(Self { algorithm, check_value, prepared: Arc::new(prepared) })
     }
 
     /// Reads a key written in hexadecimal digits, either case.
@@ -68,30 +74,22 @@ impl MacKey {
     /// The check value, safe to show; of the kind that the cipher has (see [`Kcv`]).
     #[must_use]
     pub fn check_value(&self) -> Kcv {
-        let value = match self.algorithm {
-            MacAlgorithm::AesCmac => Kcv::of_aes(&self.bytes),
-            MacAlgorithm::UnionPaySm4 | MacAlgorithm::Sm4Cbc => {
-                <&[u8; 16]>::try_from(self.bytes.as_slice()).ok().map(Kcv::of_sm4)
-            }
-            _ => Kcv::of_des(&self.bytes),
-        };
-        // The length was checked, so every key has a value; zeros would show only for a broken library.
-        value.unwrap_or(Kcv([0; 4]))
+        self.check_value
     }
 
     /// The whole code over `data`, not cut: 8 bytes of the DES family, 16 of AES and SM4.
     ///
     /// # Errors
     /// [`MacError::NoData`] where the algorithm does not define that, [`MacError::Library`].
-    pub fn whole(&self, data: &[u8]) -> Result<Vec<u8>, MacError> {
-        compute::whole(self.algorithm, &self.bytes, data)
+    pub fn whole(&self, data: &[u8]) -> Result<Code, MacError> {
+        self.prepared.whole(self.algorithm, data)
     }
 
     /// The MAC of `data` as it stands on the wire.
     ///
     /// # Errors
     /// As [`MacKey::whole`].
-    pub fn sign(&self, form: MacForm, data: &[u8]) -> Result<Vec<u8>, MacError> {
+    pub fn sign(&self, form: MacForm, data: &[u8]) -> Result<Code, MacError> {
         Ok(form.of(&self.whole(data)?))
     }
 
@@ -111,7 +109,15 @@ impl MacKey {
 
 impl fmt::Debug for MacKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MacKey({}, kcv {})", self.algorithm, self.check_value())
+        write!(f, "MacKey({}, kcv {})", self.algorithm, self.check_value)
+    }
+}
+
+fn check_value(algorithm: MacAlgorithm, key: &[u8]) -> Option<Kcv> {
+    match algorithm {
+        MacAlgorithm::AesCmac => Kcv::of_aes(key),
+        MacAlgorithm::UnionPaySm4 | MacAlgorithm::Sm4Cbc => key.try_into().ok().map(Kcv::of_sm4),
+        _ => Kcv::of_des(key),
     }
 }
 

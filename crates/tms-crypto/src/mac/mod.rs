@@ -30,6 +30,7 @@
 //! of this kind belongs inside TLS and does not replace it.
 
 mod algorithm;
+mod code;
 mod compute;
 mod key;
 
@@ -39,6 +40,7 @@ mod tests;
 pub(crate) use compute::aes_cmac;
 
 pub use algorithm::{MacAlgorithm, MacForm, UnknownMacName};
+pub use code::Code;
 pub use key::{MacKey, MacKeyError, MacVerified};
 
 /// Why there is no MAC, or why a MAC is not right.

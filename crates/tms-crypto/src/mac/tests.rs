@@ -5,6 +5,7 @@ use sm4::{
 };
 
 use super::{compute, *};
+use crate::tdes::AnyDes;
 
 /// unionpay.md Appendix B, vector B: the data between MTI and DE64 of a UnionPay purchase.
 const B_DATA: &str = "0200302004C020C0981100000000000000005100183402100006324392260009942820D1312101120084393136363838303134303030303030303030303030303031313536ACF46E73838A82F92600000000000000000822000001";
@@ -25,7 +26,7 @@ fn whole(algorithm: MacAlgorithm, key_hex: &str, data: &[u8]) -> String {
 
 #[test]
 fn vector_b_of_the_unionpay_mac_comes_out_at_every_step() {
-    let steps = compute::unionpay_ecb(&bytes(B_MAK), &bytes(B_DATA)).unwrap();
+    let steps = compute::unionpay_ecb(&AnyDes::new(&bytes(B_MAK)).unwrap(), &bytes(B_DATA));
     assert_eq!(hex::encode_upper(steps.folded), "4D08F434464FE7BF");
     assert_eq!(hex::encode_upper(steps.first), "6A4DF084B6D23759");
     assert_eq!(hex::encode_upper(steps.mixed), "5E7BC4C2F3E5751F");
@@ -56,12 +57,12 @@ fn both_x9_19_vectors_come_out() {
 
 #[test]
 fn both_sm4_vectors_come_out_the_first_at_every_step() {
-    let steps = compute::unionpay_sm4(&bytes(SM4_KEY), &bytes(B_DATA)).unwrap();
+    let steps = compute::unionpay_sm4(&Sm4::new_from_slice(&bytes(SM4_KEY)).unwrap(), &bytes(B_DATA));
     assert_eq!(hex::encode_upper(steps.folded), "962844F42B49EFBEDB20B0C06D060801");
     assert_eq!(hex::encode_upper(steps.first), "E8E21CF2A9EB5B3AD2AEB22EA9BC731F");
     assert_eq!(hex::encode_upper(steps.last), "D0656CDC7A9D002263671B6D8DF5DACA");
     let de64 = key(MacAlgorithm::UnionPaySm4, SM4_KEY).sign(MacForm::Hex8, &bytes(B_DATA)).unwrap();
-    assert_eq!(de64, b"D0656CDC");
+    assert_eq!(*de64, *b"D0656CDC");
 
     let data = b"PCK1209339432640F07BEC962141300010024402220516956";
     let mac = whole(MacAlgorithm::Sm4Cbc, "C5945F5BDF1E2DD83C6BFCA9699975F3", data);

@@ -1,6 +1,7 @@
 //! What a UnionPay terminal downloads for chip cards: the card organisations' public keys ([`Capk`]), the
-//! parameters of each chip application ([`AidParameters`]) and the card [`Blacklist`], and with them the TMS
-//! parameters ([`crate::tms_parameters`]).
+//! parameters of each chip application ([`AidParameters`]), the card [`Blacklist`], the contactless parameters
+//! ([`ContactlessSet`]), the tables of cards without PIN ([`CardList`]), and with them the TMS parameters
+//! ([`crate::tms_parameters`]).
 //!
 //! A download is one machine on the terminal ([`Download`]), driven without I/O: it says what to ask
 //! ([`Download::next_request`]), is given the bytes of the reply's body ([`Download::on_reply`]), and says when
@@ -21,26 +22,30 @@
 //! ```
 
 mod aid;
-mod blacklist;
 mod capk;
+mod card;
+mod contactless;
 mod download;
 mod element;
 mod error;
 mod forms;
 mod list;
+mod numbered;
 mod offer;
 mod request;
 
 pub use aid::{Aid, AidParameters, AidSet};
-pub use blacklist::{Blacklist, BlacklistPage, BlockedCard};
 pub use capk::{Capk, CapkEntry, CapkId, CapkSet, Expiry};
+pub use card::{Blacklist, CardList, CardPrefix};
+pub use contactless::{ContactlessSet, ContactlessTemplate};
 pub use download::{
-    AidDownload, BlacklistDownload, CapkDownload, Download, DownloadError, Progress, SkipReason, Skipped,
+    AidDownload, CapkDownload, Download, DownloadError, NumberedDownload, Progress, SkipReason, Skipped,
     TmsParametersDownload,
 };
 pub use error::EmvError;
 pub use forms::{BlacklistForm, ExpiryForm, Forms};
 pub use list::{Control, ListPage, MAX_ENTRIES};
+pub use numbered::{MAX_NUMBERED, Numbered, NumberedPage};
 pub use offer::Offer;
 pub use request::{DownloadBody, DownloadKind, DownloadRequest};
 

@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AidSet, Blacklist, CapkEntry, CapkSet, Control, DownloadBody, DownloadKind, DownloadRequest, Forms,
-    list::page,
+    AidSet, Blacklist, CapkEntry, CapkSet, CardList, ContactlessSet, Control, DownloadBody, DownloadKind,
+    DownloadRequest, Forms, list::page,
 };
 use crate::{profile::Refusal, tms_parameters::TmsParameters};
 
@@ -21,6 +21,12 @@ pub struct Offer {
     pub blacklist: Blacklist,
     /// The TMS parameters, when the terminal is to call the TMS.
     pub tms_parameters: Option<TmsParameters>,
+    /// The contactless parameters.
+    pub contactless: ContactlessSet,
+    /// Card ranges that need no PIN.
+    pub pin_free_bins: CardList,
+    /// Cards of those ranges that need one all the same.
+    pub pin_free_blacklist: CardList,
 }
 
 impl Offer {
@@ -49,6 +55,9 @@ impl Offer {
                 item(&parameters.encode().map_err(|_| Refusal::SystemError)?)
             }
             DownloadRequest::Blacklist { from } => self.blacklist.page(*from, forms),
+            DownloadRequest::Contactless { from } => self.contactless.page(*from, forms),
+            DownloadRequest::PinFreeBins { from } => self.pin_free_bins.page(*from, forms),
+            DownloadRequest::PinFreeBlacklist { from } => self.pin_free_blacklist.page(*from, forms),
             DownloadRequest::TmsParameters => match &self.tms_parameters {
                 Some(parameters) => {
                     parameters.encode(forms.tms_parameters).map_err(|_| Refusal::SystemError)?
@@ -58,7 +67,10 @@ impl Offer {
             DownloadRequest::CapkEnd
             | DownloadRequest::AidEnd
             | DownloadRequest::BlacklistEnd
-            | DownloadRequest::TmsParametersEnd => Vec::new(),
+            | DownloadRequest::TmsParametersEnd
+            | DownloadRequest::ContactlessEnd
+            | DownloadRequest::PinFreeBinsEnd
+            | DownloadRequest::PinFreeBlacklistEnd => Vec::new(),
         };
         // The field holds 999 bytes; what does not fit the agreed room is not sent at all.
         if body.len() > forms.room() { Err(Refusal::SystemError) } else { Ok(DownloadBody(body)) }
@@ -72,6 +84,9 @@ impl Offer {
             DownloadKind::Aid => !self.aids.is_empty(),
             DownloadKind::Blacklist => !self.blacklist.is_empty(),
             DownloadKind::TmsParameters => self.tms_parameters.is_some(),
+            DownloadKind::Contactless => !self.contactless.is_empty(),
+            DownloadKind::PinFreeBins => !self.pin_free_bins.is_empty(),
+            DownloadKind::PinFreeBlacklist => !self.pin_free_blacklist.is_empty(),
         }
     }
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Aid, CapkId, EmvError, MAX_ENTRIES,
-    blacklist::number,
     element::{Elements, tag},
+    numbered::number,
 };
 use crate::profile::{Function, PendingWork};
 
@@ -22,9 +22,54 @@ pub enum DownloadKind {
     Blacklist,
     /// Where and when to call the TMS.
     TmsParameters,
+    /// Contactless parameters (非接业务参数).
+    Contactless,
+    /// Card ranges that need no PIN (免密新增 BIN 表).
+    PinFreeBins,
+    /// Cards of those ranges that need one all the same (免密卡 BIN 黑名单).
+    PinFreeBlacklist,
 }
 
 impl DownloadKind {
+    /// Every kind, in the order of their declaration.
+    pub const ALL: &'static [Self] = &[
+        Self::Capk,
+        Self::Aid,
+        Self::Blacklist,
+        Self::TmsParameters,
+        Self::Contactless,
+        Self::PinFreeBins,
+        Self::PinFreeBlacklist,
+    ];
+
+    /// The first question of the download.
+    #[must_use]
+    pub fn first(self) -> DownloadRequest {
+        match self {
+            Self::Capk => DownloadRequest::CapkList { from: 0 },
+            Self::Aid => DownloadRequest::AidList { from: 0 },
+            Self::Blacklist => DownloadRequest::Blacklist { from: 0 },
+            Self::TmsParameters => DownloadRequest::TmsParameters,
+            Self::Contactless => DownloadRequest::Contactless { from: 0 },
+            Self::PinFreeBins => DownloadRequest::PinFreeBins { from: 0 },
+            Self::PinFreeBlacklist => DownloadRequest::PinFreeBlacklist { from: 0 },
+        }
+    }
+
+    /// What ends the download.
+    #[must_use]
+    pub fn end(self) -> DownloadRequest {
+        match self {
+            Self::Capk => DownloadRequest::CapkEnd,
+            Self::Aid => DownloadRequest::AidEnd,
+            Self::Blacklist => DownloadRequest::BlacklistEnd,
+            Self::TmsParameters => DownloadRequest::TmsParametersEnd,
+            Self::Contactless => DownloadRequest::ContactlessEnd,
+            Self::PinFreeBins => DownloadRequest::PinFreeBinsEnd,
+            Self::PinFreeBlacklist => DownloadRequest::PinFreeBlacklistEnd,
+        }
+    }
+
     /// The download that a host announces as waiting work.
     #[must_use]
     pub fn of(work: PendingWork) -> Option<Self> {
@@ -33,6 +78,9 @@ impl DownloadKind {
             PendingWork::Aid => Self::Aid,
             PendingWork::Blacklist => Self::Blacklist,
             PendingWork::TmsParameters => Self::TmsParameters,
+            PendingWork::Contactless => Self::Contactless,
+            PendingWork::PinFreeBins => Self::PinFreeBins,
+            PendingWork::PinFreeBlacklist => Self::PinFreeBlacklist,
             _ => return None,
         })
     }
@@ -45,6 +93,9 @@ impl DownloadKind {
             Self::Aid => PendingWork::Aid,
             Self::Blacklist => PendingWork::Blacklist,
             Self::TmsParameters => PendingWork::TmsParameters,
+            Self::Contactless => PendingWork::Contactless,
+            Self::PinFreeBins => PendingWork::PinFreeBins,
+            Self::PinFreeBlacklist => PendingWork::PinFreeBlacklist,
         }
     }
 }
@@ -56,6 +107,9 @@ impl fmt::Display for DownloadKind {
             Self::Aid => "AID",
             Self::Blacklist => "blacklist",
             Self::TmsParameters => "TMS parameters",
+            Self::Contactless => "contactless parameters",
+            Self::PinFreeBins => "PIN-free BINs",
+            Self::PinFreeBlacklist => "PIN-free blacklist",
         })
     }
 }
@@ -92,6 +146,27 @@ pub enum DownloadRequest {
     TmsParameters,
     /// 365: the terminal has the TMS parameters.
     TmsParametersEnd,
+    /// 394: the contactless templates from this number on.
+    Contactless {
+        /// Number of the first template wanted, 0 to 999.
+        from: u16,
+    },
+    /// 395: the terminal has the contactless parameters.
+    ContactlessEnd,
+    /// 396: the card ranges without PIN from this number on.
+    PinFreeBins {
+        /// Number of the first range wanted, 0 to 999.
+        from: u16,
+    },
+    /// 397: the terminal has the card ranges without PIN.
+    PinFreeBinsEnd,
+    /// 398: the exceptions from the ranges without PIN from this number on.
+    PinFreeBlacklist {
+        /// Number of the first exception wanted, 0 to 999.
+        from: u16,
+    },
+    /// 399: the terminal has the exceptions.
+    PinFreeBlacklistEnd,
 }
 
 impl DownloadRequest {
@@ -109,6 +184,12 @@ impl DownloadRequest {
             Self::BlacklistEnd => Function::BlacklistEnd,
             Self::TmsParameters => Function::TmsParameters,
             Self::TmsParametersEnd => Function::TmsParametersEnd,
+            Self::Contactless { .. } => Function::Contactless,
+            Self::ContactlessEnd => Function::ContactlessEnd,
+            Self::PinFreeBins { .. } => Function::PinFreeBins,
+            Self::PinFreeBinsEnd => Function::PinFreeBinsEnd,
+            Self::PinFreeBlacklist { .. } => Function::PinFreeBlacklist,
+            Self::PinFreeBlacklistEnd => Function::PinFreeBlacklistEnd,
         }
     }
 
@@ -120,13 +201,22 @@ impl DownloadRequest {
             Self::AidList { .. } | Self::Aid(_) | Self::AidEnd => DownloadKind::Aid,
             Self::Blacklist { .. } | Self::BlacklistEnd => DownloadKind::Blacklist,
             Self::TmsParameters | Self::TmsParametersEnd => DownloadKind::TmsParameters,
+            Self::Contactless { .. } | Self::ContactlessEnd => DownloadKind::Contactless,
+            Self::PinFreeBins { .. } | Self::PinFreeBinsEnd => DownloadKind::PinFreeBins,
+            Self::PinFreeBlacklist { .. } | Self::PinFreeBlacklistEnd => DownloadKind::PinFreeBlacklist,
         }
+    }
+
+    /// Whether it is the question that a download begins with.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        *self == self.kind().first()
     }
 
     /// Whether it ends its download: the terminal has made everything durable.
     #[must_use]
     pub fn is_end(&self) -> bool {
-        matches!(self, Self::CapkEnd | Self::AidEnd | Self::BlacklistEnd | Self::TmsParametersEnd)
+        *self == self.kind().end()
     }
 
     /// The body of the request; empty when it has none.
@@ -139,12 +229,20 @@ impl DownloadRequest {
             }
             Self::Capk(id) => id.encode(&mut out),
             Self::Aid(aid) => tlv::write(&mut out, tag::AID, aid.as_bytes()),
-            Self::Blacklist { from } => out.extend_from_slice(format!("{:03}", from.min(&999)).as_bytes()),
+            Self::Blacklist { from }
+            | Self::Contactless { from }
+            | Self::PinFreeBins { from }
+            | Self::PinFreeBlacklist { from } => {
+                out.extend_from_slice(format!("{:03}", from.min(&999)).as_bytes());
+            }
             Self::CapkEnd
             | Self::AidEnd
             | Self::BlacklistEnd
             | Self::TmsParameters
-            | Self::TmsParametersEnd => {}
+            | Self::TmsParametersEnd
+            | Self::ContactlessEnd
+            | Self::PinFreeBinsEnd
+            | Self::PinFreeBlacklistEnd => {}
         }
         out
     }
@@ -163,13 +261,16 @@ impl DownloadRequest {
             Function::AidList => count(body).map(|from| Self::AidList { from }),
             Function::AidDownload => Elements::read(body).and_then(|mut e| Aid::take(&mut e)).map(Self::Aid),
             Function::AidEnd => Ok(Self::AidEnd),
-            Function::Blacklist => match number(body) {
-                Some(from) if body.len() == 3 => Ok(Self::Blacklist { from }),
-                _ => Err(EmvError::Digits { what: "the start index", offset: 0, wanted: "three digits" }),
-            },
+            Function::Blacklist => start(body).map(|from| Self::Blacklist { from }),
             Function::BlacklistEnd => Ok(Self::BlacklistEnd),
             Function::TmsParameters => Ok(Self::TmsParameters),
             Function::TmsParametersEnd => Ok(Self::TmsParametersEnd),
+            Function::Contactless => start(body).map(|from| Self::Contactless { from }),
+            Function::ContactlessEnd => Ok(Self::ContactlessEnd),
+            Function::PinFreeBins => start(body).map(|from| Self::PinFreeBins { from }),
+            Function::PinFreeBinsEnd => Ok(Self::PinFreeBinsEnd),
+            Function::PinFreeBlacklist => start(body).map(|from| Self::PinFreeBlacklist { from }),
+            Function::PinFreeBlacklistEnd => Ok(Self::PinFreeBlacklistEnd),
             _ => return None,
         })
     }
@@ -180,6 +281,12 @@ fn count(body: &[u8]) -> Result<u8, EmvError> {
     let digits = body.strip_prefix(b"1").filter(|digits| digits.len() == 2);
     let count = digits.and_then(number).and_then(|n| u8::try_from(n).ok());
     count.ok_or(EmvError::Digits { what: "the list question", offset: 0, wanted: "'1' and two digits" })
+}
+
+/// The three digits of the first number wanted.
+fn start(body: &[u8]) -> Result<u16, EmvError> {
+    let from = number(body).filter(|_| body.len() == 3);
+    from.ok_or(EmvError::Digits { what: "the start index", offset: 0, wanted: "three digits" })
 }
 
 /// The body of a reply of a download. `Debug` prints its length only: it may name cards.

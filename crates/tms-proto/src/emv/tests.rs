@@ -24,6 +24,12 @@ fn unhex(text: &str) -> Vec<u8> {
     hex::decode(text.replace(' ', "")).unwrap()
 }
 
+type CardPage = NumberedPage<CardPrefix>;
+
+fn template(hex: &str) -> ContactlessTemplate {
+    ContactlessTemplate::decode(&unhex(hex)).unwrap()
+}
+
 fn key_08() -> Capk {
     let id = "A000000333-08".parse().unwrap();
     Capk::new(id, Expiry::new(date(2020, 12, 31)).unwrap(), &unhex(MODULUS), &[3]).unwrap()
@@ -166,6 +172,9 @@ fn requests_have_the_bodies_of_the_vectors() {
         ),
         (DownloadRequest::Blacklist { from: 0 }, Function::Blacklist, b"000".to_vec()),
         (DownloadRequest::Blacklist { from: 123 }, Function::Blacklist, b"123".to_vec()),
+        (DownloadRequest::Contactless { from: 7 }, Function::Contactless, b"007".to_vec()),
+        (DownloadRequest::PinFreeBins { from: 70 }, Function::PinFreeBins, b"070".to_vec()),
+        (DownloadRequest::PinFreeBlacklist { from: 999 }, Function::PinFreeBlacklist, b"999".to_vec()),
         (DownloadRequest::TmsParameters, Function::TmsParameters, vec![]),
         (DownloadRequest::CapkEnd, Function::CapkEnd, vec![]),
     ];
@@ -183,33 +192,76 @@ fn requests_have_the_bodies_of_the_vectors() {
 fn blacklist_entries_stand_as_far_apart_as_the_profile_says() {
     let mut list = Blacklist::default();
     for card in ["622848", "62284800001111"] {
-        list.push(BlockedCard::new(card).unwrap()).unwrap();
+        list.push(CardPrefix::new(card).unwrap()).unwrap();
     }
     let by_length = Forms::default();
     let fixed = Forms { blacklist: BlacklistForm::Fixed14, ..by_length };
     assert_eq!(list.page(0, &by_length), b"1001066228481462284800001111");
     assert_eq!(list.page(0, &fixed), b"100106622848        1462284800001111");
     for forms in [by_length, fixed] {
-        let page = BlacklistPage::decode(&list.page(0, &forms), forms.blacklist).unwrap();
-        let BlacklistPage::Cards { more: false, end: 1, cards } = page else { panic!("{page:?}") };
-        assert_eq!(cards, Vec::from(list.clone()));
+        let page = CardPage::decode(&list.page(0, &forms), &forms).unwrap();
+        let CardPage::Entries { more: false, end: 1, entries } = page else { panic!("{page:?}") };
+        assert_eq!(entries, Vec::from(list.clone()));
     }
-    assert_eq!(BlacklistPage::decode(b"0", BlacklistForm::Length).unwrap(), BlacklistPage::Nothing);
+    assert_eq!(CardPage::decode(b"0", &by_length).unwrap(), CardPage::Nothing);
+}
+
+#[test]
+fn contactless_templates_are_one_behind_the_other_in_a_page() {
+    let list =
+        ContactlessSet::try_from(vec![template("FF805D049F660136"), template("FF805D039F3500")]).unwrap();
+    let page = list.page(0, &Forms::default());
+    assert_eq!(hex::encode_upper(&page), "31303031FF805D049F660136FF805D039F3500");
+    let read = NumberedPage::<ContactlessTemplate>::decode(&page, &Forms::default()).unwrap();
+    assert_eq!(read, NumberedPage::Entries { more: false, end: 1, entries: list.into() });
+}
+
+#[test]
+fn a_template_of_another_spelling_is_the_same_template() {
+    assert_eq!(template("FF805D8104 9F660136"), template("FF805D04 9F660136"));
+    assert_eq!(template("FF805D049F660136").tag(), 0xFF805D);
+}
+
+#[test]
+fn what_is_no_template_is_refused_with_the_reason() {
+    let refused = |bytes: &[u8]| ContactlessTemplate::decode(bytes).unwrap_err();
+    assert_eq!(refused(b""), EmvError::Short { what: "a template" });
+    assert!(matches!(refused(&unhex("9F6604 00000000")), EmvError::Value { tag: 0x9F66, .. }), "no template");
+    assert!(matches!(refused(&unhex("FF805D00")), EmvError::Value { tag: 0xFF805D, .. }), "nothing in it");
+    assert!(matches!(refused(&unhex("FF805D03 9F6602")), EmvError::Tlv(_)), "its content is cut short");
+    assert!(matches!(refused(&unhex("FF805D04 9F660136 00")), EmvError::Tlv(_) | EmvError::TooMany { .. }));
+    let mut long = Vec::new();
+    iso8583::tlv::write(&mut long, 0x9F66, &[0; 500]);
+    let mut bytes = Vec::new();
+    iso8583::tlv::write(&mut bytes, 0xFF805D, &long);
+    assert_eq!(refused(&bytes), EmvError::TooMany { what: "bytes of one template", limit: 430 });
+}
+
+#[test]
+fn the_longest_template_fits_into_the_smallest_body() {
+    let mut content = Vec::new();
+    iso8583::tlv::write(&mut content, 0x9F66, &[0; 419]);
+    let mut bytes = Vec::new();
+    iso8583::tlv::write(&mut bytes, 0xFF805D, &content);
+    assert_eq!(bytes.len(), 430);
+    let list = ContactlessSet::try_from(vec![ContactlessTemplate::decode(&bytes).unwrap()]).unwrap();
+    let forms = Forms { body_bytes: Forms::MIN_BODY_BYTES, ..Forms::default() };
+    assert_eq!(list.page(0, &forms).len(), 434);
 }
 
 #[test]
 fn a_card_is_blocked_by_its_number_or_its_beginning() {
-    let list = Blacklist::try_from(vec![BlockedCard::new("622848").unwrap()]).unwrap();
-    assert!(list.blocks("6228480000000000") && !list.blocks("6228470000000000"));
+    let list = Blacklist::try_from(vec![CardPrefix::new("622848").unwrap()]).unwrap();
+    assert!(list.has_card("6228480000000000") && !list.has_card("6228470000000000"));
 }
 
 #[test]
 fn nothing_prints_more_of_a_card_than_its_bin() {
-    let card = BlockedCard::new("62284801234567").unwrap();
+    let card = CardPrefix::new("62284801234567").unwrap();
     assert_eq!(format!("{card:?}"), "622848********");
     let list = Blacklist::try_from(vec![card]).unwrap();
     assert!(!format!("{list:?}").contains("622848"));
-    let error = BlacklistPage::decode(b"1000146228480123456x", BlacklistForm::Length).unwrap_err();
+    let error = CardPage::decode(b"1000146228480123456x", &Forms::default()).unwrap_err();
     assert!(!error.to_string().contains("622848"), "{error}");
     let body = DownloadBody(b"100114622848012345".to_vec());
     assert_eq!(format!("{body:?}"), "DownloadBody(18 bytes)");
@@ -250,7 +302,7 @@ fn sets_have_a_most() {
     (0..99).for_each(|index| keys.insert(key(index)).unwrap());
     assert!(keys.insert(key(99)).is_err());
     keys.insert(key(98)).unwrap();
-    let cards = vec![BlockedCard::new("1").unwrap(); 1001];
+    let cards = vec![CardPrefix::new("1").unwrap(); 1001];
     assert!(Blacklist::try_from(cards).is_err());
 }
 
@@ -326,16 +378,16 @@ proptest! {
         cards in prop::collection::vec("[0-9]{1,14}", 1..60),
         fixed in any::<bool>(),
     ) {
-        let list = Blacklist::try_from(cards.iter().map(|c| BlockedCard::new(c).unwrap()).collect::<Vec<_>>()).unwrap();
+        let list = Blacklist::try_from(cards.iter().map(|c| CardPrefix::new(c).unwrap()).collect::<Vec<_>>()).unwrap();
         let blacklist = if fixed { BlacklistForm::Fixed14 } else { BlacklistForm::Length };
         let forms = Forms { blacklist, ..Forms::default() };
         let (mut from, mut got) = (0, Vec::new());
         loop {
             let body = list.page(from, &forms);
             prop_assert!(body.len() <= 512);
-            let page = BlacklistPage::decode(&body, blacklist).unwrap();
-            let BlacklistPage::Cards { more, end, cards } = page else { panic!("{page:?}") };
-            got.extend(cards);
+            let page = CardPage::decode(&body, &forms).unwrap();
+            let CardPage::Entries { more, end, entries } = page else { panic!("{page:?}") };
+            got.extend(entries);
             if !more { break }
             from = end + 1;
         }
@@ -343,13 +395,15 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_an_error_or_a_value(bytes in prop::collection::vec(any::<u8>(), 0..200), function in 0usize..32) {
+    fn any_bytes_are_an_error_or_a_value(bytes in prop::collection::vec(any::<u8>(), 0..200), function in any::<usize>()) {
         let _ = Capk::decode(&bytes);
         let _ = AidParameters::decode(&bytes);
         let _ = ListPage::<CapkEntry>::decode(&bytes);
         let _ = ListPage::<Aid>::decode(&bytes);
-        let _ = BlacklistPage::decode(&bytes, BlacklistForm::Length);
-        let _ = BlacklistPage::decode(&bytes, BlacklistForm::Fixed14);
+        let _ = CardPage::decode(&bytes, &Forms::default());
+        let _ = CardPage::decode(&bytes, &Forms { blacklist: BlacklistForm::Fixed14, ..Forms::default() });
+        let _ = NumberedPage::<ContactlessTemplate>::decode(&bytes, &Forms::default());
+        let _ = ContactlessTemplate::decode(&bytes);
         let function = Function::ALL[function % Function::ALL.len()];
         let _ = DownloadRequest::decode(function, &bytes);
     }

@@ -1,7 +1,7 @@
 //! The host's own requests: commands, parameters and echoes on a session that may be pushed to.
 
 use iso8583::{Builder, Message, Mti};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{
     HostEvent, HostSession, MAX_OUTSTANDING,
@@ -11,16 +11,13 @@ use super::{
 use crate::{
     authentic::{Admitted, Outgoing},
     error::ProtocolError,
-    label::{Code, Name},
-    message::{self, Standard, next_stan, stan_before_the_first},
+    label::Name,
+    message::{self, Standard, deadline, next_stan, stan_before_the_first},
     parameters::Push,
     profile::{Direction, Function, Profile, Refusal},
     reason::Reason,
     task::Task,
 };
-
-/// Time after which a request of the host counts as unanswered.
-const REPLY_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
 
 #[derive(Debug)]
 pub(super) struct Outstanding {
@@ -31,7 +28,8 @@ pub(super) struct Outstanding {
     /// DE41, when a reply has it: one MAC key may serve many terminals.
     terminal: Option<Name>,
     reply_mti: Mti,
-    code: Code,
+    /// Place of its code among those of the function.
+    code: usize,
     deadline: Timestamp,
     request: Sent,
 }
@@ -106,12 +104,19 @@ impl HostSession {
 
     /// Gives up requests that were not answered in time.
     pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.limit_waits(now);
         let (late, waiting): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.outstanding).into_iter().partition(|o| o.deadline <= now);
         self.outstanding = waiting;
         for sent in late {
             self.events.push_back(HostEvent::TimedOut(sent.function));
         }
+    }
+
+    /// After a clock was set back, waits would else take as long as it was ahead.
+    fn limit_waits(&mut self, now: Timestamp) {
+        let latest = deadline(now);
+        self.outstanding.iter_mut().for_each(|sent| sent.deadline = sent.deadline.min(latest));
     }
 
     pub(super) fn receive_reply(
@@ -199,6 +204,7 @@ impl HostSession {
             .peer
             .filter(|_| self.signed_on)
             .ok_or_else(|| ProtocolError::Unexpected(format!("{function} before the terminal signed on")))?;
+        self.limit_waits(now);
         if self.outstanding.len() >= MAX_OUTSTANDING {
             return Err(ProtocolError::TooManyOutstanding { limit: MAX_OUTSTANDING });
         }
@@ -229,8 +235,8 @@ impl HostSession {
             transmitted: message::echoed_time(&profile, rule, now),
             terminal: rule.reply.always(41).then_some(peer.terminal),
             reply_mti: reply_mti(rule.mti)?,
-            code: Code::new(code.as_bytes()),
-            deadline: now.saturating_add(REPLY_TIMEOUT).unwrap_or(Timestamp::MAX),
+            code: place,
+            deadline: deadline(now),
             request,
         });
         Ok(())
@@ -241,11 +247,10 @@ impl Outstanding {
     /// By type, STAN and terminal. A code of another function tells a message apart that only looks like the
     /// reply, such as one of the host's own sent back to it.
     fn is_answered_by(&self, profile: &Profile, message: &Message<'_>) -> bool {
-        let select = profile.rule(self.function).map_or("", |rule| rule.select.as_str());
         message.mti() == self.reply_mti
             && message::stan(message) == Some(self.stan)
             && (self.transmitted.is_none() || self.transmitted == message::transmitted(message))
             && self.terminal.is_none_or(|tid| message::names_terminal(message, tid.as_bytes()))
-            && message::has_code(message, select, self.code.as_str()) != Some(false)
+            && profile.has_code(self.function, self.code, message) != Some(false)
     }
 }

@@ -9,7 +9,7 @@ use super::{
     Action, Base, Outcome, Part, Push, PushAnswer, PushRefusal, RecordFile, Values, content_hash,
     records::{pages, part_count},
 };
-use crate::emv::{Aid, AidParameters, BlockedCard, Capk, CapkId, EmvError, MAX_ENTRIES};
+use crate::emv::{Aid, AidParameters, Capk, CapkId, CardPrefix, EmvError, MAX_ENTRIES};
 
 /// Most records of one file.
 const MAX_RECORDS: usize = 1000;
@@ -245,7 +245,7 @@ fn check(file: RecordFile, values: &Values) -> Result<(), PushRefusal> {
             let parameters = AidParameters::try_from(value.clone());
             parameters.is_ok_and(|one| name.parse::<Aid>().is_ok_and(|aid| aid == one.aid))
         }
-        RecordFile::Blacklist => value.is_empty() && BlockedCard::new(name).is_ok(),
+        RecordFile::Blacklist => value.is_empty() && CardPrefix::new(name).is_ok(),
     });
     if sound { Ok(()) } else { Err(PushRefusal::Unusable) }
 }
@@ -253,7 +253,7 @@ fn check(file: RecordFile, values: &Values) -> Result<(), PushRefusal> {
 /// Sets as records of their files, and back.
 mod sets {
     use super::{EmvError, Values};
-    use crate::emv::{AidSet, Blacklist, BlockedCard, CapkSet};
+    use crate::emv::{AidSet, Blacklist, CapkSet, CardPrefix};
 
     impl From<&CapkSet> for Values {
         fn from(set: &CapkSet) -> Self {
@@ -287,17 +287,11 @@ mod sets {
         }
     }
 
-    impl From<&Blacklist> for Values {
-        fn from(list: &Blacklist) -> Self {
-            list.iter().map(|card| (card.digits().to_owned(), String::new())).collect()
-        }
-    }
-
     impl TryFrom<&Values> for Blacklist {
         type Error = EmvError;
 
         fn try_from(values: &Values) -> Result<Self, EmvError> {
-            let cards: Result<Vec<_>, _> = values.keys().map(|digits| BlockedCard::new(digits)).collect();
+            let cards: Result<Vec<_>, _> = values.keys().map(|digits| CardPrefix::new(digits)).collect();
             Self::try_from(cards?)
         }
     }

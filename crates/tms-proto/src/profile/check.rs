@@ -6,7 +6,7 @@ use iso8583::{Builder, Dialect, Message, Mti};
 
 use super::{
     TagPlace,
-    file::{PendingTable, PlaceName, ProfileFile},
+    file::{KeyRule, PendingTable, PlaceName, ProfileFile},
     load::invalid,
 };
 use crate::{emv::Forms, error::ProfileError, message::FIELD_ROOM_BYTES};
@@ -124,6 +124,12 @@ pub(super) fn others(file: &ProfileFile, dialect: &Dialect) -> Result<(), Profil
     let (least, most) = (Forms::MIN_BODY_BYTES, Forms::MAX_BODY_BYTES);
     if !(least..=most).contains(&file.download.body_bytes) {
         return Err(invalid("download", format!("body_bytes must be {least} to {most}")));
+    }
+    if let Some(keys) = &file.keys {
+        let (least, most) = (KeyRule::AGES_S.start(), KeyRule::AGES_S.end());
+        if !KeyRule::AGES_S.contains(&keys.renew_after_s) {
+            return Err(invalid("keys", format!("renew_after_s must be {least} to {most}")));
+        }
     }
     if let Some(template) = &file.selector_template {
         let place = "selector_template";

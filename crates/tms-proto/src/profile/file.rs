@@ -28,6 +28,7 @@ pub(super) struct ProfileFile {
     #[serde(default)]
     pub(super) responses: BTreeMap<String, ResponseTable>,
     pub(super) mac: Option<MacRules>,
+    pub(super) keys: Option<KeyRule>,
     #[serde(default)]
     pub(super) download: crate::emv::Forms,
     pub(super) function: BTreeMap<Function, RuleTable>,
@@ -36,6 +37,20 @@ pub(super) struct ProfileFile {
     pub(super) without: Vec<Function>,
     #[serde(default)]
     pub(super) tag: Vec<TagRule>,
+}
+
+/// The `[keys]` table of a profile: terminals have working keys, and ask for new ones by themselves when they have none
+/// or theirs are too old. Without it they have what sign-ons and the host bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRule {
+    /// Age in seconds at which keys are replaced, 60 to 31,536,000.
+    pub renew_after_s: u32,
+}
+
+impl KeyRule {
+    /// Youngest and oldest age at which keys may be replaced, in seconds.
+    pub(super) const AGES_S: std::ops::RangeInclusive<u32> = 60..=31_536_000;
 }
 
 #[derive(Debug, Deserialize)]

@@ -27,6 +27,7 @@ use crate::{
     error::{ProfileError, ProtocolError},
 };
 
+pub use file::KeyRule;
 pub use mac::{MacKeySource, MacReplies, MacRule, MacRules};
 pub use refusal::{Refusal, Remedy};
 pub use rule::{BodyLayout, Direction, Fields, Rule, TagPad, TagPlace, TagRule};
@@ -35,6 +36,7 @@ pub use terms::{Function, PendingWork};
 use file::{PlaceName, ProfileFile};
 use load::invalid;
 use response::Responses;
+pub(crate) use rule::TagKey;
 use table::{Found, Table};
 
 /// Name and text of the built-in profiles.
@@ -58,6 +60,8 @@ pub struct Profile {
     /// Place in `responses` of every rule.
     responses_of: Vec<usize>,
     data_room: usize,
+    /// The tag tables of parameters and of status.
+    tags: [Box<[TagKey]>; 2],
 }
 
 /// A request's function, and which of its codes it has.
@@ -143,7 +147,19 @@ impl Profile {
             .iter()
             .map(|function| rules.iter().position(|rule| rule.function == *function))
             .collect();
-        Ok(Self { file, framing, dialect, rules, by_function, table, responses, responses_of, data_room })
+        let tags = [TagPlace::Parameters, TagPlace::Status].map(|place| TagKey::all(&file.tag, place));
+        Ok(Self {
+            file,
+            framing,
+            dialect,
+            rules,
+            by_function,
+            table,
+            responses,
+            responses_of,
+            data_room,
+            tags,
+        })
     }
 
     /// The profile's name.
@@ -215,15 +231,30 @@ impl Profile {
         self.file.tag.iter().filter(move |t| t.place.contains(&place))
     }
 
-    /// The whole tag table, in wire order.
-    pub(crate) fn tag_rules(&self) -> &[TagRule] {
-        &self.file.tag
+    /// The fixed-length tags of a message as a reader looks for them, in wire order.
+    pub(crate) fn tag_keys(&self, place: TagPlace) -> &[TagKey] {
+        let [parameters, status] = &self.tags;
+        match place {
+            TagPlace::Parameters => parameters,
+            TagPlace::Status => status,
+        }
+    }
+
+    /// The rule that a key stands for.
+    pub(crate) fn tag_rule(&self, key: TagKey) -> Option<&TagRule> {
+        self.file.tag.get(key.rule)
     }
 
     /// Which messages carry a MAC; `None` when the profile has no `[mac]` section.
     #[must_use]
     pub fn mac(&self) -> Option<&MacRules> {
         self.file.mac.as_ref()
+    }
+
+    /// When terminals ask for new working keys by themselves; `None` when they never do.
+    #[must_use]
+    pub fn keys(&self) -> Option<KeyRule> {
+        self.file.keys
     }
 
     /// A MAC key that both sides were given beforehand.
@@ -269,7 +300,7 @@ impl Profile {
     }
 
     /// Whether a message has code number `code` of a function, counted as in [`Rule::codes`]; `None` when
-    /// there is nothing in its place, or no such function. Allocates nothing.
+    /// there is nothing in its place, its field ends before it, or there is no such function. Allocates nothing.
     #[must_use]
     pub fn has_code(&self, function: Function, code: usize, message: &Message<'_>) -> Option<bool> {
         self.table.has_code(self.place(function)?, code, message)

@@ -107,6 +107,13 @@ impl Refusal {
         }
     }
 
+    /// Whether it is about the message and not about what it says. On a session that stands, the line may have
+    /// spoiled the message: said again, it may be taken.
+    #[must_use]
+    pub fn is_about_message(self) -> bool {
+        matches!(self, Self::FormatError | Self::NotSupported | Self::InvalidTerminal)
+    }
+
     /// Whether asking again can help, after a new sign-on where [`Remedy::SignOn`] says so. Everything
     /// else is final.
     #[must_use]

@@ -108,6 +108,28 @@ pub struct TagRule {
     pub pad: TagPad,
 }
 
+/// An entry as a reader looks for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TagKey {
+    pub(crate) tag: [u8; 2],
+    /// Bytes of the value.
+    pub(crate) length: usize,
+    /// Place of its rule in the whole table.
+    pub(crate) rule: usize,
+}
+
+impl TagKey {
+    /// The entries of one message, in wire order. Tags of other than two bytes were refused.
+    pub(super) fn all(rules: &[TagRule], place: TagPlace) -> Box<[Self]> {
+        let here = rules.iter().enumerate().filter(|(_, rule)| rule.place.contains(&place));
+        here.filter_map(|(index, rule)| {
+            let tag = rule.tag.as_bytes().try_into().ok()?;
+            Some(Self { tag, length: rule.length, rule: index })
+        })
+        .collect()
+    }
+}
+
 /// The two messages that use the tag table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]

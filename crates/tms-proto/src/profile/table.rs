@@ -129,11 +129,15 @@ impl Table {
         lacks.filter(|_| !selected).map_or(Found::Nothing, Found::Lacks)
     }
 
-    /// Whether a message has this code of this rule; `None` when it has nothing in its place.
+    /// Whether a message has this code of this rule; `None` when it has nothing in its place, or a field that
+    /// ends before it.
     pub(super) fn has_code(&self, rule: usize, code: usize, message: &Message<'_>) -> Option<bool> {
         let (selector, keys) = self.rules.get(rule)?;
         let selector = self.selectors.get(*selector)?;
-        message.has(selector.field).then(|| selector.key(message).as_ref() == keys.get(code))
+        match selector.key(message) {
+            Some(key) => Some(keys.get(code) == Some(&key)),
+            None => (selector.whole && message.has(selector.field)).then_some(false),
+        }
     }
 
     fn names_file(&self, rule: usize, message: &Message<'_>) -> bool {

@@ -47,6 +47,18 @@ pub enum Function {
     Blacklist,
     /// Terminal has the whole blacklist.
     BlacklistEnd,
+    /// Terminal fetches a piece of the contactless parameters (非接业务参数).
+    Contactless,
+    /// Terminal has all contactless parameters.
+    ContactlessEnd,
+    /// Terminal fetches a piece of the table of card ranges without PIN (免密新增 BIN 表).
+    PinFreeBins,
+    /// Terminal has the whole table.
+    PinFreeBinsEnd,
+    /// Terminal fetches a piece of the exceptions from that table (免密卡 BIN 黑名单).
+    PinFreeBlacklist,
+    /// Terminal has all exceptions.
+    PinFreeBlacklistEnd,
     /// Host adds, changes, deletes, replaces or asks for records of a file of the terminal.
     ParameterPush,
     /// Terminal reads one block of a file.
@@ -97,6 +109,12 @@ impl Function {
         Self::AidEnd,
         Self::Blacklist,
         Self::BlacklistEnd,
+        Self::Contactless,
+        Self::ContactlessEnd,
+        Self::PinFreeBins,
+        Self::PinFreeBinsEnd,
+        Self::PinFreeBlacklist,
+        Self::PinFreeBlacklistEnd,
         Self::ParameterPush,
         Self::FileRead,
         Self::TaskPoll,
@@ -135,6 +153,12 @@ impl Function {
             Self::AidEnd => "aid_end",
             Self::Blacklist => "blacklist",
             Self::BlacklistEnd => "blacklist_end",
+            Self::Contactless => "contactless",
+            Self::ContactlessEnd => "contactless_end",
+            Self::PinFreeBins => "pin_free_bins",
+            Self::PinFreeBinsEnd => "pin_free_bins_end",
+            Self::PinFreeBlacklist => "pin_free_blacklist",
+            Self::PinFreeBlacklistEnd => "pin_free_blacklist_end",
             Self::ParameterPush => "parameter_push",
             Self::FileRead => "file_read",
             Self::TaskPoll => "task_poll",
@@ -174,6 +198,12 @@ impl fmt::Display for Function {
             Self::AidEnd => "AID end",
             Self::Blacklist => "blacklist",
             Self::BlacklistEnd => "blacklist end",
+            Self::Contactless => "contactless parameters",
+            Self::ContactlessEnd => "contactless parameters end",
+            Self::PinFreeBins => "PIN-free BINs",
+            Self::PinFreeBinsEnd => "PIN-free BINs end",
+            Self::PinFreeBlacklist => "PIN-free blacklist",
+            Self::PinFreeBlacklistEnd => "PIN-free blacklist end",
             Self::ParameterPush => "parameter push",
             Self::FileRead => "file read",
             Self::TaskPoll => "task poll",

@@ -37,6 +37,17 @@ fn request(profile: &Profile, rule: &Rule, code: &str) -> Vec<u8> {
 }
 
 #[test]
+fn the_age_of_keys_is_a_number_of_seconds_that_makes_sense() {
+    let of = |age: &str| extended(&format!("extends = \"unionpay\"\n[keys]\nrenew_after_s = {age}\n"));
+    assert_eq!(of("86400").unwrap().keys(), Some(KeyRule { renew_after_s: 86_400 }));
+    assert_eq!(builtin("unionpay").keys(), None);
+    for wrong in ["0", "59", "31536001"] {
+        let error = of(wrong).unwrap_err();
+        assert!(error.contains("renew_after_s must be 60 to 31536000"), "{error}");
+    }
+}
+
+#[test]
 fn every_built_in_profile_loads() {
     for name in Profile::builtin_names() {
         assert_eq!(builtin(name).name(), *name);

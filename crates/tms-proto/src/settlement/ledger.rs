@@ -16,7 +16,9 @@ const REMEMBERED: usize = 8;
 /// A terminal's batch as the host has it. Durable: save it before the answer goes out.
 ///
 /// A detail is known by its trace number, so that what comes twice counts once. The batches before the
-/// present one are remembered as they ended, because messages of them may come again.
+/// present one are remembered as they ended, because messages of them may come again. A number that comes
+/// again while it is remembered, with other totals, is another batch; with the same totals it is taken for a
+/// repeat, because the messages hold nothing else that tells two batches of one number apart (unionpay.md §4.10).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchLedger {
     batch: Option<u32>,

@@ -289,9 +289,6 @@ impl Settle {
         if refusal.may_retry() || self.state == State::Open {
             return Progress::NOTHING;
         }
-        // On a session that stands these are about the message.
-        let about_message =
-            matches!(refusal, Refusal::FormatError | Refusal::NotSupported | Refusal::InvalidTerminal);
         let is_end = match self.state {
             State::Uploading { balanced, taken } => self.upload(balanced, taken).is_end(),
             State::Open | State::Closing => false,
@@ -300,7 +297,7 @@ impl Settle {
             return Progress::NOTHING;
         }
         self.spoiled = self.spoiled.saturating_add(1);
-        if about_message && self.spoiled < MAX_SPOILED && !without(Mutation::OneSpoiledFrame) {
+        if refusal.is_about_message() && self.spoiled < MAX_SPOILED && !without(Mutation::OneSpoiledFrame) {
             return Progress::SAVE;
         }
         match self.state {

@@ -202,6 +202,8 @@ pub enum Asked {
         operation: Uuid,
         /// Offset of the piece.
         offset: u64,
+        /// Size of the whole: the host cannot have more.
+        total_bytes: u64,
     },
     /// An alarm of this sequence.
     Alarm(u64),
@@ -218,6 +220,8 @@ pub enum Asked {
         operation: Uuid,
         /// Offset of the piece.
         offset: u64,
+        /// Size of the whole: the host cannot have more.
+        total_bytes: u64,
     },
 }
 

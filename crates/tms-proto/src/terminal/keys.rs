@@ -70,6 +70,12 @@ impl TerminalSession {
         self.request(step, Asked::Function(step), body, &[], now)
     }
 
+    /// Whether a key request may still mend it when the host finds the MAC of this function's request wrong. Until it
+    /// has been answered the keys stay: a refusal has no MAC, so anybody could take them away.
+    pub(super) fn can_ask_for_keys(&self, refused: Function) -> bool {
+        refused != Function::KeyRequest && self.opener.is_some() && self.supports(Function::KeyRequest)
+    }
+
     /// What a sign-on brought. Keys of an earlier one are over, whether or not there are new ones.
     pub(super) fn signed_on(
         &mut self,

@@ -12,7 +12,7 @@ use iso8583::{
     Builder, Mti,
     framing::{Framing, Header, Tpdu},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tms_crypto::{keyblock::WorkingKeys, mac::MacKey};
 
 use crate::{
@@ -23,8 +23,7 @@ use crate::{
     emv::DownloadRequest,
     error::ProtocolError,
     file::BlockRequest,
-    label::Code,
-    message::{self, Identity, Standard, next_stan, stan_before_the_first},
+    message::{self, Identity, Standard, deadline, next_stan, stan_before_the_first},
     parameters::{self, Values},
     profile::{Direction, Function, PendingWork, Profile, TagPlace},
     reason::Reason,
@@ -42,8 +41,6 @@ const MAX_OUTSTANDING: usize = 64;
 /// Requests for file blocks that may wait for replies at once: a transfer's largest window, and the rest
 /// of one that it replaced. Each takes about 250 bytes.
 const MAX_BLOCKS_OUTSTANDING: usize = 2 * transfer::MAX_WINDOW;
-/// Time after which a request counts as unanswered.
-const REPLY_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
 
 /// The terminal's end of one connection. See the crate's front page for its use. `Debug` prints no
 /// frames and no keys.
@@ -90,7 +87,8 @@ struct Outstanding {
     stan: Option<u32>,
     /// DE7, when a reply must echo it.
     transmitted: Option<u64>,
-    code: Code,
+    /// Place of its code among those of the function.
+    code: usize,
     asked: Asked,
     deadline: Timestamp,
 }
@@ -316,7 +314,8 @@ impl TerminalSession {
     /// # Errors
     /// As for every request.
     pub fn upload(&mut self, chunk: &Chunk, now: Timestamp) -> Result<(), ProtocolError> {
-        let asked = Asked::Upload { operation: chunk.operation, offset: chunk.offset };
+        let Chunk { operation, offset, total_bytes, .. } = *chunk;
+        let asked = Asked::Upload { operation, offset, total_bytes };
         self.request(Function::LogUpload, asked, Some(&chunk.encode()), &[], now)
     }
 
@@ -350,6 +349,7 @@ impl TerminalSession {
 
     /// Gives up requests that were not answered in time.
     pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.limit_waits(now);
         let (late, waiting): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.outstanding).into_iter().partition(|o| o.deadline <= now);
         self.outstanding = waiting;
@@ -357,6 +357,12 @@ impl TerminalSession {
             let reason = Reason::NoReplyInTime;
             self.events.push_back(TerminalEvent::Unanswered { request: sent.asked, reason });
         }
+    }
+
+    /// After a clock was set back, waits would else take as long as it was ahead.
+    fn limit_waits(&mut self, now: Timestamp) {
+        let latest = deadline(now);
+        self.outstanding.iter_mut().for_each(|sent| sent.deadline = sent.deadline.min(latest));
     }
 
     /// A request that is nothing but its function.
@@ -395,6 +401,7 @@ impl TerminalSession {
         content: &Content<'_>,
         now: Timestamp,
     ) -> Result<(), ProtocolError> {
+        self.limit_waits(now);
         let blocks = function == Function::FileRead;
         let limit = if blocks { MAX_BLOCKS_OUTSTANDING } else { MAX_OUTSTANDING };
         let alike = |sent: &&Outstanding| (sent.function == Function::FileRead) == blocks;
@@ -450,9 +457,9 @@ impl TerminalSession {
             reply_mti: rule.mti.response().ok_or(ProtocolError::NotInProfile(function))?,
             stan: rule.request.always(11).then_some(stan),
             transmitted: message::echoed_time(&profile, rule, now),
-            code: Code::new(code.as_bytes()),
+            code: content.code,
             asked,
-            deadline: now.saturating_add(REPLY_TIMEOUT).unwrap_or(Timestamp::MAX),
+            deadline: deadline(now),
         });
         Ok(())
     }

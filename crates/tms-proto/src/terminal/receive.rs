@@ -125,7 +125,7 @@ impl TerminalSession {
         let event = if !self.is_own(sent.function, admitted.message()) {
             TerminalEvent::Unanswered { request: sent.asked, reason: Reason::Foreign { reply: None } }
         } else if let Some(refusal) = refusal {
-            if refusal == Refusal::MacWrong {
+            if refusal == Refusal::MacWrong && !self.can_ask_for_keys(sent.function) {
                 // The host has no key, or another one: only a sign-on mends that.
                 self.end_keys();
             }
@@ -207,13 +207,13 @@ impl TerminalSession {
                 TerminalEvent::ResultTaken { operation: *operation, step: *step }
             }
             (_, Asked::Alarm(sequence)) => TerminalEvent::AlarmTaken { sequence: *sequence },
-            (_, Asked::Upload { operation, .. }) => TerminalEvent::Uploaded {
+            (_, Asked::Upload { operation, total_bytes, .. }) => TerminalEvent::Uploaded {
                 operation: *operation,
-                next: upload::decode_next(body.unwrap_or_default())?,
+                next: upload::decode_next(body.unwrap_or_default(), *total_bytes)?,
             },
-            (_, Asked::Journal { operation, .. }) => TerminalEvent::JournalUploaded {
+            (_, Asked::Journal { operation, total_bytes, .. }) => TerminalEvent::JournalUploaded {
                 operation: *operation,
-                next: upload::decode_next(body.unwrap_or_default())?,
+                next: upload::decode_next(body.unwrap_or_default(), *total_bytes)?,
             },
             (_, Asked::Batch { batch, message: asked }) => match &**asked {
                 settlement::Message::Totals(_) => {
@@ -354,8 +354,9 @@ impl TerminalSession {
             self.sign_on_known = Some(now);
         }
         // A host that goes on asking for a sign-on wants another one, only not one after every reply.
-        let again =
-            to_sign_on && self.sign_on_known.is_some_and(|at| now.duration_since(at) >= SIGN_ON_AGAIN_AFTER);
+        // A clock that was set back since says nothing of how long ago that was.
+        let long_ago = |at: Timestamp| now.duration_since(at).abs() >= SIGN_ON_AGAIN_AFTER;
+        let again = to_sign_on && self.sign_on_known.is_some_and(long_ago);
         if digit == self.announced && !again {
             return;
         }
@@ -386,8 +387,7 @@ enum HostMessage {
 
 impl Outstanding {
     fn is_answered_by(&self, profile: &Profile, message: &Message<'_>) -> bool {
-        let select = profile.rule(self.function).map_or("", |rule| rule.select.as_str());
-        let has_code = || message::has_code(message, select, self.code.as_str());
+        let has_code = || profile.has_code(self.function, self.code, message);
         message.mti() == self.reply_mti
             && (self.transmitted.is_none() || self.transmitted == message::transmitted(message))
             && match self.stan {

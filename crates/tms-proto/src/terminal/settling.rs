@@ -32,7 +32,8 @@ impl TerminalSession {
     /// # Errors
     /// As for every request.
     pub fn upload_journal(&mut self, chunk: &Chunk, now: Timestamp) -> Result<(), ProtocolError> {
-        let asked = Asked::Journal { operation: chunk.operation, offset: chunk.offset };
+        let Chunk { operation, offset, total_bytes, .. } = *chunk;
+        let asked = Asked::Journal { operation, offset, total_bytes };
         self.request(Function::JournalUpload, asked, Some(&chunk.encode()), &[], now)
     }
 }

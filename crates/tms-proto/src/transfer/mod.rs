@@ -142,6 +142,9 @@ impl Transfer {
     /// Requests to send now, to fill the window.
     pub fn next_requests(&mut self, now: Timestamp) -> Vec<BlockRequest> {
         let mut requests = Vec::new();
+        // After a clock was set back, the wait would else take as long as it was ahead.
+        let latest = now.saturating_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX);
+        self.paused_until = self.paused_until.map(|until| until.min(latest));
         if self.paused_until.is_some_and(|until| until > now) {
             return requests;
         }

@@ -7,7 +7,9 @@ use tms_crypto::keyblock::{Tmk, WorkingKeys, unwrap_working_keys};
 use tms_proto::{
     Answer, Function, HostEvent, HostSession, Identity, Profile, TerminalEvent, TerminalSession,
     alarm::{Alarm, AlarmKind, Severity},
-    emv::{Aid, AidParameters, BlockedCard, Capk, CapkId, DownloadRequest, Expiry, Offer},
+    emv::{
+        Aid, AidParameters, Capk, CapkId, CardPrefix, ContactlessTemplate, DownloadRequest, Expiry, Offer,
+    },
     file::BlockRequest,
     parameters::Values,
     profile::Direction,
@@ -126,7 +128,11 @@ fn offer() -> Offer {
         ..AidParameters::new(aid)
     };
     offer.aids.insert(parameters).unwrap();
-    offer.blacklist.push(BlockedCard::new("62284800").unwrap()).unwrap();
+    offer.blacklist.push(CardPrefix::new("62284800").unwrap()).unwrap();
+    let template = hex::decode("FF805D0E9F6604260000809F350122DF0100").unwrap();
+    offer.contactless.push(ContactlessTemplate::decode(&template).unwrap()).unwrap();
+    offer.pin_free_bins.push(CardPrefix::new("622588").unwrap()).unwrap();
+    offer.pin_free_blacklist.push(CardPrefix::new("62258800").unwrap()).unwrap();
     offer.tms_parameters = Some(TmsParameters {
         platform: "18181818".into(),
         limit_date: Some(date(2026, 12, 31)),
@@ -239,6 +245,14 @@ impl Pair {
             Function::AidEnd => terminal.download(&DownloadRequest::AidEnd, now),
             Function::Blacklist => terminal.download(&DownloadRequest::Blacklist { from: 0 }, now),
             Function::BlacklistEnd => terminal.download(&DownloadRequest::BlacklistEnd, now),
+            Function::Contactless => terminal.download(&DownloadRequest::Contactless { from: 0 }, now),
+            Function::ContactlessEnd => terminal.download(&DownloadRequest::ContactlessEnd, now),
+            Function::PinFreeBins => terminal.download(&DownloadRequest::PinFreeBins { from: 0 }, now),
+            Function::PinFreeBinsEnd => terminal.download(&DownloadRequest::PinFreeBinsEnd, now),
+            Function::PinFreeBlacklist => {
+                terminal.download(&DownloadRequest::PinFreeBlacklist { from: 0 }, now)
+            }
+            Function::PinFreeBlacklistEnd => terminal.download(&DownloadRequest::PinFreeBlacklistEnd, now),
             Function::Settlement => terminal.settle(BATCH, &Message::Totals(totals()), now),
             Function::BatchUpload => {
                 let card = CardDetail {

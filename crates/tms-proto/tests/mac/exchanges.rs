@@ -65,7 +65,7 @@ fn the_mac_stands_in_the_last_field_that_the_bitmap_has_room_for_and_covers_ever
         for frame in [&short, &long] {
             let (covered, mac) = pair.frame(frame).body.split_last_chunk::<8>().unwrap();
             let by_hand = pair.key.sign(profile.mac().unwrap().form(), covered).unwrap();
-            assert_eq!(by_hand, mac);
+            assert_eq!(*by_hand, mac[..]);
         }
         pair.terminal.receive(&long, NOW).unwrap();
         assert!(matches!(pair.terminal.poll_event(), Some(TerminalEvent::Block(_))));

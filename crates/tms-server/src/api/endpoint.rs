@@ -100,12 +100,19 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         &[NameInvalid, TerminalNotFound, NotFound, Conflict],
     )
     .repeatable(),
+    least(
+        Operator,
+        "POST",
+        "/api/v1/terminals/{tid}/plan/withdraw",
+        &[NameInvalid, TerminalNotFound, OperationState, Conflict, Invalid],
+    )
+    .repeatable(),
     least(ReadOnly, "GET", "/api/v1/terminals/{tid}/operations", TERMINAL_PAGE),
     least(
         Operator,
         "POST",
         "/api/v1/terminals/{tid}/operations",
-        &[NameInvalid, TerminalNotFound, FirmwareNotFound, Invalid],
+        &[NameInvalid, TerminalNotFound, FirmwareNotFound, FirmwareModelMismatch, Invalid],
     )
     .json()
     .repeatable(),

@@ -85,6 +85,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(terminals::reset))
         .routes(routes!(terminals::rotate_credential))
         .routes(routes!(operations::list, operations::command))
+        .routes(routes!(operations::withdraw_plan))
         .routes(routes!(logs::list, logs::collect))
         .routes(routes!(operations::show))
         .routes(routes!(operations::cancel))

@@ -63,6 +63,17 @@ pub(super) async fn command(
     accepted(service::command(&app, &name(&tid)?, kind).await)
 }
 
+/// Withdraws the plan of a terminal that carries one out: it does no task of it that it has not begun.
+#[utoipa::path(post, path = "/api/v1/terminals/{tid}/plan/withdraw", operation_id = "withdraw_plan", tag = "operations",
+    params(("tid" = TerminalId, Path, description = "The terminal")),
+    responses((status = 202, description = "The operation that tells the terminal: accepted, not done", body = OperationView)))]
+pub(super) async fn withdraw_plan(
+    State(app): State<Arc<App>>,
+    Place(tid): Place<String>,
+) -> Result<Response, Problem> {
+    accepted(service::withdraw_plan(&app, &name(&tid)?).await)
+}
+
 /// What became of a cancellation.
 #[derive(Serialize, ToSchema)]
 struct CancelReply {

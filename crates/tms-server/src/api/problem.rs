@@ -81,7 +81,8 @@ impl From<StoreError> for Problem {
                 Self::new(code, error.to_string())
             }
             StoreError::Conflict { .. } => Self::new(Code::Conflict, error.to_string()),
-            StoreError::Outdated { .. } => Self::new(Code::PreconditionFailed, error.to_string()),
+            StoreError::Stale { .. } => Self::new(Code::PreconditionFailed, error.to_string()),
+            StoreError::Invalid { .. } => Self::new(Code::Invalid, error.to_string()),
             StoreError::IllegalTransition { .. } => Self::new(Code::OperationState, error.to_string()),
             _ => {
                 tracing::error!(%error, "the store failed a request");

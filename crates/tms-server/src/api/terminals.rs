@@ -143,7 +143,8 @@ pub(super) async fn show(
     let tid: TerminalId = name(&tid)?;
     let terminal = existing(&app, &tid).await?;
     let versions = versions(&app).await?;
-    let view = TerminalView::new(&app, terminal, &versions);
+    let sets = app.downloads.loaded(app.store.as_ref()).await?;
+    let view = TerminalView::new(&app, terminal, &versions).with_sets(&sets);
     Ok(condition::tagged(&headers, &condition::content_tag(&view), view))
 }
 

@@ -678,6 +678,11 @@ async fn a_command_that_no_terminal_would_take_is_refused_with_a_reason() {
                 {"id": 1, "command": "reboot"}, {"id": 1, "command": "unlock"}]}}),
             "two actions have the id 1",
         ),
+        (
+            json!({"type": "install_plan", "plan": {"actions": [
+                {"id": 1, "command": {"install_firmware": {"size_bytes": 1}}}]}}),
+            "install_firmware names no package",
+        ),
     ] {
         let detail = problem(client.post(path, kind).await, 422, "invalid");
         assert!(detail.contains(part), "{detail}");
@@ -685,6 +690,20 @@ async fn a_command_that_no_terminal_would_take_is_refused_with_a_reason() {
     problem(client.post(path, json!({"type": "fly"})).await, 400, "body_invalid");
     let nobody = client.post("/api/v1/terminals/404/operations", json!({"type": "unlock"})).await;
     problem(nobody, 404, "terminal_not_found");
+}
+
+#[tokio::test]
+async fn a_plan_is_withdrawn_and_one_of_firmware_for_nobody_is_refused() {
+    let client = client().await;
+    client.estate.terminal("10000001").await;
+    let (status, body) = client.call("POST", "/api/v1/terminals/10000001/plan/withdraw", None).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+    assert_eq!(body["kind"]["plan"]["actions"], json!([]));
+    let nobody = client.call("POST", "/api/v1/terminals/404/plan/withdraw", None).await;
+    problem(nobody, 404, "terminal_not_found");
+    let plan = json!({"actions": [{"id": 1, "command": {"install_firmware": {"firmware": "unknown"}}}]});
+    let install = json!({"type": "install_plan", "plan": plan});
+    problem(client.post("/api/v1/terminals/10000001/operations", install).await, 404, "firmware_not_found");
 }
 
 #[tokio::test]

@@ -10,7 +10,10 @@ use tms_core::{
 };
 use utoipa::ToSchema;
 
-use crate::app::App;
+use crate::{
+    app::App,
+    downloads::{Loaded, reported_as},
+};
 
 /// A terminal: who it is, what it should be, what it last said it is.
 #[derive(Serialize, ToSchema)]
@@ -31,6 +34,19 @@ pub(super) struct TerminalView {
     /// Version of the desired firmware, if there is one.
     desired_firmware_version: Option<String>,
     reported: Reported,
+    /// The sets of the estate whose content the terminal reports; not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sets: Vec<TerminalSetView>,
+}
+
+/// A set of the estate beside what a terminal last reported.
+#[derive(Serialize, ToSchema)]
+struct TerminalSetView {
+    name: SetName,
+    /// The revision that every terminal should have.
+    revision: u64,
+    /// Whether what the terminal last reported is that.
+    agrees: bool,
 }
 
 impl TerminalView {
@@ -50,7 +66,21 @@ impl TerminalView {
             last_contact: terminal.last_contact,
             desired: terminal.desired,
             reported: terminal.reported,
+            sets: Vec::new(),
         }
+    }
+
+    /// With what its last report says of the sets that were put.
+    pub(super) fn with_sets(mut self, loaded: &Loaded) -> Self {
+        let sets = loaded.revisions.iter().filter_map(|(name, revision)| {
+            let mut sha256 = [0; 32];
+            let reported = self.reported.details.get(reported_as(*name)?)?;
+            hex::decode_to_slice(reported, &mut sha256).ok()?;
+            let agrees = loaded.is_the_one(*name, sha256)?;
+            Some(TerminalSetView { name: *name, revision: *revision, agrees })
+        });
+        self.sets = sets.collect();
+        self
     }
 }
 

@@ -59,6 +59,7 @@ pub(super) struct Enrolment {
 #[serde(deny_unknown_fields)]
 pub(super) struct Store {
     pub(super) url: Spanned<String>,
+    pub(super) password_file: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

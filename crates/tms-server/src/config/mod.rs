@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use iso8583::framing::Framing;
 use tms_config::ConfigError;
 use tms_core::Profile;
+use tms_store::Location;
 use toml::Spanned;
 
 use crate::app::Limits;
@@ -39,8 +40,8 @@ pub struct Config {
     pub tls: Tls,
     /// What `tms-server enrol` needs besides.
     pub enrolment: Option<Enrolment>,
-    /// URL of the store.
-    pub store_url: String,
+    /// Where the store is.
+    pub store: Location,
     /// Folder of firmware images and log bundles.
     pub objects_folder: PathBuf,
     /// Key file of the vault.
@@ -166,7 +167,7 @@ fn check(raw: File, folder: &Path, text: &str) -> Result<Config, Wrong> {
             server_name: enrolment.server_name.unwrap_or_else(|| enrolment.host.clone()),
             host: enrolment.host,
         }),
-        store_url: check_store(&raw.store.url, folder)?,
+        store: check_store(&raw.store, folder)?,
         objects_folder: folder.join(raw.objects.folder),
         vault_key_file: existing(&raw.vault.key_file, folder, "vault.key_file")?,
         trust_root: raw.firmware.map(|firmware| folder.join(firmware.trust_root)),
@@ -237,19 +238,45 @@ fn check_api(api: &file::Api) -> Result<SocketAddr, Wrong> {
 }
 
 /// A relative path in the store's URL starts at the folder too.
-fn check_store(url: &Spanned<String>, folder: &Path) -> Result<String, Wrong> {
-    let text = url.get_ref();
-    let Some(path) = text.strip_prefix("sqlite:") else {
-        return Err((
-            url.span(),
-            format!("the store {text:?} cannot be opened by this build; write \"sqlite:PATH\""),
-        ));
-    };
-    let path = path.strip_prefix("//").unwrap_or(path);
-    if path.is_empty() || path.starts_with(':') {
-        return Err((url.span(), "the store's path is missing; write \"sqlite:PATH\"".to_owned()));
+fn check_store(store: &file::Store, folder: &Path) -> Result<Location, Wrong> {
+    let location: Location = store
+        .url
+        .get_ref()
+        .parse()
+        .map_err(|error: tms_store::StoreError| (store.url.span(), error.to_string()))?;
+    match (location, &store.password_file) {
+        (Location::Postgres(location), None) => Ok(Location::Postgres(location)),
+        (Location::Postgres(location), Some(file)) => {
+            Ok(Location::Postgres(location.with_password(&read_password(file, folder)?)))
+        }
+        (Location::Sqlite(path), None) => Ok(Location::Sqlite(folder.join(path))),
+        (Location::Sqlite(_), Some(file)) => Err((
+            file.span(),
+            "password_file is for a store on a PostgreSQL server; take it away, or correct the url"
+                .to_owned(),
+        )),
     }
-    Ok(format!("sqlite:{}", folder.join(path).display()))
+}
+
+/// One line, in a file that others cannot read.
+fn read_password(file: &Spanned<String>, folder: &Path) -> Result<String, Wrong> {
+    let path = existing(file, folder, "store.password_file")?;
+    let wrong = |reason: String| (file.span(), format!("{} {reason}", path.display()));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+
+        let mode = std::fs::metadata(&path).map_err(|error| wrong(error.to_string()))?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(wrong(format!("can be read by others; run `chmod 600 {}`", path.display())));
+        }
+    }
+    let text = std::fs::read_to_string(&path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let password = text.trim_end_matches(['\r', '\n']);
+    if password.is_empty() || password.contains(['\r', '\n']) {
+        return Err(wrong("must hold one line, the password".to_owned()));
+    }
+    Ok(password.to_owned())
 }
 
 fn socket_address(text: &Spanned<String>) -> Result<SocketAddr, Wrong> {

@@ -55,7 +55,7 @@ pub async fn open(
     let folder = &config.objects_folder;
     writable(folder)
         .map_err(|error| OpenError::Objects { path: folder.clone(), reason: error.to_string() })?;
-    let store = tms_store::open(&config.store_url).await?;
+    let store = tms_store::open_at(&config.store).await?;
     let objects = Objects::new(folder.clone());
     service::remove_stale_uploads(&objects);
     Ok(App::new(store, vault, objects, trust, config.limits.clone(), clock))

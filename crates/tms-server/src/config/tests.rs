@@ -31,7 +31,10 @@ fn the_template_is_a_valid_configuration_with_the_default_limits() {
     assert_eq!(config.name, "tms-1");
     assert_eq!(config.listeners.len(), 2);
     assert_eq!(config.listeners[0].framing, Some(Framing::LEN2_TPDU_HEADER));
-    assert_eq!(config.store_url, format!("sqlite:{}", folder.path().join("data/estate.db").display()));
+    assert_eq!(
+        config.store.to_string(),
+        format!("sqlite:{}", folder.path().join("data/estate.db").display())
+    );
     assert_eq!(config.enrolment.unwrap().server_name, "tms.example");
     let (limits, standard) = (config.limits, Limits::default());
     assert_eq!(format!("{limits:?}"), format!("{standard:?}"));
@@ -110,8 +113,50 @@ fn a_file_that_does_not_exist_is_named_with_its_key() {
 
 #[test]
 fn a_store_of_another_kind_is_refused() {
-    assert!(reason("sqlite:data/estate.db", "postgres://host/db").contains("write \"sqlite:PATH\""));
+    assert!(reason("sqlite:data/estate.db", "mysql://host/db").contains("use \"sqlite:PATH\" or"));
     assert!(reason("sqlite:data/estate.db", "sqlite:").contains("path is missing"));
+}
+
+/// The store of the template's configuration with these lines in place of its URL.
+fn store(lines: &str, password: Option<(&str, u32)>) -> Result<tms_store::Location, String> {
+    let folder = estate();
+    if let Some((text, mode)) = password {
+        use std::os::unix::fs::PermissionsExt;
+
+        let path = folder.path().join("store.password");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let text = template().replace("url = \"sqlite:data/estate.db\"", lines);
+    Config::parse("tms.toml", folder.path(), &text)
+        .map(|config| config.store)
+        .map_err(|error| error.to_string().replace(&folder.path().display().to_string(), "DIR"))
+}
+
+#[test]
+fn a_store_on_a_server_is_named_by_its_url_and_its_password_is_not_printed() {
+    let url = "url = \"postgres://ann:hunter2@db.example/estate\"";
+    assert_eq!(store(url, None).unwrap().to_string(), "postgres://ann@db.example:5432/estate");
+    let lines = "url = \"postgres://ann@db.example/estate\"\npassword_file = \"store.password\"";
+    let location = store(lines, Some(("hunter2\n", 0o600))).unwrap();
+    assert!(!format!("{location:?} {location}").contains("hunter2"));
+}
+
+#[test]
+fn a_password_file_is_one_line_that_others_cannot_read() {
+    let lines = "url = \"postgres://ann@db.example/estate\"\npassword_file = \"store.password\"";
+    for (password, mode, part) in [
+        ("hunter2", 0o644, "DIR/store.password can be read by others; run `chmod 600 DIR/store.password`"),
+        ("", 0o600, "must hold one line, the password"),
+        ("one\ntwo\n", 0o600, "must hold one line, the password"),
+    ] {
+        let error = store(lines, Some((password, mode))).unwrap_err();
+        assert!(error.contains(part), "{error}");
+    }
+    assert!(store(lines, None).unwrap_err().contains("DIR/store.password, which does not exist"));
+    let lines = "url = \"sqlite:data/estate.db\"\npassword_file = \"store.password\"";
+    let error = store(lines, Some(("hunter2", 0o600))).unwrap_err();
+    assert!(error.contains("password_file is for a store on a PostgreSQL server"), "{error}");
 }
 
 #[test]

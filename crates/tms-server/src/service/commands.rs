@@ -1,22 +1,27 @@
 //! Commands: what a terminal can be told to do, plans of them, and taking one back.
 
 use serde_json::{Map, Value, json};
-use tms_core::{FirmwareId, Operation, OperationId, OperationKind, TerminalId};
+use tms_core::{FirmwareId, Operation, OperationId, OperationKind, OperationState, TerminalId};
 use tms_proto::plan::Plan;
 use uuid::Uuid;
 
-use super::{ServiceError, enqueue, not_found};
+use super::{ServiceError, enqueue, existing, not_found, package_for};
 use crate::app::App;
+
+/// Operations that a withdrawal looks back on for the newest version of a plan.
+const RECENT_OPERATIONS: u32 = 200;
 
 /// Has a terminal carry out a command. What changes the desired state has functions of its own.
 ///
 /// A plan is given as JSON `{"actions": [...]}` in the form of [`Plan`]. Its id is the server's; its
 /// version, unless it has one, is the time in milliseconds; an action needs only `id` and `command`,
-/// and begins at once unless it says otherwise. `install_firmware` names a package:
-/// `{"install_firmware": {"firmware": "<id>"}}`.
+/// and begins at once unless it says otherwise. `install_firmware` names a published package:
+/// `{"install_firmware": {"firmware": "<id>"}}`. The terminal may read it for as long as the plan is in force; it
+/// does not become the desired firmware.
 ///
 /// # Errors
-/// `Invalid` for what a terminal could not take; `Store` if there is no such terminal.
+/// `Invalid` for what a terminal could not take, `Model` for a package that is not for its model; `Store` if there is
+/// no such terminal or package.
 pub async fn command(
     app: &App,
     terminal: &TerminalId,
@@ -34,10 +39,35 @@ pub async fn command(
     }
     kind.check().map_err(|error| ServiceError::Invalid(error.to_string()))?;
     let kind = match kind {
-        OperationKind::InstallPlan { plan } => OperationKind::InstallPlan { plan: checked(app, plan).await? },
+        OperationKind::InstallPlan { plan } => {
+            OperationKind::InstallPlan { plan: checked(app, terminal, plan).await? }
+        }
         other => other,
     };
     enqueue(app, terminal, kind).await
+}
+
+/// Ends the plan that a terminal has: plans that have not left the server are cancelled, and one without actions, newer
+/// than any before, takes the place of what the terminal has. What it has begun ends as the terminal ends it.
+///
+/// # Errors
+/// `Store` if there is no such terminal; `Invalid` if its plan has a version after which there is none.
+pub async fn withdraw_plan(app: &App, terminal: &TerminalId) -> Result<Operation, ServiceError> {
+    let known = existing(app, terminal).await?;
+    let open = app.store.open_operations(terminal).await?;
+    let mut newest = known.reported.details.get("plan_version").and_then(|version| version.parse().ok());
+    for operation in open.iter().chain(&app.store.operations(terminal, None, RECENT_OPERATIONS).await?) {
+        let OperationKind::InstallPlan { plan } = &operation.kind else { continue };
+        newest = newest.max(plan.get("version").and_then(Value::as_u64));
+        if operation.state == OperationState::Queued {
+            cancel(app, operation.id).await?;
+        }
+    }
+    let last = || ServiceError::Invalid("no plan can be newer than the terminal's".to_owned());
+    let next = newest.map_or(Some(0), |newest| newest.checked_add(1)).ok_or_else(last)?;
+    let version = next.max(u64::try_from(app.now().as_millisecond()).unwrap_or(0));
+    command(app, terminal, OperationKind::InstallPlan { plan: json!({"version": version, "actions": []}) })
+        .await
 }
 
 /// Withdraws an operation that is still open. A terminal that may have begun it is told to give it up,
@@ -78,7 +108,7 @@ pub fn plan_id(operation: OperationId) -> Uuid {
 }
 
 /// A plan with all its members, which a terminal will take.
-async fn checked(app: &App, plan: Value) -> Result<Value, ServiceError> {
+async fn checked(app: &App, terminal: &TerminalId, plan: Value) -> Result<Value, ServiceError> {
     let invalid = |reason: String| ServiceError::Invalid(format!("the plan cannot be used: {reason}"));
     let Value::Object(mut plan) = plan else {
         return Err(invalid("it must be a JSON object with \"actions\"".to_owned()));
@@ -94,7 +124,7 @@ async fn checked(app: &App, plan: Value) -> Result<Value, ServiceError> {
         };
         complete(action);
         if let Some(install) = action.get_mut("command").and_then(|c| c.get_mut("install_firmware")) {
-            name_image(app, install).await?;
+            name_image(app, terminal, install).await?;
         }
     }
     let plan = Value::Object(plan);
@@ -117,11 +147,20 @@ fn complete(action: &mut Map<String, Value>) {
     }
 }
 
-/// Puts size and hash of a package beside its name.
-async fn name_image(app: &App, install: &mut Value) -> Result<(), ServiceError> {
-    let Some(name) = install.get("firmware").and_then(Value::as_str) else { return Ok(()) };
-    let id: FirmwareId = name.parse().map_err(|e: tms_core::IdError| ServiceError::Invalid(e.to_string()))?;
-    let record = app.store.firmware(&id).await?.ok_or_else(|| not_found("firmware", &id))?;
+/// Puts size and hash of a package beside its name. A plan as it was stored names its package as `file`.
+async fn name_image(app: &App, terminal: &TerminalId, install: &mut Value) -> Result<(), ServiceError> {
+    let name = install.get("firmware").or_else(|| install.get("file")).and_then(Value::as_str);
+    let unnamed = || {
+        let form = "{\"install_firmware\": {\"firmware\": \"<id>\"}}";
+        ServiceError::Invalid(format!(
+            "the plan cannot be used: install_firmware names no package; write {form}"
+        ))
+    };
+    let id: FirmwareId = name
+        .ok_or_else(unnamed)?
+        .parse()
+        .map_err(|e: tms_core::IdError| ServiceError::Invalid(e.to_string()))?;
+    let record = package_for(app, terminal, &id).await?;
     let sha256 = hex::decode(&record.sha256).map_err(|e| ServiceError::Internal(e.to_string()))?;
     *install = json!({"file": record.id.as_str(), "size_bytes": record.size_bytes, "sha256": sha256});
     Ok(())

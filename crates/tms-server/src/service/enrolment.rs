@@ -86,6 +86,7 @@ pub async fn enrol(app: &App, new: NewTerminal, tmk: &Tmk) -> Result<Terminal, S
         desired: Desired { credentials: generations.collect(), ..Desired::default() },
         reported: Reported::default(),
         last_contact: None,
+        place: tms_core::Place::default(),
     };
     app.store.enrol(terminal.clone(), credentials).await?;
     Ok(terminal)

@@ -10,8 +10,8 @@ use super::ServiceError;
 use crate::{app::App, downloads};
 
 /// Puts a set in place of the one before, as JSON: lists of hexadecimal data objects as terminals get
-/// them (`capks`, `aids`), a list of card numbers or their beginnings (`blacklist`), or an object
-/// (`tms_parameters`). Connected terminals are told at once; those that have it already are not.
+/// them (`capks`, `aids`, `contactless`), a list of card numbers or their beginnings (`blacklist`, `pin_free_bins`,
+/// `pin_free_blacklist`), or an object (`tms_parameters`). Connected terminals are told at once; those that have it already are not.
 ///
 /// An empty set takes away what terminals have only where the profile pushes sets. Terminals that download are
 /// told that there is nothing to download, and keep what they have: the interface knows no way to say more.
@@ -42,9 +42,11 @@ pub async fn replace_set(
     downloads::put(&mut offer, &set)
         .map_err(|error| ServiceError::Invalid(format!("the set {name} cannot be used: {error}")))?;
     check(&offer).map_err(|what| ServiceError::Invalid(format!("the set {name} cannot be used: {what}")))?;
-    set.revision = app.store.put_set(name, set.content.clone(), expected, now).await?;
+    let put = app.store.put_set(name, set.content.clone(), expected, now).await;
+    // Also when it failed: it may be there, and only the answer was lost.
     app.downloads.forget();
     app.wake.everybody();
+    set.revision = put?;
     Ok(set)
 }
 

@@ -181,6 +181,7 @@ impl Session {
     }
 
     async fn report(&mut self, id: &TerminalId, exchange: Exchange, report: Report) -> Result<(), Ended> {
+        self.sets_reported(id, &report.details).await;
         let h = report.health;
         let health = Health {
             keyboard: Some(device_state(h.keyboard)),
@@ -294,7 +295,8 @@ impl Session {
             }
             let ticket = self.app.ticket(now);
             let (terminal, expires_at) = (id.clone(), ticket.expires_at);
-            let operation = NewOperation { id: ticket.id, terminal, kind, expires_at };
+            let operation =
+                NewOperation { id: ticket.id, terminal, kind, expires_at, terms: tms_core::Terms::default() };
             info!(
                 terminal = id.as_str(),
                 kind = operation.kind.name(),
@@ -348,7 +350,7 @@ impl Session {
         exchange: Exchange,
         request: BlockRequest,
     ) -> Result<(), Ended> {
-        let firmware = self.work.as_ref().and_then(super::work::Work::firmware).cloned();
+        let firmware = self.package_of(id, &request.file).await;
         let limit = self.protocol.profile().block_bytes();
         let own = self.work.as_ref().and_then(|work| work.file(&request.file)).cloned();
         let read = match own {

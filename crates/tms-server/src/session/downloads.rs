@@ -3,11 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use tms_core::{SetName, TerminalId};
 use tms_proto::{
     Answer, Exchange, Function, PendingWork, Refusal,
     emv::{DownloadKind, DownloadRequest},
     parameters::{Push, PushAnswer, PushRefusal, RecordFile, Values, content_hash},
+    report::Details,
 };
 use tracing::{debug, info, warn};
 use uuid::Uuid;
@@ -17,6 +19,8 @@ use crate::downloads::{self, Loaded};
 
 /// Name of the document with the revision of each set that a terminal has.
 const DOCUMENT: &str = "downloads";
+/// Name of the document with what a terminal reported instead of sets that it had been given.
+const STRANGE: &str = "strange_sets";
 
 /// How long a set that the terminal did not take is not pushed again.
 const PUSH_AGAIN: SignedDuration = SignedDuration::from_secs(60);
@@ -38,6 +42,17 @@ pub(crate) struct Sets {
     latest: Arc<Loaded>,
     /// Revision of each set that the terminal said it has.
     taken: Option<BTreeMap<SetName, u64>>,
+    /// What it reported instead of a set that it had, when it was last given the set again for that.
+    strange: Option<BTreeMap<SetName, Strange>>,
+}
+
+/// A set that is not the one that was put.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Strange {
+    /// The revision that the terminal was said to have.
+    revision: u64,
+    /// What it reports, in hexadecimal.
+    sha256: String,
 }
 
 #[derive(Debug)]
@@ -58,6 +73,11 @@ struct Pushing {
 impl Session {
     /// Looks whether there are sets that the terminal does not have.
     pub(super) async fn look_for_sets(&mut self, terminal: &TerminalId) {
+        self.load_sets(terminal).await;
+        self.push_set();
+    }
+
+    async fn load_sets(&mut self, terminal: &TerminalId) {
         let latest = self.app.downloads.loaded(self.app.store.as_ref()).await;
         if let Some(latest) = self.or_log(latest) {
             self.sets.latest = latest;
@@ -70,7 +90,75 @@ impl Session {
                 self.sets.taken = Some(taken.unwrap_or_default());
             }
         }
-        self.push_set();
+    }
+
+    /// A report says what is in force: a set that the terminal has taken, and that it reports otherwise, waits for it
+    /// again. Once for each thing that it reports: a terminal that leaves out keys of which it cannot check the hash
+    /// would else fetch them for ever.
+    pub(super) async fn sets_reported(&mut self, terminal: &TerminalId, details: &Details) {
+        self.load_sets(terminal).await;
+        let latest = Arc::clone(&self.sets.latest);
+        let reported = [
+            (SetName::Capks, details.capk_sha256),
+            (SetName::Aids, details.aid_sha256),
+            (SetName::Blacklist, details.blacklist_sha256),
+        ];
+        for (set, hash) in reported {
+            let Some((hash, the_one)) = hash.and_then(|hash| Some((hash, latest.is_the_one(set, hash)?)))
+            else {
+                continue;
+            };
+            let has = self.sets.taken.as_ref().and_then(|taken| taken.get(&set)).copied();
+            let revision = latest.revisions.get(&set).copied();
+            // What waits for the terminal anyway is another matter, and so is an empty set that it is never given.
+            let given = latest.offer.has(downloads::kind(set)) || self.pushed_file(set).is_some();
+            let Some(revision) = has.filter(|_| has == revision && given) else { continue };
+            let strange = Strange { revision, sha256: hex::encode(hash) };
+            if self.set_is(terminal, set, (!the_one).then_some(strange)).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Notes what a terminal reports of a set that it had taken: the set itself (`None`), or something else.
+    async fn set_is(
+        &mut self,
+        terminal: &TerminalId,
+        set: SetName,
+        strange: Option<Strange>,
+    ) -> Result<(), Refusal> {
+        let mut known = match self.sets.strange.clone() {
+            Some(known) => known,
+            None => {
+                let document = self.app.store.document(terminal, STRANGE).await;
+                let document = document.map_err(|e| self.store_refusal(&e))?;
+                document.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+            }
+        };
+        let before = known.get(&set).cloned();
+        if before != strange {
+            if let Some(strange) = &strange {
+                info!(
+                    terminal = terminal.as_str(),
+                    set = set.name(),
+                    sha256 = strange.sha256,
+                    "has another set"
+                );
+                // First: a crash in between costs a download, and forgets none.
+                let mut taken = self.sets.taken.clone().unwrap_or_default();
+                taken.remove(&set);
+                self.keep_taken(terminal, taken).await?;
+            }
+            match strange {
+                Some(strange) => known.insert(set, strange),
+                None => known.remove(&set),
+            };
+            let document = serde_json::to_string(&known).map_err(|_| Refusal::SystemError)?;
+            let kept = self.app.store.put_document(terminal, STRANGE, document).await;
+            kept.map_err(|e| self.store_refusal(&e))?;
+        }
+        self.sets.strange = Some(known);
+        Ok(())
     }
 
     /// The sets that wait for the terminal.
@@ -87,8 +175,7 @@ impl Session {
     pub(super) fn pending_set(&self) -> Option<PendingWork> {
         let profile = self.protocol.profile();
         let served = |kind: &DownloadKind| {
-            let (first, end) = questions(*kind);
-            let known = profile.rule(first).is_some() && profile.rule(end).is_some();
+            let known = [kind.first(), kind.end()].iter().all(|one| profile.rule(one.function()).is_some());
             known && profile.pending_digit(kind.work()).is_some() && self.can_answer(*kind)
         };
         let asked_for = self.waiting_sets().filter(|set| self.pushed_file(*set).is_none());
@@ -109,7 +196,11 @@ impl Session {
             SetName::Capks => RecordFile::Capk,
             SetName::Aids => RecordFile::Aid,
             SetName::Blacklist => RecordFile::Blacklist,
-            SetName::TmsParameters => return None,
+            // Only UnionPay's downloads have a place for these.
+            SetName::TmsParameters
+            | SetName::Contactless
+            | SetName::PinFreeBins
+            | SetName::PinFreeBlacklist => return None,
         };
         let rule = profile.rule(Function::ParameterPush).filter(|_| profile.pushes())?;
         rule.files.iter().any(|known| known == file.name()).then_some(file)
@@ -188,9 +279,9 @@ impl Session {
         exchange: Exchange,
         request: DownloadRequest,
     ) -> Result<(), Ended> {
-        let set = set_of(&request);
-        let kind = downloads::kind(set);
-        let begins = begins(&request);
+        let kind = request.kind();
+        let set = downloads::set_of(kind);
+        let begins = request.is_first();
         if begins || !self.sets.serving.contains_key(&kind) {
             self.look_for_sets(terminal).await;
             let sets = Arc::clone(&self.sets.latest);
@@ -222,42 +313,21 @@ impl Session {
     async fn set_taken(&mut self, terminal: &TerminalId, set: SetName, revision: u64) -> Result<(), Refusal> {
         let mut taken = self.sets.taken.clone().unwrap_or_default();
         if taken.insert(set, revision) != Some(revision) {
-            let document = serde_json::to_string(&taken).map_err(|_| Refusal::SystemError)?;
-            let kept = self.app.store.put_document(terminal, DOCUMENT, document).await;
-            kept.map_err(|e| self.store_refusal(&e))?;
+            self.keep_taken(terminal, taken).await?;
             info!(terminal = terminal.as_str(), set = set.name(), revision, "set taken");
         }
-        self.sets.taken = Some(taken);
         Ok(())
     }
-}
 
-/// The first question of a download, and its end.
-fn questions(kind: DownloadKind) -> (Function, Function) {
-    match kind {
-        DownloadKind::Capk => (Function::CapkList, Function::CapkEnd),
-        DownloadKind::Aid => (Function::AidList, Function::AidEnd),
-        DownloadKind::Blacklist => (Function::Blacklist, Function::BlacklistEnd),
-        DownloadKind::TmsParameters => (Function::TmsParameters, Function::TmsParametersEnd),
-    }
-}
-
-fn begins(request: &DownloadRequest) -> bool {
-    match request {
-        DownloadRequest::CapkList { from } | DownloadRequest::AidList { from } => *from == 0,
-        DownloadRequest::Blacklist { from } => *from == 0,
-        DownloadRequest::TmsParameters => true,
-        _ => false,
-    }
-}
-
-fn set_of(request: &DownloadRequest) -> SetName {
-    match request {
-        DownloadRequest::CapkList { .. } | DownloadRequest::Capk(_) | DownloadRequest::CapkEnd => {
-            SetName::Capks
-        }
-        DownloadRequest::AidList { .. } | DownloadRequest::Aid(_) | DownloadRequest::AidEnd => SetName::Aids,
-        DownloadRequest::Blacklist { .. } | DownloadRequest::BlacklistEnd => SetName::Blacklist,
-        DownloadRequest::TmsParameters | DownloadRequest::TmsParametersEnd => SetName::TmsParameters,
+    async fn keep_taken(
+        &mut self,
+        terminal: &TerminalId,
+        taken: BTreeMap<SetName, u64>,
+    ) -> Result<(), Refusal> {
+        let document = serde_json::to_string(&taken).map_err(|_| Refusal::SystemError)?;
+        let kept = self.app.store.put_document(terminal, DOCUMENT, document).await;
+        kept.map_err(|e| self.store_refusal(&e))?;
+        self.sets.taken = Some(taken);
+        Ok(())
     }
 }

@@ -60,6 +60,11 @@ pub(crate) fn image_file(firmware: &FirmwareId) -> String {
     firmware.to_string()
 }
 
+/// The package whose image or manifest a file is, if its name can be one's.
+pub(crate) fn package_of_file(file: &str) -> Option<FirmwareId> {
+    file.strip_suffix(MANIFEST).unwrap_or(file).parse().ok()
+}
+
 impl Images {
     /// A cache of at most `bytes` of images.
     #[must_use]
@@ -68,7 +73,7 @@ impl Images {
     }
 
     /// The whole file, and the block of it that was asked for. `allowed` is the package that the
-    /// terminal's operation names.
+    /// terminal may read.
     pub(crate) async fn read(
         &self,
         app: &App,

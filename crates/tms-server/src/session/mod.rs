@@ -24,7 +24,7 @@ mod tests;
 use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use tms_core::{OperationId, Terminal, TerminalId};
+use tms_core::{OperationId, OperationKind, Terminal, TerminalId};
 use tms_crypto::mac::MacKey;
 use tms_proto::{HostEvent, HostSession, Profile, ProtocolError, Refusal};
 use tracing::{debug, info, warn};
@@ -109,6 +109,8 @@ pub struct Session {
     silences: Option<(OperationId, u32)>,
     upload: Option<logs::Upload>,
     sets: downloads::Sets,
+    /// The operation that brought the plan in force, once it was looked up.
+    plan: Option<Option<Box<OperationKind>>>,
     /// File that this session was last asked for, to tell a resumed transfer from a new one.
     reading: Option<String>,
     last_heard: Timestamp,
@@ -279,6 +281,7 @@ impl Session {
             silences: None,
             upload: None,
             sets: downloads::Sets::default(),
+            plan: None,
             reading: None,
             app,
         })

@@ -96,7 +96,13 @@ async fn exchange(host: &mut Session, terminal: &mut TerminalSession) -> Vec<Ter
 
 async fn enqueue(estate: &Estate, id: &TerminalId, kind: OperationKind) -> Operation {
     let ticket = estate.app.ticket(clock());
-    let new = NewOperation { id: ticket.id, terminal: id.clone(), kind, expires_at: ticket.expires_at };
+    let new = NewOperation {
+        id: ticket.id,
+        terminal: id.clone(),
+        kind,
+        expires_at: ticket.expires_at,
+        terms: tms_core::Terms::default(),
+    };
     estate.app.store.enqueue(new, clock()).await.unwrap()
 }
 

@@ -15,7 +15,7 @@ async fn the_program_explains_itself() {
 
 #[tokio::test]
 async fn every_command_explains_itself() {
-    for command in ["demo", "init", "serve", "enrol", "password"] {
+    for command in ["demo", "init", "serve", "enrol", "password", "backup", "restore", "store"] {
         insta::assert_snapshot!(format!("tms-server-{command}"), help(&[command]).await);
     }
 }

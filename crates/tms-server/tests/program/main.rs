@@ -13,3 +13,5 @@ mod process;
 mod refusals;
 #[cfg(unix)]
 mod stopping;
+#[cfg(unix)]
+mod stores;

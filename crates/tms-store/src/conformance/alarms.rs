@@ -95,11 +95,11 @@ pub async fn a_document_replaces_the_one_before(store: &Arc<dyn Store>) {
 pub async fn a_set_for_another_revision_is_refused(store: &Arc<dyn Store>) {
     let name = SetName::TmsParameters;
     let put = |content: &str, expected| store.put_set(name, content.to_owned(), Some(expected), at(1));
-    assert!(matches!(put("[1]", 3).await.unwrap_err(), StoreError::Outdated { expected: 3, found: 0, .. }));
+    assert!(matches!(put("[1]", 3).await.unwrap_err(), StoreError::Stale { seen: 3, found: 0, .. }));
     assert_eq!(put("[1]", 0).await.unwrap(), 1);
     for content in ["[1]", "[2]"] {
         let late = put(content, 0).await.unwrap_err();
-        assert!(matches!(late, StoreError::Outdated { expected: 0, found: 1, .. }), "{late}");
+        assert!(matches!(late, StoreError::Stale { seen: 0, found: 1, .. }), "{late}");
     }
     assert_eq!(store.set(name).await.unwrap().unwrap().content, "[1]");
     assert_eq!(put("[2]", 1).await.unwrap(), 2);

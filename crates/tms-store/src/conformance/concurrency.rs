@@ -37,6 +37,7 @@ pub async fn a_failing_write_does_not_fail_its_neighbours(store: &Arc<dyn Store>
                 terminal: tid,
                 kind: OperationKind::Reboot,
                 expires_at: at(60),
+                terms: tms_core::Terms::default(),
             };
             store.enqueue(operation, at(0)).await
         }

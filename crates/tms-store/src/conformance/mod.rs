@@ -15,11 +15,19 @@
 pub mod alarms;
 pub mod artifacts;
 pub mod concurrency;
+pub mod configuration;
 pub mod credentials;
+pub mod estate;
 pub mod model;
 pub mod operations;
 pub mod people;
+pub mod postgres;
+pub mod rollouts;
+pub mod selectors;
 pub mod terminals;
+pub mod work;
+
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tms_core::{
@@ -30,7 +38,8 @@ use tms_core::{
 use crate::store::{Store, Ticket};
 
 /// Makes one test of every promise. `$open` is a path to `async fn() -> (Guard, Arc<dyn Store>)`;
-/// the guard (a temporary folder, a container) lives as long as the test.
+/// the guard (a temporary folder, a container) lives as long as the test. `async fn() -> Option<…>` skips
+/// the tests where there is nothing to open.
 #[macro_export]
 macro_rules! conformance_tests {
     ($open:path) => {
@@ -42,6 +51,28 @@ macro_rules! conformance_tests {
             terminals::a_report_keeps_what_it_does_not_mention,
             terminals::contacts_keep_the_latest_time_and_pass_over_strangers,
             terminals::nothing_happens_to_a_terminal_that_does_not_exist,
+            estate::a_group_has_a_version_that_a_change_has_to_know,
+            estate::groups_stay_a_tree,
+            estate::a_place_reads_back_and_is_found,
+            estate::a_change_of_a_terminal_does_what_it_says,
+            estate::a_change_by_selector_counts_what_it_did,
+            estate::an_import_is_done_whole_or_not_at_all,
+            estate::an_imported_terminal_is_completed_by_its_enrolment,
+            estate::a_terminal_takes_the_place_of_another,
+            estate::a_saved_selector_has_a_version,
+            configuration::revisions_of_a_scope_follow_each_other,
+            configuration::what_a_terminal_should_have_is_read_in_one_call,
+            configuration::parameters_of_many_are_applied_together,
+            work::the_most_urgent_operation_goes_first,
+            work::an_operation_waits_for_its_time_and_its_window,
+            work::an_operation_waits_for_a_settlement,
+            work::a_terminal_out_of_use_gets_no_work,
+            work::every_attempt_is_remembered,
+            work::many_operations_are_queued_together,
+            rollouts::a_rollout_is_changed_by_who_has_seen_it,
+            rollouts::targets_are_frozen_when_a_rollout_starts,
+            rollouts::targets_are_started_with_their_work,
+            rollouts::a_target_is_watched_until_it_is_judged,
             operations::a_parameter_change_raises_the_revision_and_replaces_what_is_queued,
             operations::a_firmware_assignment_replaces_every_open_one,
             operations::a_parameter_change_for_another_revision_is_refused,
@@ -82,8 +113,17 @@ macro_rules! conformance_tests {
         #[test]
         fn random_steps_follow_the_model() {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-            let (guard, store) = runtime.block_on($open());
+            let Some((guard, store)) = $crate::conformance::Opened::opened(runtime.block_on($open())) else { return };
             $crate::conformance::model::random_steps_follow_the_model(&runtime, &store);
+            drop(guard);
+        }
+
+        /// Random selectors find in random estates what they mean.
+        #[test]
+        fn a_selector_finds_what_it_means() {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            let Some((guard, store)) = $crate::conformance::Opened::opened(runtime.block_on($open())) else { return };
+            $crate::conformance::selectors::a_selector_finds_what_it_means(&runtime, &store);
             drop(guard);
         }
     };
@@ -91,12 +131,37 @@ macro_rules! conformance_tests {
         $(
             #[tokio::test]
             async fn $name() {
-                let (guard, store) = $open().await;
+                let Some((guard, store)) = $crate::conformance::Opened::opened($open().await) else { return };
                 $crate::conformance::$module::$name(&store).await;
                 drop(guard);
             }
         )*
     };
+}
+
+/// What the `$open` of [`conformance_tests!`](crate::conformance_tests) may answer.
+pub trait Opened {
+    /// Keeps what the store is in.
+    type Guard;
+
+    /// The store, if there is one to test.
+    fn opened(self) -> Option<(Self::Guard, Arc<dyn Store>)>;
+}
+
+impl<G> Opened for (G, Arc<dyn Store>) {
+    type Guard = G;
+
+    fn opened(self) -> Option<(G, Arc<dyn Store>)> {
+        Some(self)
+    }
+}
+
+impl<G> Opened for Option<(G, Arc<dyn Store>)> {
+    type Guard = G;
+
+    fn opened(self) -> Self {
+        self
+    }
 }
 
 /// A terminal to try a store with.
@@ -115,6 +180,7 @@ pub fn terminal(tid: &str) -> Terminal {
         desired: Desired::default(),
         reported: Reported::default(),
         last_contact: None,
+        place: tms_core::Place::default(),
     }
 }
 
@@ -167,6 +233,7 @@ async fn queued(store: &dyn Store, tid: &TerminalId, number: u32, seconds: i64) 
         terminal: tid.clone(),
         kind: OperationKind::Reboot,
         expires_at: at(86_400),
+        terms: tms_core::Terms::default(),
     };
     store.enqueue(operation, at(seconds)).await.unwrap()
 }

@@ -179,6 +179,7 @@ impl Model {
                     terminal: tid,
                     kind: OperationKind::Reboot,
                     expires_at: ticket.expires_at,
+                    terms: Default::default(),
                 };
                 let answered = store.enqueue(new, now).await;
                 self.queue(OperationKind::Reboot, ticket);
@@ -361,6 +362,7 @@ impl Model {
             detail: None,
             progress: None,
             result: Default::default(),
+            terms: Default::default(),
         });
     }
 

@@ -288,7 +288,7 @@ pub async fn a_parameter_change_for_another_revision_is_refused(store: &Arc<dyn 
     let first = store.set_desired_parameters(&tid, change(0), ticket(&tid, 1), at(1)).await.unwrap();
     assert_eq!(first.0, 1);
     let late = store.set_desired_parameters(&tid, change(0), ticket(&tid, 2), at(2)).await.unwrap_err();
-    assert!(matches!(late, StoreError::Outdated { expected: 0, found: 1, .. }), "{late}");
+    assert!(matches!(late, StoreError::Stale { seen: 0, found: 1, .. }), "{late}");
     assert_eq!(store.terminal(&tid).await.unwrap().unwrap().desired.parameters_revision, 1);
     assert!(store.operation(ticket(&tid, 2).id).await.unwrap().is_none());
 }

@@ -118,6 +118,7 @@ pub async fn nothing_happens_to_a_terminal_that_does_not_exist(store: &Arc<dyn S
         terminal: tid.clone(),
         kind: OperationKind::Reboot,
         expires_at: at(60),
+        terms: tms_core::Terms::default(),
     };
     let errors = [
         store.record_report(&tid, Reported::default(), at(0)).await.unwrap_err(),

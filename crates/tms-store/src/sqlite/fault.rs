@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use sqlx::error::ErrorKind;
 use sqlx::migrate::MigrateError;
 
 use crate::error::StoreError;
@@ -72,20 +71,6 @@ pub(super) fn from_migration(error: &MigrateError, path: &Path, supported: i64) 
         }
         other => StoreError::unavailable(other),
     }
-}
-
-/// Whether a unique or primary key was given twice.
-pub(super) fn is_duplicate(error: &sqlx::Error) -> bool {
-    kind(error).is_some_and(|kind| matches!(kind, ErrorKind::UniqueViolation))
-}
-
-/// Whether something was named that does not exist.
-pub(super) fn is_dangling(error: &sqlx::Error) -> bool {
-    kind(error).is_some_and(|kind| matches!(kind, ErrorKind::ForeignKeyViolation))
-}
-
-fn kind(error: &sqlx::Error) -> Option<ErrorKind> {
-    error.as_database_error().map(|error| error.kind())
 }
 
 fn primary_code(error: &sqlx::Error) -> Option<i32> {

@@ -1,19 +1,25 @@
 //! The SQLite back end: one file in WAL mode, one writer with group commit, a few readers.
 //!
-//! Statements are written so that PostgreSQL understands them too (`$1` parameters, `ON CONFLICT`,
-//! `RETURNING`, no SQLite functions); only the migrations and the writer are SQLite's own.
+//! The statements are those of both back ends; opening, faults, migrations and the writer are its own.
 
-mod alarms;
-mod artifacts;
-mod credentials;
-mod documents;
+/// Nothing to add: the one writer is alone.
+macro_rules! locked {
+    ($query:expr $(,)?) => {
+        $query
+    };
+}
+
+/// One more than the highest: the one writer is alone.
+macro_rules! next_seq {
+    () => {
+        "(SELECT COALESCE(MAX(o.seq), 0) + 1 FROM operations o WHERE o.tid = t.tid)"
+    };
+}
+
+mod dialect;
 mod fault;
-mod operations;
-mod people;
-mod requests;
-mod row;
-mod store;
-mod terminals;
+#[path = "../sql/mod.rs"]
+mod sql;
 mod writer;
 
 use std::fs::OpenOptions;
@@ -26,16 +32,31 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, Sqlite};
 
 use crate::error::StoreError;
 use crate::store::Result;
 use writer::Writer;
 
+type Db = Sqlite;
+type Backend = SqliteStore;
+
+const TABLE_NAMES: &str = "SELECT name FROM sqlite_master WHERE type = 'table'";
+const SNAPSHOT: &str = "BEGIN";
+const EXCLUSIVE: &str = "BEGIN IMMEDIATE";
+/// Nothing: the one writer is alone.
+const LOCK_GROUPS: Option<&str> = None;
+/// Nothing: the one writer is alone.
+const LOCK_ROWS: &str = "";
+const AFTER_FILLING: [(&str, &str); 0] = [];
+
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long to wait for somebody else who holds the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Rows of an older schema that are brought up in one transaction.
+const DERIVED_AT_ONCE: u32 = 1_000;
 
 /// Readers at once. Reads take microseconds; more readers than processors only wait for each other.
 const READERS: u32 = 4;
@@ -56,28 +77,15 @@ impl SqliteStore {
     /// `Unwritable` if file or folder cannot be written, `Busy` if another process holds it,
     /// `Corrupt` if it is not a database of ours, `NewerSchema` if a newer program has changed it.
     pub async fn open(path: &Path) -> Result<Self> {
-        create(path)?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            .disable_statement_logging();
-        let opening = |error: sqlx::Error| fault::from_opening(&error, path);
-
-        let mut connection = options.connect().await.map_err(opening)?;
-        // Taking the write lock now says at once what would otherwise fail the first write.
-        let probe = connection.begin_with("BEGIN IMMEDIATE").await.map_err(opening)?;
-        probe.rollback().await.map_err(opening)?;
-        migrate(&mut connection, path).await?;
+        let (mut connection, options) = opened(path).await?;
+        migrate(&mut connection, path, None).await?;
 
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .test_before_acquire(false)
             .connect_with(options.clone().read_only(true))
             .await
-            .map_err(opening)?;
+            .map_err(|error| fault::from_opening(&error, path))?;
         Ok(Self { path: path.to_owned(), readers, writer: Writer::start(connection, options) })
     }
 
@@ -87,12 +95,76 @@ impl SqliteStore {
     }
 }
 
-async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
-    let supported = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+/// One moment of the database, which must be there.
+pub(crate) async fn source(path: &Path) -> Result<sql::dump::Reader> {
+    let opening = |error: sqlx::Error| fault::from_opening(&error, path);
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
+    let mut connection = options.connect().await.map_err(opening)?;
+    let schema = sql::dump::schema_version(&mut connection).await?;
+    let schema = schema.ok_or_else(|| StoreError::corrupt(format!("{} has no schema", path.display())))?;
+    if schema > supported() {
+        return Err(StoreError::NewerSchema { found: schema, supported: supported() });
+    }
+    sql::dump::Reader::begin(connection, schema).await
+}
+
+/// The database with this schema, to be filled.
+pub(crate) async fn target(path: &Path, schema: i64) -> Result<sql::dump::Filler> {
+    if schema > supported() {
+        return Err(StoreError::NewerSchema { found: schema, supported: supported() });
+    }
+    let (mut connection, _) = opened(path).await?;
+    match sql::dump::schema_version(&mut connection).await? {
+        None => migrate(&mut connection, path, Some(schema)).await?,
+        Some(known) => sql::dump::same_schema(known, schema)?,
+    }
+    let path = path.to_owned();
+    let migration: sql::dump::Migration =
+        Box::new(|connection| Box::pin(async move { migrate(connection, &path, None).await }));
+    sql::dump::Filler::begin(connection, migration).await
+}
+
+/// A connection that may write, and how it was made.
+async fn opened(path: &Path) -> Result<(SqliteConnection, SqliteConnectOptions)> {
+    create(path)?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging();
+    let opening = |error: sqlx::Error| fault::from_opening(&error, path);
+    let mut connection = options.connect().await.map_err(opening)?;
+    // Taking the write lock now says at once what would otherwise fail the first write.
+    let probe = connection.begin_with("BEGIN IMMEDIATE").await.map_err(opening)?;
+    probe.rollback().await.map_err(opening)?;
+    Ok((connection, options))
+}
+
+/// The newest schema that this program knows.
+fn supported() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// Brings the database to a schema, or to the newest one.
+async fn migrate(connection: &mut SqliteConnection, path: &Path, schema: Option<i64>) -> Result<()> {
     // Not `run`: its bound on `Acquire` keeps the compiler from seeing that the future may move
     // between threads, and then no caller's could. This is the way around that sqlx itself has.
-    let run = MIGRATIONS.run_direct(None, connection, false);
-    run.await.map_err(|error| fault::from_migration(&error, path, supported))
+    let run = MIGRATIONS.run_direct(schema, connection, false);
+    run.await.map_err(|error| fault::from_migration(&error, path, supported()))?;
+    if schema.is_some_and(|schema| schema < supported()) {
+        return Ok(());
+    }
+    loop {
+        let mut transaction =
+            connection.begin_with("BEGIN IMMEDIATE").await.map_err(|e| fault::from_sqlx(&e))?;
+        let found = sql::derive(&mut transaction, DERIVED_AT_ONCE).await?;
+        transaction.commit().await.map_err(|error| fault::from_sqlx(&error))?;
+        if found == 0 {
+            return Ok(());
+        }
+    }
 }
 
 /// Makes the file if need be, before SQLite would with everybody's permissions.
@@ -114,9 +186,4 @@ fn create(path: &Path) -> Result<()> {
         };
         StoreError::Unwritable { path: path.display().to_string(), reason }
     })
-}
-
-/// Puts an error of the driver into the store's words.
-fn sql(error: sqlx::Error) -> StoreError {
-    fault::from_sqlx(&error)
 }

@@ -25,6 +25,7 @@ impl Connection {
     /// The host has it, or does not want it.
     pub(super) fn on_alarm_taken(&mut self, sequence: u64, now: Timestamp) {
         self.alarm_due = now;
+        self.spoiled.alarm = 0;
         self.machine().alarm_taken(sequence);
     }
 

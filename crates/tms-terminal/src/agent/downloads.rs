@@ -1,4 +1,5 @@
-//! Downloads for chip cards, as the host announces them: keys, applications, blacklist, TMS parameters.
+//! Downloads as the host announces them: keys, applications, blacklist, TMS parameters, contactless parameters,
+//! cards without PIN.
 
 use jiff::Timestamp;
 use tms_proto::{

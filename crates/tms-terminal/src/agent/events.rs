@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tms_proto::{Function, PendingWork, Refusal, TerminalEvent, emv::DownloadKind};
 
 use super::{Connection, Exit, InFlight};
+use crate::hardware::Effect;
 
 impl Connection {
     pub(super) fn handle_events(&mut self, late: bool, now: Timestamp) -> Result<(), Exit> {
@@ -17,7 +18,11 @@ impl Connection {
         match event {
             TerminalEvent::SignedOn { opened, batch, .. } => self.on_signed_on(opened.as_ref(), batch, now),
             TerminalEvent::KeysReplaced { keys } => {
-                self.machine().note(now, 'I', "keys", &format!("working keys replaced, {keys:?}"));
+                let mut machine = self.machine();
+                machine.note(now, 'I', "keys", &format!("working keys replaced, {keys:?}"));
+                machine.happens(&Effect::Keys);
+                drop(machine);
+                self.keys_arrived(true, now);
                 Ok(())
             }
             TerminalEvent::KeysRefused { function, error } => self.on_keys_refused(function, &error, now),
@@ -100,6 +105,7 @@ impl Connection {
     }
 
     pub(super) fn on_result_taken(&mut self, now: Timestamp) -> Result<(), Exit> {
+        self.spoiled.result = 0;
         if let Some(InFlight::Result(task)) = self.in_flight.take() {
             self.machine().acknowledge(task);
         }

@@ -30,6 +30,7 @@ mod downloads;
 mod events;
 mod fetch;
 mod install;
+mod keys;
 mod plan_file;
 mod pump;
 mod pushes;
@@ -44,6 +45,7 @@ mod tests;
 
 use downloads::{Again, Downloading};
 use fetch::{Fetch, Reads};
+use keys::Renewal;
 use settling::InVain;
 use upload::Sending;
 
@@ -129,6 +131,7 @@ pub struct Connection {
     settle_due: Timestamp,
     settle_in_vain: InVain,
     in_flight: Option<InFlight>,
+    spoiled: refusals::Spoiled,
     result_due: Timestamp,
     /// File blocks in flight.
     window: usize,
@@ -147,6 +150,7 @@ pub struct Connection {
     wanted_downloads: VecDeque<DownloadKind>,
     downloading: Option<Downloading>,
     download_again: BTreeMap<DownloadKind, Again>,
+    renewal: Renewal,
     /// Pushed parameters, of which some messages may be missing yet.
     pushed: BTreeMap<RecordFile, Held>,
 }
@@ -184,6 +188,7 @@ impl Connection {
             settle_due: now,
             settle_in_vain: InVain::default(),
             in_flight: None,
+            spoiled: refusals::Spoiled::default(),
             result_due: now,
             window,
             entropy,
@@ -199,6 +204,7 @@ impl Connection {
             wanted_downloads: VecDeque::new(),
             downloading: None,
             download_again: BTreeMap::new(),
+            renewal: Renewal::default(),
             pushed: BTreeMap::new(),
         }
     }
@@ -250,7 +256,7 @@ impl Connection {
                 due = due.min(downloading.next_due());
             }
             due = self.download_again.values().map(|again| again.due).fold(due, Timestamp::min);
-            due = due.min(self.next_alarm_due()).min(self.next_settlement_due());
+            due = due.min(self.next_alarm_due()).min(self.next_settlement_due()).min(self.renewal.due);
             due = due.min(self.machine().plan_due(now));
         }
         due
@@ -322,11 +328,13 @@ impl Connection {
             &mut self.poll_due,
             &mut self.echo_due,
             &mut self.trade_due,
+            &mut self.renewal.due,
         ];
         let others = [
             self.fetch.as_mut().map(|fetch| &mut fetch.due),
             self.sending.as_mut().map(|sending| &mut sending.due),
             self.downloading.as_mut().map(|downloading| &mut downloading.due),
+            self.renewal.borne_until.as_mut(),
         ];
         let others = others.into_iter().flatten();
         let again = self.download_again.values_mut().map(|again| &mut again.due);

@@ -12,6 +12,10 @@ impl Connection {
         if !self.signed_on || self.stopping {
             return Ok(());
         }
+        self.pump_keys(now)?;
+        if !self.signed_on {
+            return Ok(());
+        }
         self.machine().pump_plan(now)?;
         self.pump_results(now)?;
         self.pump_alarm(now)?;

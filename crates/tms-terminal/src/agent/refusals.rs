@@ -6,6 +6,22 @@ use tms_proto::{Asked, Function, Refusal, Remedy};
 use super::{Connection, Exit, InFlight, RETRY_AFTER_MS, sign_on};
 use crate::failure::{Failure, FailureKind};
 
+/// So many refusals in a row that are about the message, and not about what it says, are believed.
+const MAX_SPOILED: u8 = 5;
+
+/// Refusals in a row of what is told now that may come from a line that spoils messages.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Spoiled {
+    pub(super) alarm: u8,
+    pub(super) result: u8,
+}
+
+/// Whether a refusal is one that saying the same again may help against, given those before it.
+fn may_be_spoiled(refusal: Refusal, before: &mut u8) -> bool {
+    *before = before.saturating_add(1);
+    refusal.is_about_message() && *before < MAX_SPOILED
+}
+
 impl Connection {
     pub(super) fn on_refused(
         &mut self,
@@ -18,6 +34,9 @@ impl Connection {
         self.machine().note(now, 'W', "comm", &format!("host refused {what}: {refusal} (code {code})"));
         let ends_anyway =
             matches!(asked, Asked::Function(Function::SignOn) | Asked::Function(Function::SignOff));
+        let renews = refusal == Refusal::MacWrong && !ends_anyway && self.renews_after_mac(what, now)?;
+        // Said again later, like something for which the host had no time.
+        let refusal = if renews { Refusal::Busy } else { refusal };
         if refusal.remedy() == Remedy::SignOn && !ends_anyway {
             // Only a new sign-on brings keys that both have (unionpay.md §6, 99 and A0), and it comes with
             // a new connection. This kind of failure lengthens the wait before it although the terminal was
@@ -46,7 +65,7 @@ impl Connection {
             }
             Asked::Block(request) => self.on_block_refused(request, refusal, now),
             Asked::Download(request) => self.on_download_refused(request, refusal, now),
-            Asked::Alarm(_) if refusal.may_retry() => {
+            Asked::Alarm(_) if refusal.may_retry() || may_be_spoiled(refusal, &mut self.spoiled.alarm) => {
                 self.on_alarm_missing(now);
                 Ok(())
             }
@@ -54,7 +73,9 @@ impl Connection {
                 self.on_alarm_taken(*sequence, now);
                 Ok(())
             }
-            Asked::Result { .. } if refusal.may_retry() => {
+            Asked::Result { .. }
+                if refusal.may_retry() || may_be_spoiled(refusal, &mut self.spoiled.result) =>
+            {
                 self.retry_result(now);
                 Ok(())
             }

@@ -5,7 +5,10 @@ use tms_crypto::keyblock::{KeyBlockError, WorkingKeys};
 use tms_proto::{Function, Refusal};
 
 use super::{Connection, Exit};
-use crate::failure::{Failure, FailureKind};
+use crate::{
+    failure::{Failure, FailureKind},
+    hardware::Effect,
+};
 
 impl Connection {
     /// The first thing on a connection: signs on.
@@ -50,9 +53,12 @@ impl Connection {
         now: Timestamp,
     ) -> Result<(), Exit> {
         if let Some(keys) = keys {
-            self.machine().note(now, 'I', "keys", &format!("working keys installed, {keys:?}"));
+            let mut machine = self.machine();
+            machine.note(now, 'I', "keys", &format!("working keys installed, {keys:?}"));
+            machine.happens(&Effect::Keys);
         }
         self.signed_on = true;
+        self.keys_arrived(keys.is_some(), now);
         self.status.online();
         let behaviour = self.machine().scenario.behaviour.clone();
         self.poll_after(0, now);
@@ -66,9 +72,7 @@ impl Connection {
         machine.note(now, 'I', "comm", "signed on");
         machine.signed_on(&self.dial, batch, now)?;
         machine.settle_trial(now)?;
-        if machine.watch(now) {
-            machine.save()?;
-        }
+        machine.watch_durably(now)?;
         let unfinished: Vec<_> = machine.downloads.running.keys().copied().collect();
         drop(machine);
         for kind in unfinished {

@@ -8,6 +8,10 @@ use uuid::Uuid;
 use super::{Connection, Exit, RETRY_AFTER_MS};
 use crate::{machine::BUNDLE, state::TaskKey};
 
+/// Answers in a row that ask for what was sent before, after which a host is believed not to keep anything.
+/// One that started again and lost what it had not saved yet asks once.
+const MAX_IN_VAIN: u8 = 16;
+
 /// A bundle on its way on this connection.
 #[derive(Debug)]
 pub(super) struct Sending {
@@ -17,6 +21,8 @@ pub(super) struct Sending {
     sha256: [u8; 32],
     /// The host has everything before.
     at: usize,
+    /// Answers in a row after which the host had no more than before.
+    in_vain: u8,
     waiting: bool,
     pub(super) due: Timestamp,
 }
@@ -45,6 +51,7 @@ impl Connection {
             bytes,
             sha256: hash,
             at: 0,
+            in_vain: 0,
             waiting: false,
             due: now,
         });
@@ -78,9 +85,15 @@ impl Connection {
         sending.waiting = false;
         sending.due = now;
         // The host decides where to go on; it may have parts from an earlier connection.
-        sending.at = usize::try_from(next).unwrap_or(usize::MAX).min(sending.bytes.len());
+        let at = usize::try_from(next).unwrap_or(usize::MAX).min(sending.bytes.len());
+        sending.in_vain = if at > sending.at { 0 } else { sending.in_vain.saturating_add(1) };
+        sending.at = at;
         if sending.at < sending.bytes.len() {
-            return Ok(());
+            if sending.in_vain < MAX_IN_VAIN {
+                return Ok(());
+            }
+            let reason = "the host asks for the same bytes again and again";
+            return self.finish_upload(Outcome::FETCH_FAILED, reason, now);
         }
         self.machine().note(now, 'I', "log", "bundle sent");
         self.finish_upload(Outcome::DONE, "", now)

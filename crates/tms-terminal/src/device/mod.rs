@@ -249,9 +249,7 @@ impl Device {
     pub fn set_health(&self, health: Health, now: Timestamp) -> Result<(), StateError> {
         let mut machine = self.machine();
         machine.health = health;
-        if machine.watch(now) {
-            machine.save()?;
-        }
+        machine.watch_durably(now)?;
         self.status.report.notify_one();
         Ok(())
     }

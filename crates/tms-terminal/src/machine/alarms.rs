@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tms_proto::alarm::{AlarmKind, Severity};
 
 use super::Machine;
+use crate::state::StateError;
 
 /// Charge at and below which the battery is nearly empty.
 const BATTERY_LOW_PERCENT: u8 = 15;
@@ -51,6 +52,20 @@ impl Machine {
             }
         }
         changed
+    }
+
+    /// The same, made durable. An alarm that cannot be kept was not raised: it would be told, and after a
+    /// restart its number would be another's. The next look raises it.
+    pub(crate) fn watch_durably(&mut self, now: Timestamp) -> Result<(), StateError> {
+        let before = (self.state.alarms.clone(), self.state.wrong.clone());
+        if !self.watch(now) {
+            return Ok(());
+        }
+        let saved = self.save();
+        if saved.is_err() {
+            (self.state.alarms, self.state.wrong) = before;
+        }
+        saved
     }
 
     /// Somebody has tried too often.

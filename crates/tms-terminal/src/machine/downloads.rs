@@ -1,12 +1,12 @@
-//! What chip cards need: the host's keys, applications and blacklist, and the TMS parameters. They lie in
-//! a file of their own, because they are large and change seldom.
+//! What cards need: the host's keys, applications, blacklist, contactless parameters and tables of cards without
+//! PIN, and with them the TMS parameters. They lie in a file of their own, because they are large and change seldom.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tms_proto::{
-    emv::{AidSet, Blacklist, CapkSet, Download, DownloadKind},
-    parameters::{RecordFile, Values, content_hash},
+    emv::{AidSet, Blacklist, CapkSet, CardList, ContactlessSet, Download, DownloadKind},
+    parameters::{RecordFile, Values},
     tms_parameters::TmsParameters,
 };
 
@@ -27,6 +27,15 @@ pub struct Downloads {
     pub blacklist: Blacklist,
     /// Where and when to call the TMS.
     pub tms_parameters: Option<TmsParameters>,
+    /// Contactless parameters.
+    #[serde(default)]
+    pub contactless: ContactlessSet,
+    /// Card ranges that need no PIN.
+    #[serde(default)]
+    pub pin_free_bins: CardList,
+    /// Cards of those ranges that need one all the same.
+    #[serde(default)]
+    pub pin_free_blacklist: CardList,
     /// Downloads that are not finished.
     pub running: BTreeMap<DownloadKind, Download>,
     /// Revisions of the sets that the host pushed.
@@ -49,6 +58,9 @@ impl Downloads {
             DownloadKind::Aid => Download::aid(&self.aid),
             DownloadKind::Blacklist => Download::blacklist(&self.blacklist),
             DownloadKind::TmsParameters => Download::tms_parameters(self.tms_parameters.as_ref()),
+            DownloadKind::Contactless => Download::contactless(&self.contactless),
+            DownloadKind::PinFreeBins => Download::pin_free_bins(&self.pin_free_bins),
+            DownloadKind::PinFreeBlacklist => Download::pin_free_blacklist(&self.pin_free_blacklist),
         }
     }
 
@@ -59,13 +71,15 @@ impl Downloads {
             Download::Aid(aid) => self.aid.clone_from(aid.in_force()),
             Download::Blacklist(blacklist) => self.blacklist.clone_from(blacklist.in_force()),
             Download::TmsParameters(tms) => self.tms_parameters = tms.in_force().cloned(),
+            Download::Contactless(templates) => self.contactless.clone_from(templates.in_force()),
+            Download::PinFreeBins(cards) => self.pin_free_bins.clone_from(cards.in_force()),
+            Download::PinFreeBlacklist(cards) => self.pin_free_blacklist.clone_from(cards.in_force()),
         }
     }
 
-    /// What the report says of each set; none while it is empty.
-    pub(super) fn hashes(&self) -> [Option<[u8; 32]>; 3] {
-        [Values::from(&self.capk), Values::from(&self.aid), Values::from(&self.blacklist)]
-            .map(|records| (!records.is_empty()).then(|| content_hash(&records)))
+    /// What the report says of each set, an empty one too: a host that gave it learns that it is gone.
+    pub(super) fn hashes(&self) -> [[u8; 32]; 3] {
+        [self.capk.content_hash(), self.aid.content_hash(), self.blacklist.content_hash()]
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) struct Machine {
     pub(crate) flash: Flash,
     pub(crate) health: Health,
     pub(crate) downloads: Downloads,
-    download_hashes: [Option<[u8; 32]>; 3],
+    download_hashes: [[u8; 32]; 3],
     /// The settlement that goes on.
     settling: Option<Settle>,
     /// When the host last refused totals for good, and how often in a row.
@@ -184,11 +184,16 @@ impl Machine {
         secret: &str,
         now: Timestamp,
     ) -> Result<Login, StateError> {
+        let alarms = self.state.alarms.clone();
         let login = self.state.lockout.attempt(&self.state.credentials, role, secret, now);
         if matches!(login, Login::Locked { .. }) {
             self.alarm_failed_logins(role, now);
         }
-        self.save()?;
+        if let Err(error) = self.save() {
+            // As in `watch_durably`. The attempt counts all the same.
+            self.state.alarms = alarms;
+            return Err(error);
+        }
         let (level, text) = match login {
             Login::Accepted { generation } => ('I', format!("login accepted, generation {generation}")),
             Login::Refused { tries_left } => ('W', format!("login refused, {tries_left} tries left")),

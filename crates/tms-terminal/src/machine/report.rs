@@ -30,7 +30,7 @@ impl Machine {
 
     fn details(&self, now: Timestamp) -> Details {
         let state = &self.state;
-        let [capk_sha256, aid_sha256, blacklist_sha256] = self.download_hashes;
+        let [capk_sha256, aid_sha256, blacklist_sha256] = self.download_hashes.map(Some);
         let default = state.credentials.default_still_set();
         let roles = state.credentials.generations().into_keys();
         let other = state.slots.active().other();

@@ -130,6 +130,8 @@ pub enum PlanCommand {
         #[arg(value_name = "FILE")]
         plan: PathBuf,
     },
+    /// End the plan that a terminal has: what has not begun never will
+    Withdraw(At),
 }
 
 const PLAN_HELP: &str = r#"A plan is JSON such as
@@ -137,9 +139,11 @@ const PLAN_HELP: &str = r#"A plan is JSON such as
     {"id": 1, "command": "self_test", "trigger": "at_once"},
     {"id": 2, "command": {"install_firmware": {"firmware": "…"}},
      "trigger": "after_settlement", "retry": {"delay_s": 600, "count": 3}, "on_error": "stop"}]}
-Triggers: at_once, {"at": "2027-01-01T02:00:00Z"}, next_contact, after_settlement, by_hand. An action may
-have a window {"start": …, "end": …}, and a follow_up: reconcile_first or restart_after. A plan without
-actions ends the one in force. `tmsctl operation show` tells how each action went."#;
+Triggers: at_once, {"at": "2027-01-01T02:00:00Z"}, next_contact, after_settlement, by_hand.
+An action may have a window {"start": …, "end": …}, and a follow_up: reconcile_first or
+restart_after. Firmware is a published package for the terminal's model; it does not become the
+desired one. A plan without actions ends the one in force, as `tmsctl plan withdraw` does.
+`tmsctl operation show` tells how each action went."#;
 
 /// `tmsctl alarm …`
 #[derive(Debug, Subcommand)]
@@ -169,6 +173,12 @@ pub enum SetName {
     Blacklist,
     /// Where, when and how terminals call the TMS: an object
     TmsParameters,
+    /// Contactless parameters: a list of templates (FF805D, …) in hexadecimal
+    Contactless,
+    /// Card ranges that need no PIN: a list of the beginnings of card numbers
+    PinFreeBins,
+    /// Cards of those ranges that need a PIN all the same: a list of card numbers or their beginnings
+    PinFreeBlacklist,
 }
 
 /// `tmsctl emv …`

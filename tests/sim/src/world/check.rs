@@ -110,6 +110,12 @@ impl World {
                 let shown = self.ledger.effects_of(place, *id.as_uuid(), 1) > 0;
                 (!shown).then(|| "it was never shown".to_owned())
             }
+            // Where a sign-on brings keys, a terminal that did not hear it signs on once more.
+            OperationKind::ExchangeKeys => {
+                let early = !self.ends && !self.terminals[place].variety.profile.pushes();
+                let taken = early || self.terminals[place].last_keys >= made_at;
+                (!taken).then(|| "it has taken no keys since".to_owned())
+            }
             // The terminal's own state: saved with its result, and told after that unless the power went.
             OperationKind::Lock { .. } | OperationKind::Unlock | OperationKind::ClearReversal => {
                 let times = self.ledger.effects_of(place, *id.as_uuid(), 1);
@@ -236,7 +242,15 @@ impl World {
             && self.ledger.open.values().all(Vec::is_empty)
             && self.terminals.iter().all(|terminal| online(&terminal.life))
             && self.host.store.look(|contents| contents.queues.values().all(|queue| queue.open.is_empty()))
-            && (0..self.terminals.len()).all(|place| self.disagreement(place).is_none())
+            && (0..self.terminals.len()).all(|place| self.rests(place) && self.disagreement(place).is_none())
+    }
+
+    /// Whether a terminal has nothing to tell, and nothing to fetch.
+    fn rests(&self, place: usize) -> bool {
+        !self.settles(place)
+            && !self.raises_alarms(place)
+            && !self.owes_results(place)
+            && self.old_set(place).is_none()
     }
 
     /// Everything, at the end.
@@ -250,6 +264,22 @@ impl World {
             self.check_image(place)?;
             self.check_secrets(place)?;
         }
+        if self.is_broken(Sabotage::UnheardAction) {
+            self.forget_results();
+        }
+        if self.is_broken(Sabotage::SilentSet) {
+            self.publish_silently();
+        }
+        for place in 0..self.terminals.len() {
+            self.check_alarms(place)?;
+            self.check_plans(place)?;
+            self.check_sets(place)?;
+            if self.settles(place) {
+                let what = "it still settles long after the faults stopped";
+                return Err(self.violation(Some(place), invariant::SETTLED, what));
+            }
+        }
+        self.ends = true;
         self.checked(invariant::ENDS);
         self.checked(invariant::FINAL);
         for number in 0..self.ledger.promises.len() {
@@ -357,7 +387,7 @@ impl World {
     }
 
     /// The newest operation of a terminal of some kind.
-    fn newest(&self, place: usize, is: impl Fn(&OperationKind) -> bool) -> Option<Operation> {
+    pub(super) fn newest(&self, place: usize, is: impl Fn(&OperationKind) -> bool) -> Option<Operation> {
         self.host.store.look(|contents| {
             let queue = contents.queues.get(&self.terminals[place].tid)?;
             let mut all = queue.all.iter().rev().filter_map(|id| contents.operations.get(id));

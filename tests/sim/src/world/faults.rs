@@ -35,6 +35,8 @@ impl World {
                 self.schedule_strike(place, fault);
             }
         }
+        self.schedule_chores();
+        self.schedule_sets();
     }
 
     fn schedule_strike(&mut self, place: usize, fault: Fault) {
@@ -210,6 +212,9 @@ impl World {
         }
         if self.is_broken(Sabotage::ForgottenCredential) {
             self.forget_credentials();
+        }
+        if self.is_broken(Sabotage::ForgottenAlarms) {
+            self.forget_alarms();
         }
         self.at(now, Due::Janitor);
         self.touch_all();

@@ -69,7 +69,10 @@ impl World {
                     }
                 }
                 match end {
-                    End::Host => self.at_host(place, index, arrival),
+                    End::Host => {
+                        self.at_host(place, index, arrival);
+                        self.look_at_ledger(place)?;
+                    }
                     End::Terminal if index + 1 == self.terminals[place].lines.len() => {
                         self.at_terminal(place, arrival)?;
                     }

@@ -1,9 +1,15 @@
 //! The world of one run: a host, terminals, what is between them, and one queue of events.
 
+mod alarms;
+mod books;
 mod check;
+mod chores;
 mod faults;
+mod keys;
 mod lines;
 mod operator;
+mod plans;
+mod sets;
 mod steps;
 
 use std::{
@@ -27,6 +33,8 @@ use crate::{
     varieties,
 };
 
+pub(crate) use self::{alarms::Alarms, books::Books, books::ledger_key, chores::Chances, plans::Plans};
+
 /// When every run begins.
 const BEGIN_S: i64 = 1_800_000_000;
 /// How often it is looked whether everything has ended, once the faults stopped.
@@ -43,6 +51,10 @@ enum Due {
     Terminal(usize),
     /// Somebody wants something of a terminal.
     Operator(usize),
+    /// Work of a kind that has chances of its own, by its place among those.
+    Chore(usize, usize),
+    /// Somebody publishes a set.
+    Publisher,
     /// A fault strikes a terminal.
     Strike(usize, crate::options::Fault),
     /// A terminal's clock is set right.
@@ -79,6 +91,13 @@ pub(crate) struct World {
     calm: bool,
     /// Images that each terminal has run.
     ran: HashSet<(usize, [u8; 32])>,
+    /// Sets that were published, and the chances of whoever does it.
+    published: sets::Published,
+    sets_rng: Rng,
+    /// Everything has come to its end, as far as it does.
+    ends: bool,
+    /// Each terminal shows which keys it has.
+    proves_keys: bool,
     /// Frames that each terminal's lines carried since the janitor last came.
     frames: Vec<u64>,
 }
@@ -122,6 +141,10 @@ impl World {
             counts: Counts { runs: 1, terminals: u64::from(options.terminals), ..Counts::default() },
             calm: false,
             ran: HashSet::new(),
+            published: sets::Published::default(),
+            sets_rng: Rng::of_part(options.seed, 4),
+            ends: false,
+            proves_keys: false,
             options: options.clone(),
         };
         world.enrol();
@@ -161,13 +184,21 @@ impl World {
         self.run_until(end)?;
         self.stop_faults();
         let limit = self.clock.now() + SETTLE_LIMIT;
+        let mut proved = false;
         for rounds in 1.. {
             let round = self.clock.now() + SETTLE_ROUND;
             self.run_until(round)?;
             if rounds % ROUNDS_OF_A_CONNECTION == 0 {
                 self.break_lines();
             }
-            if self.is_settled() || self.clock.now() >= limit {
+            let settled = self.is_settled();
+            if settled && !proved {
+                // What comes due meanwhile has to come to its end, too.
+                self.prove_keys()?;
+                proved = true;
+                continue;
+            }
+            if settled || self.clock.now() >= limit {
                 if self.is_broken(Sabotage::SilentChange) {
                     (0..self.terminals.len()).for_each(|place| self.change_silently(place));
                 }
@@ -206,6 +237,8 @@ impl World {
                     self.step(place)?;
                 }
                 Due::Operator(place) => self.operate(place)?,
+                Due::Chore(place, kind) => self.chore(place, kind)?,
+                Due::Publisher => self.publish()?,
                 Due::Strike(place, fault) => self.strike(place, fault)?,
                 Due::StrikeHost(fault) => self.strike_host(fault)?,
                 Due::TerminalClockRight(place) => {

@@ -12,13 +12,25 @@ use super::{Checked, Due, World};
 use crate::{
     firmware::{Matter, catalog},
     host::ready,
-    options::{Fault, Work},
-    terminal::{Life, roles},
+    options::{Fault, Sabotage, Work},
+    terminal::roles,
     trace::Happened,
 };
 
 /// How often somebody wants something of a terminal.
 const MEAN: SignedDuration = SignedDuration::from_mins(7);
+/// What is drawn for each terminal from its own chances; the kinds that came later have others.
+const DRAWN: [Work; 9] = [
+    Work::Parameters,
+    Work::Firmware,
+    Work::Reboot,
+    Work::Rotation,
+    Work::Logs,
+    Work::Cancel,
+    Work::Command,
+    Work::Plan,
+    Work::Hands,
+];
 /// Nobody asks for more of a terminal that has not done so much.
 const MOST_OPEN: usize = 10;
 
@@ -34,27 +46,38 @@ impl World {
         }
         self.schedule_work(place);
         let rng = &mut self.terminals[place].rng;
-        let (drawn, value) = (rng.index(Work::ALL.len()), rng.u64());
-        let work = Work::ALL[drawn];
+        let (drawn, value) = (rng.index(DRAWN.len()), rng.u64());
+        let work = DRAWN[drawn];
+        if self.is_broken(Sabotage::UnaskedAction) {
+            self.ask_by_hand(place, 1 + 2 * (value % 2) as u32);
+        }
         if work == Work::Hands && self.options.work.contains(&work) {
             return self.touch_terminal(place, value);
         }
-        let open = self.ledger.open.get(&place).map_or(0, Vec::len);
-        if !self.options.work.contains(&work) || open >= MOST_OPEN || self.host.app.is_none() {
+        if !self.options.work.contains(&work) || !self.has_room_for_work(place) || self.host.app.is_none() {
             return Ok(());
         }
         if let Some(Ok(operation)) = self.carry_out(place, work, value) {
-            let now = self.clock.now();
-            let number = self.ledger.promise(place, &operation, now);
-            if let Work::Rotation = work {
-                self.terminals[place].rotating = true;
-            }
-            let kind = format!("{} {}", operation.kind.name(), operation.id);
-            self.note(Some(place), Happened::Enqueued { operation: number, kind });
+            self.promised(place, work, &operation);
         }
         self.look_at_operations(place)?;
         self.touch(place);
         Ok(())
+    }
+
+    pub(super) fn has_room_for_work(&self, place: usize) -> bool {
+        self.ledger.open.get(&place).map_or(0, Vec::len) < MOST_OPEN
+    }
+
+    /// An operation was acknowledged.
+    pub(super) fn promised(&mut self, place: usize, work: Work, operation: &Operation) {
+        let now = self.clock.now();
+        let number = self.ledger.promise(place, operation, now);
+        if let Work::Rotation = work {
+            self.terminals[place].rotating = true;
+        }
+        let kind = format!("{} {}", operation.kind.name(), operation.id);
+        self.note(Some(place), Happened::Enqueued { operation: number, kind });
     }
 
     /// Gives the operation that was acknowledged, if one was.
@@ -87,21 +110,17 @@ impl World {
             }
             Work::Command => ready(service::command(&app, &tid, command(value))),
             Work::Plan => {
-                let plan = plan(value, app.now());
+                let plan = plan(value, app.now(), self.options.work.contains(&Work::Settle));
                 ready(service::command(&app, &tid, OperationKind::InstallPlan { plan }))
             }
-            Work::Hands => return None,
+            Work::Hands | Work::Settle | Work::Sets | Work::Alarms | Work::Keys => return None,
         })
     }
 
     /// Somebody does something at the terminal itself.
     fn touch_terminal(&mut self, place: usize, value: u64) -> Checked {
         let local = self.terminals[place].now();
-        let Some(device) = self.terminals[place].device.clone() else { return Ok(()) };
-        // A terminal that has no power or is starting takes nothing.
-        if matches!(self.terminals[place].life, Life::Off { .. } | Life::Boots { .. }) {
-            return Ok(());
-        }
+        let Some(device) = self.at_hand(place) else { return Ok(()) };
         let done = match value % 4 {
             0 => {
                 let mut health = device.snapshot().health;
@@ -109,10 +128,10 @@ impl World {
                 device.set_health(health, local)
             }
             1 => {
-                device.by_hand(1 + (value / 4 % 3) as u32);
+                self.ask_by_hand(place, 1 + (value / 4 % 3) as u32);
                 Ok(())
             }
-            _ => device.trade(local),
+            _ => return self.sell(place),
         };
         self.after_hands(place, done)
     }
@@ -140,6 +159,7 @@ impl World {
             terminal: ghost.id.clone(),
             kind: OperationKind::Reboot,
             expires_at: Timestamp::MAX,
+            terms: tms_core::Terms::default(),
         };
         let _ = ready(app.store.add_terminal(ghost));
         let _ = ready(app.store.enqueue(operation, now));
@@ -188,7 +208,7 @@ fn command(value: u64) -> OperationKind {
 }
 
 /// A plan of a few actions, or of so many that it is fetched as a file.
-fn plan(value: u64, now: Timestamp) -> serde_json::Value {
+fn plan(value: u64, now: Timestamp, settles: bool) -> serde_json::Value {
     let many = if value.is_multiple_of(8) { 18 } else { 1 + value / 8 % 3 };
     let action = |id: u64| {
         let chosen = (value >> (8 + 3 * (id % 12))) % 6;
@@ -205,9 +225,15 @@ fn plan(value: u64, now: Timestamp) -> serde_json::Value {
             0 => serde_json::json!("at_once"),
             1 => serde_json::json!({ "at": at }),
             2 => serde_json::json!("next_contact"),
+            _ if settles && id.is_multiple_of(2) => serde_json::json!("after_settlement"),
             _ => serde_json::json!("by_hand"),
         };
-        serde_json::json!({ "id": id, "command": command, "trigger": trigger })
+        let follow_up = match (value >> (40 + id % 20)) % 8 {
+            0 if settles => "reconcile_first",
+            1 if settles => "restart_after",
+            _ => "none",
+        };
+        serde_json::json!({ "id": id, "command": command, "trigger": trigger, "follow_up": follow_up })
     };
     serde_json::json!({ "actions": (1..=many).map(action).collect::<Vec<_>>() })
 }

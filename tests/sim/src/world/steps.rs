@@ -17,7 +17,7 @@ use crate::{
 /// Looks at one terminal at one moment before it is said to spin.
 const MAX_ROUNDS: u32 = 2_000;
 /// Effects that must not come twice (`Command::repeat`); a message shown again does no harm.
-const ONLY_ONCE: [&str; 5] =
+pub(super) const ONLY_ONCE: [&str; 5] =
     ["restart", "restart-application", "print-test-slip", "clear-reversal", "clear-batch"];
 /// How long a connection is tried that nobody answers.
 const CONNECT_TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
@@ -97,7 +97,7 @@ impl World {
         self.effects(place)?;
         match ticked {
             Err(exit) => self.ended(place, exit),
-            Ok(()) => Ok(()),
+            Ok(()) => self.witness(place),
         }
     }
 
@@ -106,7 +106,13 @@ impl World {
         self.effects(place)?;
         if !self.terminals[place].disk.is_on() {
             self.power_lost(place);
-        } else if done.is_ok() && self.terminals[place].connection.is_some() {
+            self.touch(place);
+            return Ok(());
+        }
+        if done.is_ok() {
+            self.witness(place)?;
+        }
+        if done.is_ok() && self.terminals[place].connection.is_some() {
             let local = self.terminals[place].now();
             let ticked = self.terminals[place].connection.as_mut().map(|c| c.tick(local));
             return self.after_terminal(place, ticked.unwrap_or(Ok(())));
@@ -132,7 +138,16 @@ impl World {
         self.counts.boots += 1;
         self.terminals[place].life = Life::Waits { at: self.clock.now() };
         self.check_image(place)?;
-        self.check_secrets(place)
+        self.check_secrets(place)?;
+        self.witness(place)
+    }
+
+    /// Looks at a terminal whose memory is what its storage holds.
+    fn witness(&mut self, place: usize) -> Checked {
+        self.look_at_plan(place);
+        self.look_at_books(place)?;
+        self.look_at_alarms(place)?;
+        self.look_at_sets(place)
     }
 
     fn connect(&mut self, place: usize) -> Checked {
@@ -224,7 +239,7 @@ impl World {
     }
 
     /// After the terminal did something: its effects, what it says, and whether its connection is over.
-    fn after_terminal(&mut self, place: usize, done: Result<(), Exit>) -> Checked {
+    pub(super) fn after_terminal(&mut self, place: usize, done: Result<(), Exit>) -> Checked {
         self.effects(place)?;
         let now = self.clock.now();
         if !self.terminals[place].disk.is_on() {
@@ -232,11 +247,15 @@ impl World {
             self.power_lost(place);
             return Ok(());
         }
+        if done.is_ok() {
+            self.witness(place)?;
+        }
         let last = self.terminals[place].lines.len() - 1;
-        while let Some(frame) = {
+        while let Some(mut frame) = {
             let connection = self.terminals[place].connection.as_mut();
             connection.and_then(|connection| connection.poll_transmit())
         } {
+            self.with_other_keys(place, &mut frame);
             self.sent(place, last, End::Terminal, &frame);
             self.terminals[place].lines[last].link.send(End::Terminal, frame, now);
         }
@@ -343,7 +362,11 @@ impl World {
 
     /// Takes note of what physically happened.
     fn effects(&mut self, place: usize) -> Checked {
-        for seen in self.terminals[place].watch.take() {
+        let all = self.terminals[place].watch.take();
+        if !all.is_empty() && self.terminals[place].disk.is_on() {
+            self.look_at_plan(place);
+        }
+        for seen in all {
             let (operation, step, what) = match seen {
                 Seen::Booted(count) => {
                     let version = self.terminals[place].device.as_ref().and_then(Device::running);
@@ -355,6 +378,12 @@ impl World {
                     continue;
                 }
                 Seen::Restarts(None) => continue,
+                Seen::Keys => {
+                    if !self.is_broken(Sabotage::NoEffect) {
+                        self.terminals[place].last_keys = self.clock.now();
+                    }
+                    continue;
+                }
                 Seen::Restarts(Some((operation, step))) => (operation, step, "restart".to_owned()),
                 Seen::Task { operation, step, what } => (operation, step, what),
             };
@@ -371,6 +400,7 @@ impl World {
                 let what = format!("{what} of operation {operation}, step {step}, happened {times} times");
                 return Err(self.violation(Some(place), invariant::ONCE, what));
             }
+            self.check_action(place, operation, step, &what)?;
         }
         Ok(())
     }

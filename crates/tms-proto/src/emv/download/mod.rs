@@ -1,9 +1,9 @@
 //! The terminal's side of a download.
 
 mod aid;
-mod blacklist;
 mod capk;
 mod listing;
+mod numbered;
 mod tms_parameters;
 
 #[cfg(test)]
@@ -12,14 +12,14 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AidSet, Blacklist, CapkSet, Control, DownloadKind, DownloadRequest, EmvError, Forms, MAX_ENTRIES,
-    list::ListPage,
+    AidSet, Blacklist, CapkSet, CardList, CardPrefix, ContactlessSet, ContactlessTemplate, Control,
+    DownloadKind, DownloadRequest, EmvError, Forms, MAX_ENTRIES, list::ListPage,
 };
 use crate::{profile::Refusal, tms_parameters::TmsParameters};
 
 pub use aid::AidDownload;
-pub use blacklist::BlacklistDownload;
 pub use capk::{CapkDownload, SkipReason, Skipped};
+pub use numbered::NumberedDownload;
 pub use tms_parameters::TmsParametersDownload;
 
 /// Answers in a row that may bring nothing new: the host is busy, or an old reply came late.
@@ -41,9 +41,15 @@ pub enum Download {
     /// Applications: in force all together or not at all.
     Aid(AidDownload),
     /// Blocked cards: in force all together or not at all.
-    Blacklist(BlacklistDownload),
+    Blacklist(NumberedDownload<CardPrefix>),
     /// TMS parameters.
     TmsParameters(TmsParametersDownload),
+    /// Contactless parameters: in force all together or not at all.
+    Contactless(NumberedDownload<ContactlessTemplate>),
+    /// Card ranges without PIN: in force all together or not at all.
+    PinFreeBins(NumberedDownload<CardPrefix>),
+    /// Exceptions from them: in force all together or not at all.
+    PinFreeBlacklist(NumberedDownload<CardPrefix>),
 }
 
 /// What a reply brought.
@@ -85,14 +91,14 @@ pub enum DownloadError {
     #[error("the host sent another item than was asked for")]
     NotTheOneAsked,
     /// The numbers of a message do not fit its entries.
-    #[error("{cards} cards cannot be the numbers {from} to {end}")]
+    #[error("{entries} entries cannot be the numbers {from} to {end}")]
     Numbers {
-        /// Number of the first card asked for.
+        /// Number of the first entry asked for.
         from: u16,
-        /// Number of the last card, as the host says.
+        /// Number of the last entry, as the host says.
         end: u16,
-        /// Cards in the message.
-        cards: usize,
+        /// Entries in the message.
+        entries: usize,
     },
     /// The host said that more follows, and then that there is nothing.
     #[error("the host announced more and then had nothing")]
@@ -122,7 +128,25 @@ impl Download {
     /// Replaces the blacklist with the host's.
     #[must_use]
     pub fn blacklist(in_force: &Blacklist) -> Self {
-        Self::Blacklist(BlacklistDownload::new(in_force.clone()))
+        Self::Blacklist(NumberedDownload::new(in_force.clone()))
+    }
+
+    /// Replaces the contactless parameters with the host's.
+    #[must_use]
+    pub fn contactless(in_force: &ContactlessSet) -> Self {
+        Self::Contactless(NumberedDownload::new(in_force.clone()))
+    }
+
+    /// Replaces the card ranges without PIN with the host's.
+    #[must_use]
+    pub fn pin_free_bins(in_force: &CardList) -> Self {
+        Self::PinFreeBins(NumberedDownload::new(in_force.clone()))
+    }
+
+    /// Replaces the exceptions from the ranges without PIN with the host's.
+    #[must_use]
+    pub fn pin_free_blacklist(in_force: &CardList) -> Self {
+        Self::PinFreeBlacklist(NumberedDownload::new(in_force.clone()))
     }
 
     /// Fetches the TMS parameters.
@@ -139,6 +163,9 @@ impl Download {
             Self::Aid(_) => DownloadKind::Aid,
             Self::Blacklist(_) => DownloadKind::Blacklist,
             Self::TmsParameters(_) => DownloadKind::TmsParameters,
+            Self::Contactless(_) => DownloadKind::Contactless,
+            Self::PinFreeBins(_) => DownloadKind::PinFreeBins,
+            Self::PinFreeBlacklist(_) => DownloadKind::PinFreeBlacklist,
         }
     }
 
@@ -148,8 +175,17 @@ impl Download {
         match self {
             Self::Capk(download) => download.next_request(),
             Self::Aid(download) => download.next_request(),
-            Self::Blacklist(download) => download.next_request(),
             Self::TmsParameters(download) => download.next_request(),
+            Self::Blacklist(download) => download
+                .next_request(|from| DownloadRequest::Blacklist { from }, DownloadRequest::BlacklistEnd),
+            Self::Contactless(download) => download
+                .next_request(|from| DownloadRequest::Contactless { from }, DownloadRequest::ContactlessEnd),
+            Self::PinFreeBins(download) => download
+                .next_request(|from| DownloadRequest::PinFreeBins { from }, DownloadRequest::PinFreeBinsEnd),
+            Self::PinFreeBlacklist(download) => download.next_request(
+                |from| DownloadRequest::PinFreeBlacklist { from },
+                DownloadRequest::PinFreeBlacklistEnd,
+            ),
         }
     }
 
@@ -175,8 +211,11 @@ impl Download {
         match self {
             Self::Capk(download) => download.on_reply(request, body),
             Self::Aid(download) => download.on_reply(request, body),
-            Self::Blacklist(download) => download.on_reply(request, body, forms),
             Self::TmsParameters(download) => download.on_reply(request, body, forms),
+            Self::Blacklist(download) | Self::PinFreeBins(download) | Self::PinFreeBlacklist(download) => {
+                download.on_reply(body, forms)
+            }
+            Self::Contactless(download) => download.on_reply(body, forms),
         }
     }
 
@@ -195,8 +234,11 @@ impl Download {
         match self {
             Self::Capk(download) => download.on_refused(request, refusal),
             Self::Aid(download) => download.on_refused(request, refusal),
-            Self::Blacklist(download) => download.on_refused(request, refusal),
             Self::TmsParameters(download) => download.on_refused(request, refusal),
+            Self::Blacklist(download) | Self::PinFreeBins(download) | Self::PinFreeBlacklist(download) => {
+                download.on_refused(refusal)
+            }
+            Self::Contactless(download) => download.on_refused(refusal),
         }
     }
 }

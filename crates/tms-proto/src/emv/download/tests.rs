@@ -5,7 +5,7 @@ mod faults;
 use jiff::civil::date;
 
 use super::*;
-use crate::emv::{Aid, AidParameters, BlockedCard, Capk, CapkId, Expiry, Offer, Skipped};
+use crate::emv::{Aid, AidParameters, Capk, CapkId, Expiry, Offer, Skipped};
 
 const FORMS: Forms = Forms {
     capk_expiry: crate::emv::ExpiryForm::Ascii,
@@ -37,8 +37,20 @@ fn applications(all: impl IntoIterator<Item = (u8, u64)>) -> AidSet {
 }
 
 fn cards(count: usize) -> Blacklist {
-    let all: Vec<_> = (0..count).map(|n| BlockedCard::new(&format!("6228{n:08}")).unwrap()).collect();
+    let all: Vec<_> = (0..count).map(|n| CardPrefix::new(&format!("6228{n:08}")).unwrap()).collect();
     Blacklist::try_from(all).unwrap()
+}
+
+/// Templates that take several messages.
+fn templates(count: u16) -> ContactlessSet {
+    let all = (0..count).map(|n| {
+        let mut content = Vec::new();
+        iso8583::tlv::write(&mut content, 0x9F66, &[&n.to_be_bytes()[..], &[0x36; 60]].concat());
+        let mut bytes = Vec::new();
+        iso8583::tlv::write(&mut bytes, 0xFF805D, &content);
+        ContactlessTemplate::decode(&bytes).unwrap()
+    });
+    ContactlessSet::try_from(all.collect::<Vec<_>>()).unwrap()
 }
 
 /// Answers everything from the offer, and returns what was asked.
@@ -62,6 +74,9 @@ fn in_force(download: &Download) -> Offer {
         Download::Aid(d) => offer.aids = d.in_force().clone(),
         Download::Blacklist(d) => offer.blacklist = d.in_force().clone(),
         Download::TmsParameters(d) => offer.tms_parameters = d.in_force().cloned(),
+        Download::Contactless(d) => offer.contactless = d.in_force().clone(),
+        Download::PinFreeBins(d) => offer.pin_free_bins = d.in_force().clone(),
+        Download::PinFreeBlacklist(d) => offer.pin_free_blacklist = d.in_force().clone(),
     }
     offer
 }
@@ -258,6 +273,38 @@ fn an_item_that_was_not_asked_for_is_not_taken() {
 }
 
 #[test]
+fn each_numbered_list_is_asked_for_and_ended_with_its_own_functions() {
+    let offer = Offer {
+        contactless: templates(20),
+        pin_free_bins: cards(100),
+        pin_free_blacklist: cards(60),
+        ..Offer::default()
+    };
+    for (mut download, messages) in [
+        (Download::contactless(&templates(1)), 4),
+        (Download::pin_free_bins(&cards(3)), 4),
+        (Download::pin_free_blacklist(&cards(3)), 2),
+    ] {
+        let kind = download.kind();
+        let old = in_force(&download);
+        let request = download.next_request().unwrap();
+        assert!(request.is_first(), "{kind}");
+        let body = offer.answer(&request, &FORMS).unwrap();
+        assert_eq!(download.on_reply(&request, &body, &FORMS), Ok(Progress::Continue));
+        assert_eq!(in_force(&download), old, "{kind}: a part changes nothing");
+        let asked = run(&mut download, &offer).unwrap();
+        assert_eq!(asked.len(), messages, "{kind}");
+        assert!(asked.iter().all(|request| request.kind() == kind), "{kind}");
+        assert_eq!(asked.last(), Some(&kind.end()));
+        let now = in_force(&download);
+        assert!(now.has(kind) && now != old, "{kind}");
+        assert!(now.contactless.is_empty() || now.contactless == offer.contactless);
+        assert!(now.pin_free_bins.is_empty() || now.pin_free_bins == offer.pin_free_bins);
+        assert!(now.pin_free_blacklist.is_empty() || now.pin_free_blacklist == offer.pin_free_blacklist);
+    }
+}
+
+#[test]
 fn lies_about_a_blacklist_are_refused_with_the_reason() {
     let lie = |pages: &[&[u8]]| {
         let mut download = Download::blacklist(&cards(2));
@@ -275,9 +322,9 @@ fn lies_about_a_blacklist_are_refused_with_the_reason() {
         lie(&[b"2000016", b"2000016", b"2000016", b"2000016", b"2000016"]),
         DownloadError::NoProgress { answers: 4 }
     );
-    assert_eq!(lie(&[b"1002016"]), DownloadError::Numbers { from: 0, end: 2, cards: 1 });
-    assert_eq!(lie(&[b"1000016017"]), DownloadError::Numbers { from: 0, end: 0, cards: 2 });
-    assert_eq!(lie(&[b"2998016"]), DownloadError::Numbers { from: 0, end: 998, cards: 1 });
+    assert_eq!(lie(&[b"1002016"]), DownloadError::Numbers { from: 0, end: 2, entries: 1 });
+    assert_eq!(lie(&[b"1000016017"]), DownloadError::Numbers { from: 0, end: 0, entries: 2 });
+    assert_eq!(lie(&[b"2998016"]), DownloadError::Numbers { from: 0, end: 998, entries: 1 });
     assert!(matches!(lie(&[b"1000156"]), DownloadError::Unusable(_)));
     assert!(matches!(lie(&[b"1000026"]), DownloadError::Unusable(_)));
 }

@@ -159,6 +159,32 @@ fn a_plan_reaches_the_terminal_and_the_end_of_each_action_is_kept_with_it() {
 }
 
 #[test]
+fn a_plan_is_withdrawn_by_a_newer_one_without_actions() {
+    let server = Server::speaking("iso87", None);
+    let (mut host, mut terminal, _) = signed_on(&server);
+    let far = 1 << 60;
+    let plan = json!({"version": far, "actions": [{"id": 1, "command": "reboot", "trigger": "by_hand"}]});
+    command(&server, OperationKind::InstallPlan { plan: plan.clone() });
+    ready(host.tick()).unwrap();
+    let task = take_task(server.exchange(&mut host, &mut terminal), &mut terminal, server.now());
+    finish(&server, &mut host, &mut terminal, &TaskResult::new(task.operation, 1, Outcome::DONE));
+
+    // One that has not left the server goes nowhere.
+    let waiting = command(&server, OperationKind::InstallPlan { plan });
+    ready(service::withdraw_plan(&server.app, &server.id)).unwrap();
+    assert_eq!(server.operation(waiting.id).state, OperationState::Cancelled);
+    ready(host.tick()).unwrap();
+    let task = take_task(server.exchange(&mut host, &mut terminal), &mut terminal, server.now());
+    let Command::InstallPlan(PlanSource::Inline(plan)) = task.command else { panic!("another command") };
+    assert_eq!((plan.version, plan.actions.len()), (far + 1, 0));
+
+    let last = json!({"version": u64::MAX, "actions": []});
+    command(&server, OperationKind::InstallPlan { plan: last });
+    let refused = ready(service::withdraw_plan(&server.app, &server.id)).unwrap_err().to_string();
+    assert!(refused.contains("no plan can be newer"), "{refused}");
+}
+
+#[test]
 fn a_plan_that_is_too_large_for_a_command_is_fetched_as_a_file() {
     let server = Server::speaking("iso87", None);
     let show = |id: u32| {

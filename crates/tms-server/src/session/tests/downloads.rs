@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::civil::date;
 use serde_json::json;
+use testkit::store::CallFault;
 use tms_core::SetName;
 use tms_proto::{
     PendingWork,
-    emv::{Capk, CapkId, CapkSet, Download, DownloadRequest, Expiry, Progress},
+    emv::{Capk, CapkId, CapkSet, CardList, ContactlessSet, Download, DownloadRequest, Expiry, Progress},
     parameters::{Held, RecordFile, Values},
+    report::{Details, Report},
 };
 
 use super::embedded::{Server, ready, signed_on};
@@ -27,6 +29,12 @@ fn keys(indexes: &[u8]) -> serde_json::Value {
 /// Asks until the download has ended; answers the keys that the terminal has.
 fn downloaded(server: &Server, host: &mut Session, terminal: &mut TerminalSession) -> usize {
     let mut download = Download::capk(&CapkSet::default());
+    run(&mut download, server, host, terminal);
+    let Download::Capk(download) = &download else { panic!("another download") };
+    download.in_force().len()
+}
+
+fn run(download: &mut Download, server: &Server, host: &mut Session, terminal: &mut TerminalSession) {
     let forms = *Profile::builtin("unionpay").unwrap().downloads();
     while let Some(request) = download.next_request() {
         terminal.download(&request, server.now()).unwrap();
@@ -36,8 +44,6 @@ fn downloaded(server: &Server, host: &mut Session, terminal: &mut TerminalSessio
             }
         }
     }
-    let Download::Capk(download) = &download else { panic!("another download") };
-    download.in_force().len()
 }
 
 fn announced(events: &[TerminalEvent]) -> Option<PendingWork> {
@@ -66,6 +72,24 @@ fn a_set_is_announced_until_the_terminal_has_it_and_again_when_it_changes() {
     assert_eq!(downloaded(&server, &mut host, &mut terminal), 4);
     let kept = server.store.look(|contents| contents.documents.values().cloned().collect::<Vec<_>>());
     assert_eq!(kept, [r#"{"capks":2}"#]);
+}
+
+#[test]
+fn a_set_that_the_store_took_without_an_answer_is_announced_all_the_same() {
+    let server = Server::speaking("unionpay", None);
+    ready(service::put_set(&server.app, SetName::Capks, &keys(&[1]))).unwrap();
+    let (mut host, mut terminal, _) = signed_on(&server);
+    assert_eq!(downloaded(&server, &mut host, &mut terminal), 1);
+    server.store.on_call(|call| match call {
+        "put_set" => CallFault::AnswerLost,
+        _ => CallFault::None,
+    });
+    ready(service::put_set(&server.app, SetName::Capks, &keys(&[1, 2]))).unwrap_err();
+    server.store.heal();
+    ready(host.tick()).unwrap();
+    terminal.echo(server.now()).unwrap();
+    let events = server.exchange(&mut host, &mut terminal);
+    assert_eq!(announced(&events), Some(PendingWork::Capk), "{events:?}");
 }
 
 #[test]
@@ -186,6 +210,86 @@ fn where_the_profile_pushes_sets_they_are_pushed_until_the_terminal_has_them_and
     }
 }
 
+/// Sends a report that says this of the keys in force, and answers what is announced then.
+fn report_keys(
+    server: &Server,
+    host: &mut Session,
+    terminal: &mut TerminalSession,
+    capks: &CapkSet,
+) -> Option<PendingWork> {
+    let details = Details { capk_sha256: Some(capks.content_hash()), ..Details::default() };
+    terminal.report(&Report { details, ..Report::default() }, server.now()).unwrap();
+    server.exchange(host, terminal);
+    terminal.announced()
+}
+
+#[test]
+fn a_set_that_a_terminal_reports_otherwise_is_announced_again_but_not_for_ever() {
+    let server = Server::speaking("unionpay", None);
+    ready(service::put_set(&server.app, SetName::Capks, &keys(&[1, 2]))).unwrap();
+    let (published, nothing) = (serde_json::from_value(keys(&[1, 2])).unwrap(), CapkSet::default());
+    let in_part = serde_json::from_value(keys(&[1])).unwrap();
+    let (mut host, mut terminal, _) = signed_on(&server);
+    assert_eq!(report_keys(&server, &mut host, &mut terminal, &nothing), Some(PendingWork::Capk));
+    assert_eq!(downloaded(&server, &mut host, &mut terminal), 2);
+    assert_eq!(report_keys(&server, &mut host, &mut terminal, &published), None);
+
+    // It was emptied behind everybody's back, twice.
+    for _ in 0..2 {
+        assert_eq!(report_keys(&server, &mut host, &mut terminal, &nothing), Some(PendingWork::Capk));
+        downloaded(&server, &mut host, &mut terminal);
+        assert_eq!(report_keys(&server, &mut host, &mut terminal, &published), None);
+    }
+
+    // It leaves a key out however often it is given it, on this connection and on the next.
+    assert_eq!(report_keys(&server, &mut host, &mut terminal, &in_part), Some(PendingWork::Capk));
+    downloaded(&server, &mut host, &mut terminal);
+    assert_eq!(report_keys(&server, &mut host, &mut terminal, &in_part), None);
+    ready(host.close(Ended::Closed));
+    let (mut host, mut terminal, _) = signed_on(&server);
+    assert_eq!(report_keys(&server, &mut host, &mut terminal, &in_part), None);
+    ready(service::put_set(&server.app, SetName::Capks, &keys(&[1, 2, 3]))).unwrap();
+    ready(host.tick()).unwrap();
+    assert_eq!(
+        report_keys(&server, &mut host, &mut terminal, &in_part),
+        Some(PendingWork::Capk),
+        "a new set"
+    );
+}
+
+#[test]
+fn a_set_that_a_terminal_reports_otherwise_waits_although_the_store_fails_in_between() {
+    let server = Server::speaking("unionpay", None);
+    ready(service::put_set(&server.app, SetName::Capks, &keys(&[1, 2]))).unwrap();
+    let nothing = CapkSet::default();
+    let (mut host, mut terminal, _) = signed_on(&server);
+    downloaded(&server, &mut host, &mut terminal);
+    for failing in 1..12 {
+        server.store.fail_next(failing);
+        report_keys(&server, &mut host, &mut terminal, &nothing);
+        server.store.heal();
+        ready(host.close(Ended::Closed));
+        (host, terminal, _) = signed_on(&server);
+        let announced = report_keys(&server, &mut host, &mut terminal, &nothing);
+        assert_eq!(announced, Some(PendingWork::Capk), "after {failing} failures");
+    }
+}
+
+#[test]
+fn a_pushed_set_that_a_terminal_reports_otherwise_is_pushed_again() {
+    let server = Server::speaking("iso87", None);
+    ready(service::put_set(&server.app, SetName::Capks, &keys(&[1, 2, 3]))).unwrap();
+    let (mut host, mut terminal, events) = signed_on(&server);
+    let mut held = BTreeMap::from(RecordFile::ALL.map(|file| (file, Held::new(file, 0, Values::new()))));
+    assert_eq!(take_pushes(&server, &mut host, &mut terminal, &mut held, events), [RecordFile::Capk]);
+    held.insert(RecordFile::Capk, Held::new(RecordFile::Capk, 0, Values::new()));
+    let details = Details { capk_sha256: Some(CapkSet::default().content_hash()), ..Details::default() };
+    terminal.report(&Report { details, ..Report::default() }, server.now()).unwrap();
+    let events = server.exchange(&mut host, &mut terminal);
+    assert_eq!(take_pushes(&server, &mut host, &mut terminal, &mut held, events), [RecordFile::Capk]);
+    assert_eq!(held[&RecordFile::Capk].values().len(), 3);
+}
+
 /// Lets the terminal take what it is pushed; answers of which files.
 fn take_pushes(
     server: &Server,
@@ -227,6 +331,38 @@ fn tms_parameters_of_which_a_value_is_too_long_for_its_place_are_refused() {
 }
 
 #[test]
+fn contactless_parameters_and_cards_without_pin_are_announced_one_after_the_other() {
+    let server = Server::speaking("unionpay", None);
+    for (set, content) in [
+        (SetName::PinFreeBlacklist, json!(["62284800"])),
+        (SetName::PinFreeBins, json!(["622848", "622849"])),
+        (SetName::Contactless, json!(["FF805D049F660136"])),
+    ] {
+        ready(service::put_set(&server.app, set, &content)).unwrap();
+    }
+    let (mut host, mut terminal, events) = signed_on(&server);
+    let mut waits = announced(&events);
+    for mut download in [
+        Download::contactless(&ContactlessSet::default()),
+        Download::pin_free_bins(&CardList::default()),
+        Download::pin_free_blacklist(&CardList::default()),
+    ] {
+        assert_eq!(waits, Some(download.kind().work()));
+        run(&mut download, &server, &mut host, &mut terminal);
+        let entries = match &download {
+            Download::Contactless(one) => one.in_force().len(),
+            Download::PinFreeBins(one) => one.in_force().len() * 10,
+            Download::PinFreeBlacklist(one) => one.in_force().len() * 100,
+            other => panic!("{other:?}"),
+        };
+        assert!([1, 20, 100].contains(&entries), "{entries}");
+        waits = terminal.announced();
+    }
+    assert_eq!(waits, None, "it has them all");
+    assert_eq!(kept(&server), [r#"{"contactless":1,"pin_free_bins":1,"pin_free_blacklist":1}"#]);
+}
+
+#[test]
 fn a_set_that_no_terminal_could_take_is_refused() {
     let server = Server::speaking("unionpay", None);
     for (name, content) in [
@@ -235,6 +371,10 @@ fn a_set_that_no_terminal_could_take_is_refused() {
         (SetName::Aids, json!(["zz"])),
         (SetName::Blacklist, json!(["62a"])),
         (SetName::TmsParameters, json!({"platform": 3})),
+        (SetName::Contactless, json!(["9F660136"])),
+        (SetName::Contactless, json!(["FF805D049F660136FF805D049F660136"])),
+        (SetName::PinFreeBins, json!([622848])),
+        (SetName::PinFreeBlacklist, json!(["622848000000000"])),
     ] {
         let refused = ready(service::put_set(&server.app, name, &content)).unwrap_err().to_string();
         assert!(refused.starts_with(&format!("the set {name} cannot be used")), "{refused}");

@@ -8,6 +8,7 @@ use testkit::MemoryStore;
 use tms_crypto::{keyblock::Tmk, vault::Vault};
 use tms_proto::{
     file::BlockRequest,
+    plan::PlanSource,
     task::{Command, Outcome, Task, TaskResult},
 };
 use tms_store::Store;
@@ -199,6 +200,54 @@ fn firmware_is_published_and_read_and_a_log_is_kept_without_a_file() {
     assert_eq!((block.offset, &block.data[..]), (2_900, &image[2_900..]));
     ready(server.app.objects.write("logs/1.log", b"a line")).unwrap();
     assert_eq!(ready(server.app.objects.read("logs/1.log")).unwrap().as_deref(), Some(&b"a line"[..]));
+}
+
+#[test]
+fn firmware_that_a_plan_installs_is_read_for_as_long_as_the_plan_is_in_force() {
+    let signing = tms_firmware::SigningKey::generate().unwrap();
+    let trust = tms_firmware::TrustRoot::new(vec![signing.public()], 1).unwrap();
+    let server = Server::new(Some(trust));
+    let image = vec![7; 300];
+    let firmware =
+        ready(service::publish_bytes(&server.app, &testing::package(&signing, "2.0.0", &image))).unwrap();
+    let other =
+        ready(service::publish_bytes(&server.app, &testing::package(&signing, "3.0.0", &image))).unwrap();
+    let plan = serde_json::json!({"actions": [
+        {"id": 1, "command": {"install_firmware": {"firmware": firmware.id}}, "trigger": "after_settlement"}]});
+    let install = OperationKind::InstallPlan { plan };
+    ready(service::command(&server.app, &server.id, install)).unwrap();
+    let (mut host, mut terminal, events) = signed_on(&server);
+    let task = take_task(events, &mut terminal, server.now());
+    let Command::InstallPlan(PlanSource::Inline(plan)) = task.command else { panic!("another command") };
+    let Command::InstallFirmware { file, size_bytes, .. } = plan.actions[0].command.clone() else { panic!() };
+    assert_eq!((file.as_str(), size_bytes), (firmware.id.as_str(), 300));
+
+    let read = |host: &mut Session, terminal: &mut TerminalSession, file: &str| {
+        let request = BlockRequest { file: file.to_owned(), offset: 0, length: 256 };
+        terminal.read_block(request, server.now()).unwrap();
+        let events = server.exchange(host, terminal);
+        events.iter().any(|event| matches!(event, TerminalEvent::Block(_)))
+    };
+    assert!(read(&mut host, &mut terminal, &file), "the terminal may be faster than its result");
+    terminal.send_result(&TaskResult::new(task.operation, 1, Outcome::DONE), server.now()).unwrap();
+    server.exchange(&mut host, &mut terminal);
+    assert!(
+        read(&mut host, &mut terminal, &file) && read(&mut host, &mut terminal, &format!("{file}.manifest"))
+    );
+    assert!(!read(&mut host, &mut terminal, other.id.as_str()) && !read(&mut host, &mut terminal, "plan"));
+    ready(host.close(Ended::Closed));
+
+    let (mut host, mut terminal, _) = signed_on(&server);
+    assert!(read(&mut host, &mut terminal, &file), "on the next connection too");
+    ready(service::withdraw_plan(&server.app, &server.id)).unwrap();
+    ready(host.tick()).unwrap();
+    let events = server.exchange(&mut host, &mut terminal);
+    let task = take_task(events, &mut terminal, server.now());
+    let Command::InstallPlan(PlanSource::Inline(empty)) = task.command else { panic!("another command") };
+    assert!(empty.actions.is_empty() && empty.version > plan.version);
+    terminal.send_result(&TaskResult::new(task.operation, 1, Outcome::DONE), server.now()).unwrap();
+    server.exchange(&mut host, &mut terminal);
+    assert!(!read(&mut host, &mut terminal, &file), "there is no such plan any more");
 }
 
 #[test]

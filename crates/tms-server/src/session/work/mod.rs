@@ -5,12 +5,13 @@ mod command;
 mod ending;
 mod keys;
 mod parameters;
+mod plan;
 mod results;
 mod rotation;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use tms_core::{Operation, OperationKind, OperationState, TerminalId};
+use tms_core::{FirmwareId, Operation, OperationKind, OperationState, TerminalId};
 use tms_proto::{PendingWork, task::Task};
 use tracing::info;
 
@@ -93,8 +94,13 @@ impl Work {
         }
     }
 
-    /// The firmware package that the terminal may read because of this operation.
-    pub(super) fn firmware(&self) -> Option<&tms_core::FirmwareId> {
+    /// Whether the terminal may read a package because of this operation.
+    fn installs(&self, package: &FirmwareId) -> bool {
+        self.operation.kind.installs(package)
+    }
+
+    /// The firmware package whose installation this operation is.
+    pub(super) fn firmware(&self) -> Option<&FirmwareId> {
         match &self.operation.kind {
             OperationKind::InstallFirmware { firmware } => Some(firmware),
             _ => None,

@@ -121,6 +121,10 @@ impl Session {
         }
         self.keep_values(id, result).await?;
         if result.outcome.is_done() {
+            let operation = self.work.as_ref().map(|work| work.operation.clone());
+            if let Some(operation) = operation {
+                self.note_plan(&operation).await?;
+            }
             self.finish(OperationState::Done, some_text(&result.reason)).await
         } else {
             self.give_up(sentence(result)).await
@@ -146,6 +150,9 @@ impl Session {
             return Ok(());
         }
         self.keep_values(id, result).await?;
+        if result.outcome.is_done() {
+            self.note_plan(&operation).await?;
+        }
         let (to, detail) = match result.outcome.is_done() {
             true => (OperationState::Done, some_text(&result.reason)),
             false => (OperationState::Failed, Some(sentence(result))),

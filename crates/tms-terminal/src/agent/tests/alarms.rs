@@ -59,3 +59,23 @@ fn an_alarm_reaches_the_host_wherever_the_power_goes_and_a_repeat_has_its_number
         },
     );
 }
+
+#[test]
+fn an_alarm_that_cannot_be_kept_is_not_told_before_it_can_be() {
+    let mut world = World::new("iso87");
+    world.settle();
+    let mut health = world.machine().health;
+    health.paper = false;
+    world.storage.fail_after(0);
+    world.device.set_health(health, world.now).unwrap_err();
+    // Told now and forgotten by a restart, its number would be given to another.
+    assert_eq!(world.machine().state.alarms.next(), None);
+    for _ in 0..5 {
+        world.device.try_login("99", "1", world.now).unwrap_err();
+    }
+    assert_eq!(world.machine().state.alarms.next(), None);
+    world.storage.mend();
+    world.device.set_health(health, world.now).unwrap();
+    world.settle();
+    assert_eq!(kinds(&world), [AlarmKind::PAPER_OUT]);
+}

@@ -115,7 +115,7 @@ proptest! {
         for _ in 0..3 {
             live(&mut world).unwrap();
         }
-        prop_assert!(world.host.tasks.is_empty());
+        prop_assert!(world.host.tasks.is_empty(), "{:?} stay", world.host.tasks);
 
         let mut outcomes: BTreeMap<(u128, u8), Outcome> = BTreeMap::new();
         for result in &world.host.results {

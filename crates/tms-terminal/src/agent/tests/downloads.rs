@@ -2,7 +2,7 @@
 
 use tms_proto::{
     PendingWork,
-    emv::{Aid, AidParameters, BlockedCard, Capk, CapkId, Expiry, Offer},
+    emv::{Aid, AidParameters, Capk, CapkId, CardPrefix, ContactlessTemplate, Expiry, Offer},
     parameters::{Values, content_hash},
 };
 
@@ -20,8 +20,12 @@ pub(super) fn offer() -> Offer {
         let aid = Aid::new(&[0xA0, 0, 0, 3, 0x33, 1, 1, index]).unwrap();
         offer.aids.insert(AidParameters::new(aid)).unwrap();
     }
-    for card in 0..70 {
-        offer.blacklist.push(BlockedCard::new(&format!("6228480000{card:04}")).unwrap()).unwrap();
+    for card in 0..70u8 {
+        offer.blacklist.push(CardPrefix::new(&format!("6228480000{card:04}")).unwrap()).unwrap();
+        offer.pin_free_bins.push(CardPrefix::new(&format!("62290000{card:02}")).unwrap()).unwrap();
+        offer.pin_free_blacklist.push(CardPrefix::new(&format!("6229000000{card:04}")).unwrap()).unwrap();
+        let template = [&[0xFF, 0x80, 0x5D, 32, 0x9F, 0x66, 29][..], &[card; 29]].concat();
+        offer.contactless.push(ContactlessTemplate::decode(&template).unwrap()).unwrap();
     }
     offer
 }
@@ -34,7 +38,14 @@ fn announce(world: &mut World, work: PendingWork) {
 #[test]
 fn each_announced_download_is_fetched_kept_and_reported() {
     let mut world = World::new("unionpay");
-    for work in [PendingWork::Capk, PendingWork::Aid, PendingWork::Blacklist] {
+    for work in [
+        PendingWork::Capk,
+        PendingWork::Aid,
+        PendingWork::Blacklist,
+        PendingWork::Contactless,
+        PendingWork::PinFreeBins,
+        PendingWork::PinFreeBlacklist,
+    ] {
         announce(&mut world, work);
         world.settle();
         assert_eq!(world.host.announced, None, "{work:?}");
@@ -44,6 +55,9 @@ fn each_announced_download_is_fetched_kept_and_reported() {
     assert_eq!(machine.downloads.capk, world.host.offer.capks);
     assert_eq!(machine.downloads.aid, world.host.offer.aids);
     assert_eq!(machine.downloads.blacklist, world.host.offer.blacklist);
+    assert_eq!(machine.downloads.contactless, world.host.offer.contactless);
+    assert_eq!(machine.downloads.pin_free_bins, world.host.offer.pin_free_bins);
+    assert_eq!(machine.downloads.pin_free_blacklist, world.host.offer.pin_free_blacklist);
     drop(machine);
     world.settle();
     let details = &world.host.reports.last().unwrap().details;
@@ -70,6 +84,18 @@ fn a_download_is_whole_in_the_end_wherever_the_power_goes() {
         |world| announce(world, PendingWork::Capk),
         |world| {
             assert_eq!(world.machine().downloads.capk, world.host.offer.capks);
+            assert!(world.machine().downloads.running.is_empty());
+        },
+    );
+}
+
+#[test]
+fn contactless_parameters_are_the_old_or_the_new_ones_wherever_the_power_goes() {
+    at_every_write(
+        "unionpay",
+        |world| announce(world, PendingWork::Contactless),
+        |world| {
+            assert_eq!(world.machine().downloads.contactless, world.host.offer.contactless);
             assert!(world.machine().downloads.running.is_empty());
         },
     );

@@ -99,6 +99,7 @@ impl Hardware for Recorder {
         let (task, what) = match effect {
             Effect::Booted { .. } => (None, "boot"),
             Effect::Restarts { task } => (*task, "restart"),
+            Effect::Keys => return,
             Effect::Task { task, what } => (Some(*task), *what),
         };
         self.effects.lock().unwrap().push((task, what.to_owned()));

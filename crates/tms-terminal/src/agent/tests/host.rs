@@ -25,15 +25,23 @@ pub(super) struct Host {
     pub(super) parameters: Option<(u64, Values)>,
     pub(super) reports: Vec<Report>,
     pub(super) log: Vec<u8>,
+    /// Whose the log is, and whose the journal: a host keeps those of different operations apart.
+    bundle_of: (Option<Uuid>, Option<Uuid>),
+    /// It has nothing of any log, whatever it was sent.
+    pub(super) loses_logs: bool,
     pub(super) reads: Vec<u64>,
     pub(super) keys: Option<Tmk>,
     pub(super) sign_on_refusal: Option<Refusal>,
     pub(super) read_refusal: Option<Refusal>,
+    /// How often the terminal asked for working keys.
+    pub(super) key_requests: u32,
     /// Refusals of reads behind the beginning of a file, one each.
     pub(super) read_refusals: Vec<Refusal>,
     /// Refusals of results, one each, the last first.
     pub(super) result_refusals: Vec<Refusal>,
     pub(super) alarms: Vec<Alarm>,
+    /// Refusals for the next alarms, the last first.
+    pub(super) alarm_refusals: Vec<Refusal>,
     pub(super) ledger: BatchLedger,
     /// Totals of its own, where it sees transactions.
     pub(super) own_totals: Option<Totals>,
@@ -82,6 +90,20 @@ impl Host {
                 };
                 session.answer(exchange, answer, now).unwrap();
                 self.push(session, profile, now);
+            }
+            HostEvent::KeysRequested { exchange } => {
+                self.key_requests += 1;
+                let keys = KeyBlockForm::Double.generate();
+                let block = self.keys.as_ref().map(|tmk| KeyBlockForm::Double.wrap(tmk, &keys));
+                let answer = match &block {
+                    Some(block) => Answer::Keys { block, keys: &keys },
+                    None => Answer::Refused(Refusal::NotFound),
+                };
+                session.answer(exchange, answer, now).unwrap();
+                if self.keys.is_some() {
+                    // What was wrong with the old ones is over.
+                    self.read_refusal = None;
+                }
             }
             HostEvent::TaskPoll { exchange } => {
                 session.answer(exchange, Answer::Task(self.tasks.front()), now).unwrap();
@@ -133,6 +155,13 @@ impl Host {
                 session.answer(exchange, answer, now).unwrap();
             }
             HostEvent::LogChunk { exchange, chunk } => {
+                if self.bundle_of.0.replace(chunk.operation) != Some(chunk.operation) || self.loses_logs {
+                    self.log.clear();
+                }
+                if self.loses_logs {
+                    session.answer(exchange, Answer::Uploaded(0), now).unwrap();
+                    return;
+                }
                 if chunk.offset == self.log.len() as u64 {
                     self.log.extend(&chunk.data);
                 }
@@ -171,12 +200,19 @@ impl Host {
                 session.answer(exchange, Answer::BatchTaken { batch, message: &message }, now).unwrap();
             }
             HostEvent::JournalChunk { exchange, chunk } => {
+                if self.bundle_of.1.replace(chunk.operation) != Some(chunk.operation) {
+                    self.journal.clear();
+                }
                 if chunk.offset == self.journal.len() as u64 {
                     self.journal.extend(&chunk.data);
                 }
                 session.answer(exchange, Answer::Uploaded(self.journal.len() as u64), now).unwrap();
             }
             HostEvent::Alarm { exchange, alarm } => {
+                if let Some(refusal) = self.alarm_refusals.pop() {
+                    session.answer(exchange, Answer::Refused(refusal), now).unwrap();
+                    return;
+                }
                 self.alarms.push(alarm);
                 session.answer(exchange, Answer::Approved, now).unwrap();
             }

@@ -103,6 +103,66 @@ fn a_host_whose_sign_ons_bring_no_key_that_works_is_asked_less_and_less_often() 
     assert!(waits.after(FailureKind::ConnectionLost) <= Duration::from_millis(400));
 }
 
+/// UnionPay with a request for working keys, and with this table of their age.
+fn asking_for_keys(table: &str, protect: &str) -> World {
+    let request = "[function.key_request]\nmti = \"0800\"\nfrom = \"terminal\"\nselect = \"60.3\"\n\
+        codes = [\"103\"]\nrequest = { m = [11, 41, 42, 60] }\n\
+        reply = { m = [11, 12, 13, 37, 39, 41, 42, 60], c = [62] }\nbody = \"sign-on\"\n\n[function.sign_off]";
+    let text = UNIONPAY
+        .replace("protect = \"optional\"\n", &format!("protect = \"{protect}\"\n"))
+        .replace("[function.sign_off]", request)
+        .replace("[mac]\n", &format!("{table}[mac]\n"));
+    let mut world = World::new("unionpay");
+    world.speak(Profile::from_toml(&text).unwrap());
+    world.host.keys = Some(Tmk::new([0x11; 16]));
+    world
+}
+
+#[test]
+fn where_keys_can_be_asked_for_a_wrong_mac_costs_no_connection_unless_they_do_not_help() {
+    let mut world = asking_for_keys("", "possible");
+    world.order(1, draft("2.0.0"), &image(), None);
+    world.host.read_refusal = Some(Refusal::MacWrong);
+    let connections = world.status.link().sign_ons;
+    let end = world.connect(usize::MAX);
+    assert!(!matches!(end, End::Exit(Exit::Lost(_))), "{end:?}");
+    assert_eq!((world.host.key_requests, world.status.link().sign_ons), (1, connections + 1));
+    world.settle();
+    assert_eq!(world.host.reports.last().unwrap().version, "2.0.0");
+
+    let mut stubborn = asking_for_keys("", "possible");
+    stubborn.order(1, draft("2.0.0"), &image(), None);
+    stubborn.host.read_refusals = vec![Refusal::MacWrong; 1_000];
+    let End::Exit(Exit::Lost(failure)) = stubborn.connect(usize::MAX) else { panic!() };
+    assert_eq!((failure.kind, stubborn.host.key_requests), (FailureKind::MacRefused, 1));
+}
+
+#[test]
+fn keys_are_asked_for_again_as_soon_as_they_are_as_old_as_the_profile_says() {
+    let mut world = asking_for_keys("[keys]\nrenew_after_s = 600\n", "possible");
+    world.connect_for(SignedDuration::from_secs(2_900));
+    assert_eq!(world.host.key_requests, 4, "at 600, 1200, 1800 and 2400 seconds");
+}
+
+#[test]
+fn a_terminal_that_needs_keys_and_gets_none_asks_less_and_less_often() {
+    let mut world = asking_for_keys("[keys]\nrenew_after_s = 600\n", "optional");
+    world.host.keys = None;
+    world.connect_for(SignedDuration::from_secs(60));
+    assert_eq!(world.host.key_requests, 5, "at 1, 3, 7, 15 and 31 seconds");
+    world.host.keys = Some(Tmk::new([0x11; 16]));
+    world.connect_for(SignedDuration::from_secs(500));
+    assert_eq!(world.host.key_requests, 5, "the next sign-on brought some");
+
+    // Where they cannot be asked for it signs on.
+    let mut world = World::new("unionpay");
+    let plain = "extends = \"unionpay\"\n[keys]\nrenew_after_s = 600\n";
+    world.speak(Profile::from_toml(plain).unwrap());
+    world.connect_for(SignedDuration::from_secs(60));
+    let sign_ons = world.host.sign_on_codes.len();
+    assert!((3..=6).contains(&sign_ons) && world.host.key_requests == 0, "{sign_ons}");
+}
+
 #[test]
 fn keys_that_the_host_sends_later_take_the_place_of_the_first() {
     for profile in ["iso87", "iso93"] {

@@ -147,3 +147,23 @@ fn parameters_that_are_too_many_change_nothing_and_forget_nothing() {
     assert!(takes(&mut agent, &world, &reboot));
     assert!(world.machine().state.journal.is_running(reboot.operation, 1));
 }
+
+#[test]
+fn what_a_line_may_have_spoiled_is_told_again_and_a_host_that_goes_on_refusing_is_believed() {
+    for refusal in [Refusal::FormatError, Refusal::NotSupported, Refusal::InvalidTerminal] {
+        for (times, told) in [(4, 1), (5, 0)] {
+            let mut world = World::with("iso87", "[hardware]\npaper = false");
+            world.host.alarm_refusals = vec![refusal; times];
+            world.settle();
+            assert_eq!(world.host.alarms.len(), told, "an alarm after {times} times {refusal}");
+            assert_eq!(world.machine().state.alarms.next(), None);
+
+            let mut world = World::new("iso87");
+            world.host.result_refusals = vec![refusal; times];
+            world.task(1, 1, Command::SelfTest);
+            world.settle();
+            assert_eq!(world.host.results.len(), told, "a result after {times} times {refusal}");
+            assert_eq!(world.machine().state.next_result(), None);
+        }
+    }
+}

@@ -161,6 +161,16 @@ fn a_log_upload_goes_on_over_a_break_and_a_restart_with_the_same_bytes() {
 }
 
 #[test]
+fn a_host_that_never_has_anything_of_a_log_is_not_sent_it_for_ever() {
+    let mut world = World::new("iso87");
+    world.host.loses_logs = true;
+    world.task(1, 1, Command::CollectLogs { max_bytes: 10_000 });
+    world.settle();
+    assert_eq!(world.outcome().0, Outcome::FETCH_FAILED);
+    assert!(world.machine().state.upload.is_none());
+}
+
+#[test]
 fn an_empty_log_request_is_answered_with_an_empty_log() {
     let mut world = World::new("unionpay");
     world.task(1, 1, Command::CollectLogs { max_bytes: 0 });

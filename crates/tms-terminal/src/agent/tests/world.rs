@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, MutexGuard},
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tms_crypto::{keyblock::Tmk, seal};
 use tms_firmware::{Draft, PackageReader, SigningKey, TrustRoot, build_package};
 use tms_proto::{
@@ -218,6 +218,28 @@ security_counter = 1
         }
     }
 
+    /// Stays connected for this long.
+    pub(super) fn connect_for(&mut self, length: SignedDuration) {
+        let until = self.now + length;
+        let mut agent = self.agent();
+        let mut host = HostSession::new(Arc::clone(&self.profile), Some(TID.to_owned()));
+        agent.start(self.now).unwrap();
+        while self.now < until {
+            while let Some(frame) = agent.poll_transmit() {
+                host.receive(&frame, self.now).unwrap();
+                self.host.serve(&mut host, &self.profile, self.now);
+            }
+            match host.poll_transmit() {
+                Some(frame) => agent.receive(&frame, self.now).unwrap(),
+                None => {
+                    self.now = agent.next_due().clamp(self.now + SignedDuration::from_millis(1), until);
+                    agent.tick(self.now).unwrap();
+                }
+            }
+        }
+        agent.close().unwrap();
+    }
+
     /// Connects as often as it takes, restarting when the terminal does.
     pub(super) fn settle(&mut self) {
         for _ in 0..20 {
@@ -276,6 +298,8 @@ security_counter = 1
                 && agent.sending.is_none()
                 && agent.in_flight.is_none()
                 && agent.downloading.is_none()
+                && agent.machine().state.next_result().is_none()
+                && agent.next_alarm_due() == jiff::Timestamp::MAX
                 && agent.download_again.values().all(|again| again.due == jiff::Timestamp::MAX)
                 && !self.host.lies;
             if quiet > 3 && idle && self.host.tasks.is_empty() {

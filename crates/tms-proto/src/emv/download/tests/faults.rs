@@ -37,17 +37,33 @@ fn any_offer() -> impl Strategy<Value = Offer> {
         .prop_map(|(all, parameters, count)| {
             let mut aids = AidSet::default();
             parameters.into_iter().for_each(|one| aids.insert(one).unwrap());
-            Offer { capks: keys(all), aids, blacklist: cards(count), tms_parameters: None }
+            Offer {
+                capks: keys(all),
+                aids,
+                blacklist: cards(count),
+                contactless: templates(u16::try_from(count / 4).unwrap()),
+                pin_free_bins: cards(count / 2),
+                pin_free_blacklist: cards(count / 3),
+                tms_parameters: None,
+            }
         })
 }
 
-fn each_download(offer: &Offer) -> [Download; 4] {
+fn each_download(offer: &Offer) -> [Download; 7] {
     [
         Download::capk(&offer.capks),
         Download::aid(&offer.aids),
         Download::blacklist(&offer.blacklist),
         Download::tms_parameters(offer.tms_parameters.as_ref()),
+        Download::contactless(&offer.contactless),
+        Download::pin_free_bins(&offer.pin_free_bins),
+        Download::pin_free_blacklist(&offer.pin_free_blacklist),
     ]
+}
+
+/// The part of an offer that one download brings.
+fn of_kind(offer: &Offer, kind: DownloadKind) -> Offer {
+    in_force(each_download(offer).iter().find(|download| download.kind() == kind).unwrap())
 }
 
 proptest! {
@@ -93,11 +109,8 @@ proptest! {
                 if outcome.is_err() {
                     prop_assert_eq!(&now, &stored);
                 }
-                if kind == DownloadKind::Aid {
-                    prop_assert!(now.aids == old.aids || now.aids == new.aids);
-                }
-                if kind == DownloadKind::Blacklist {
-                    prop_assert!(now.blacklist == old.blacklist || now.blacklist == new.blacklist);
+                if kind != DownloadKind::Capk {
+                    prop_assert!(now == of_kind(&old, kind) || now == of_kind(&new, kind), "{kind} in part");
                 }
             }
             let now = in_force(&download);
@@ -108,8 +121,7 @@ proptest! {
                         prop_assert!(given_up || now.capks.get(key.id()) == Some(key));
                     }
                 }
-                DownloadKind::Aid if new.has(kind) => prop_assert_eq!(now.aids, new.aids.clone()),
-                DownloadKind::Blacklist if new.has(kind) => prop_assert_eq!(now.blacklist, new.blacklist.clone()),
+                _ if new.has(kind) => prop_assert_eq!(now, of_kind(&new, kind)),
                 _ => {}
             }
         }
@@ -139,9 +151,9 @@ proptest! {
                     }
                 }
             }
-            if download.kind() == DownloadKind::Aid {
-                let now = in_force(&download).aids;
-                prop_assert!(now == before.aids || download.next_request().is_none_or(|r| r.is_end()));
+            if download.kind() != DownloadKind::Capk {
+                let now = in_force(&download);
+                prop_assert!(now == before || download.next_request().is_none_or(|r| r.is_end()));
             }
         }
     }
