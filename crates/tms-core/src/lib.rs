@@ -25,7 +25,7 @@
 //! Read in this order: [`id`] (names of things), [`terminal`] (desired and reported state),
 //! [`parameters`] (what may be set, and to what), [`kind`] and [`operation`] (work for one terminal and its
 //! state machine), [`credential`] (administrator credentials and their rotation), [`artifact`] (firmware
-//! and log bundles), [`alarm`] (what terminals say unasked), [`set`] (what all of them download), [`user`] (who may do how much), [`mod@reconcile`] (the decision).
+//! and log bundles), [`alarm`] (what terminals say unasked), [`set`] (what all of them download), [`user`] (who may do how much), [`webhook`] (who is told what happens), [`mod@reconcile`] (the decision).
 
 pub mod alarm;
 pub mod artifact;
@@ -38,6 +38,7 @@ pub mod reconcile;
 pub mod set;
 pub mod terminal;
 pub mod user;
+pub mod webhook;
 
 pub use alarm::Alarm;
 pub use artifact::{FirmwareRecord, LogBundle};
@@ -49,3 +50,4 @@ pub use reconcile::reconcile;
 pub use set::{EstateSet, SetName};
 pub use terminal::{Desired, DeviceState, Health, Reported, Terminal};
 pub use user::UserRole;
+pub use webhook::{Delivery, DeliveryId, DeliveryState, Webhook, WebhookId};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest;
+use aws_lc_rs::{digest, hmac};
 
 /// SHA-256 of `bytes`.
 #[must_use]
@@ -10,6 +10,17 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(bytes);
     hash.finish()
+}
+
+/// HMAC-SHA256 (RFC 2104) of `bytes`.
+#[must_use]
+pub fn hmac_sha256(key: &[u8], bytes: &[u8]) -> [u8; 32] {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), bytes);
+    let mut out = [0; 32];
+    for (slot, byte) in out.iter_mut().zip(tag.as_ref()) {
+        *slot = *byte;
+    }
+    out
 }
 
 /// SHA-1 of `bytes`, for the check values of card organisations' keys (EMV book 2 §11.2.2) and nothing else: it

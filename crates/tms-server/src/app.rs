@@ -9,6 +9,7 @@ use tms_crypto::{vault::Vault, verifier};
 use tms_firmware::TrustRoot;
 use tms_store::{Store, Ticket};
 
+use crate::webhooks::{Hooks, WebhookSettings};
 use crate::{
     contacts::Contacts, counters::Counters, dispatch::Wake, downloads::Downloads, events::Events,
     session::Images,
@@ -42,6 +43,8 @@ pub struct App {
     pub counters: Counters,
     /// Where it is told what happens.
     pub events: Events,
+    /// What the parts that tell webhooks tell each other.
+    pub hooks: Hooks,
     /// The limits in force.
     pub limits: Limits,
     /// The clock; a test gives its own.
@@ -74,6 +77,7 @@ impl App {
             contacts: Contacts::default(),
             counters: Counters::default(),
             events: Events::default(),
+            hooks: Hooks::default(),
             limits,
             clock: Clock::new(clock),
             random: Random::default(),
@@ -156,6 +160,8 @@ pub struct Limits {
     pub verifier_iterations: u32,
     /// Bounds on the callers of the REST interface.
     pub api: ApiLimits,
+    /// How webhooks are posted.
+    pub webhooks: WebhookSettings,
 }
 
 /// Bounds on what callers of the REST interface can do to it.
@@ -224,6 +230,7 @@ impl Default for Limits {
             operation_attempts: 5,
             verifier_iterations: verifier::DEFAULT_ITERATIONS,
             api: ApiLimits::default(),
+            webhooks: WebhookSettings::default(),
         }
     }
 }

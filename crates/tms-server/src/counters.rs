@@ -60,6 +60,10 @@ counters! {
     log_bundles: "Log bundles collected",
     alarms: "Alarms of terminals",
     api_connections_refused: "Connections to the REST interface refused by the limit",
+    webhooks_delivered: "Deliveries that webhooks have taken",
+    webhooks_refused: "Attempts of deliveries that failed and are made again",
+    webhooks_dead: "Deliveries that were given up",
+    webhook_events_lost: "Events that came faster than they could be kept for webhooks",
     firmware_refused: "Firmware packages refused at publishing",
     store_errors: "Calls to the store that failed",
 }

@@ -58,7 +58,7 @@
 //!
 //! Reading order: [`server`] (what runs), [`listener`] and [`session`] (a terminal's way in),
 //! [`service`] (what people can have done) and [`api`] (the same over REST), [`app`] (what all of
-//! them share: [`dispatch`], [`contacts`], [`counters`], [`downloads`], [`events`], [`objects`], [`secret`], [`source`]), [`config`], and the commands
+//! them share: [`dispatch`], [`contacts`], [`counters`], [`downloads`], [`events`], [`objects`], [`secret`], [`source`]), [`webhooks`] (who is told), [`config`], and the commands
 //! [`init`] and [`enrol`] with [`pki`] behind them. `demo` is the simulated estate, behind the
 //! feature of that name.
 
@@ -83,6 +83,7 @@ pub mod service;
 pub mod session;
 pub mod signal;
 pub mod source;
+pub mod webhooks;
 
 #[cfg(test)]
 mod testing;

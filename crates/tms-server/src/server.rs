@@ -24,6 +24,7 @@ use crate::{
     events::EventKind,
     listener::{Gate, ListenError, Listener, TlsFiles, tls_config},
     session::Endpoint,
+    webhooks,
 };
 
 /// Heartbeats of at most this time are lost in a crash.
@@ -153,6 +154,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let (app, router) = (Arc::clone(&running.app), api::router(Arc::clone(&running.app)));
     let drained = running.drain.clone();
     running.services.spawn(api::serve(api, router, app, drained));
+    running.services.spawn(webhooks::run(Arc::clone(&running.app), running.drain.clone()));
     running.services.spawn(housekeeping(Arc::clone(&running.app), running.drain.clone()));
     info!(listeners = ?running.listeners, api = %running.api, "serving");
     Ok(running)

@@ -8,6 +8,7 @@ mod enrolment;
 mod firmware;
 mod people;
 mod sets;
+mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +28,7 @@ pub(crate) use firmware::remove_stale_uploads;
 pub use firmware::{Upload, publish, publish_bytes};
 pub use people::{Login, authenticate, issue_one_time_password, login};
 pub use sets::{put_set, replace_set};
+pub use webhooks::{WebhookDraft, add_webhook, change_webhook, remove_webhook, replay_delivery};
 
 /// Most parameters in one change; there are fewer than that.
 const MAX_CHANGES: usize = 100;

@@ -5,13 +5,13 @@ use std::fmt;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-#[cfg(doc)]
-use tms_core::alarm::MAX_ALARMS_KEPT;
 use tms_core::{
-    Alarm, Credential, EstateSet, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation,
-    OperationId, OperationKind, OperationState, Progress, Reported, Role, RotationPhase, SetName, Terminal,
-    TerminalId, UserRole,
+    Alarm, Credential, Delivery, DeliveryId, DeliveryState, EstateSet, FirmwareId, FirmwareRecord, LogBundle,
+    NewOperation, Operation, OperationId, OperationKind, OperationState, Progress, Reported, Role,
+    RotationPhase, SetName, Terminal, TerminalId, UserRole, Webhook, WebhookId,
 };
+#[cfg(doc)]
+use tms_core::{alarm::MAX_ALARMS_KEPT, webhook::MAX_WEBHOOKS};
 
 use crate::error::StoreError;
 
@@ -452,6 +452,72 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Forgets a request that came to nothing, so that its key can be used again. One that has an answer is
     /// kept; nothing happens if it is not noted.
     async fn forget_request(&self, caller: &str, key: &str) -> Result<()>;
+
+    /// Adds a webhook.
+    ///
+    /// # Errors
+    /// `Conflict` if its id was used before or there are [`MAX_WEBHOOKS`].
+    async fn add_webhook(&self, webhook: Webhook) -> Result<()>;
+
+    /// Puts address, kinds and whether it is enabled of a webhook in place of those before.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such webhook.
+    async fn change_webhook(
+        &self,
+        id: WebhookId,
+        url: String,
+        kinds: Vec<String>,
+        enabled: bool,
+    ) -> Result<Webhook>;
+
+    /// Takes a webhook away with all its deliveries.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such webhook.
+    async fn remove_webhook(&self, id: WebhookId) -> Result<()>;
+
+    /// One webhook.
+    async fn webhook(&self, id: WebhookId) -> Result<Option<Webhook>>;
+
+    /// Every webhook, in the order of their ids.
+    async fn webhooks(&self) -> Result<Vec<Webhook>>;
+
+    /// Adds deliveries. Those of webhooks that are gone are passed over.
+    async fn add_deliveries(&self, deliveries: Vec<Delivery>) -> Result<()>;
+
+    /// At most `limit` pending deliveries whose time has come, of webhooks that are enabled, the earliest
+    /// first.
+    async fn due_deliveries(&self, now: Timestamp, limit: u32) -> Result<Vec<Delivery>>;
+
+    /// Notes what came of an attempt: the state from now on, and when it was or is to be tried.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such delivery.
+    async fn record_attempt(
+        &self,
+        id: DeliveryId,
+        state: DeliveryState,
+        due_at: Timestamp,
+        detail: Option<String>,
+    ) -> Result<()>;
+
+    /// Has a delivery tried again from the start, whatever became of it.
+    ///
+    /// # Errors
+    /// `NotFound` if this webhook has no such delivery.
+    async fn replay_delivery(&self, webhook: WebhookId, id: DeliveryId, now: Timestamp) -> Result<Delivery>;
+
+    /// At most `limit` deliveries of a webhook, newest first, those before `after` if it is given.
+    async fn deliveries(
+        &self,
+        webhook: WebhookId,
+        after: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>>;
+
+    /// Forgets deliveries that were made before `before` and are not pending. Answers how many.
+    async fn forget_deliveries(&self, before: Timestamp) -> Result<u64>;
 
     /// Whether the database can be read and written right now.
     async fn check(&self) -> Result<()>;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tms_core::{
-    Alarm, Credential, EstateSet, FirmwareId, FirmwareRecord, LogBundle, Operation, OperationId, Role,
-    Terminal, TerminalId,
+    Alarm, Credential, Delivery, DeliveryId, EstateSet, FirmwareId, FirmwareRecord, LogBundle, Operation,
+    OperationId, Role, Terminal, TerminalId, Webhook, WebhookId,
 };
 use tms_store::{Admin, StoreError, Token};
 
@@ -36,6 +36,10 @@ pub struct Contents {
     pub tokens: BTreeMap<String, Token>,
     /// Requests that callers may repeat, by caller and key.
     pub requests: BTreeMap<(String, String), Request>,
+    /// Addresses that are told what happens.
+    pub webhooks: BTreeMap<WebhookId, Webhook>,
+    /// What was or is to be delivered to them.
+    pub deliveries: BTreeMap<DeliveryId, Delivery>,
     pub(super) certificates: BTreeMap<String, TerminalId>,
     pub(super) last_alarm: u64,
     pub(super) leased: BTreeSet<OperationId>,

@@ -13,6 +13,7 @@ mod operations;
 mod people;
 mod promises;
 mod terminals;
+mod webhooks;
 
 use std::{
     fmt,

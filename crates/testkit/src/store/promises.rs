@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tms_core::{
-    Alarm, Credential, EstateSet, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation,
-    OperationId, OperationState, Progress, Reported, Role, RotationPhase, SetName, Terminal, TerminalId,
-    UserRole,
+    Alarm, Credential, Delivery, DeliveryId, DeliveryState, EstateSet, FirmwareId, FirmwareRecord, LogBundle,
+    NewOperation, Operation, OperationId, OperationState, Progress, Reported, Role, RotationPhase, SetName,
+    Terminal, TerminalId, UserRole, Webhook, WebhookId,
 };
 use tms_store::{Admin, Begun, InitialCredential, ParameterChange, Result, Store, Ticket, Token};
 
@@ -316,6 +316,70 @@ impl Store for MemoryStore {
             c.forget_request(caller, key);
             Ok(())
         })
+    }
+
+    async fn add_webhook(&self, webhook: Webhook) -> Result<()> {
+        self.call("add_webhook", |c| c.add_webhook(webhook))
+    }
+
+    async fn change_webhook(
+        &self,
+        id: WebhookId,
+        url: String,
+        kinds: Vec<String>,
+        enabled: bool,
+    ) -> Result<Webhook> {
+        self.call("change_webhook", |c| c.change_webhook(id, url, kinds, enabled))
+    }
+
+    async fn remove_webhook(&self, id: WebhookId) -> Result<()> {
+        self.call("remove_webhook", |c| c.remove_webhook(id))
+    }
+
+    async fn webhook(&self, id: WebhookId) -> Result<Option<Webhook>> {
+        self.call("webhook", |c| Ok(c.webhooks.get(&id).cloned()))
+    }
+
+    async fn webhooks(&self) -> Result<Vec<Webhook>> {
+        self.call("webhooks", |c| Ok(c.webhooks.values().cloned().collect()))
+    }
+
+    async fn add_deliveries(&self, deliveries: Vec<Delivery>) -> Result<()> {
+        self.call("add_deliveries", |c| {
+            c.add_deliveries(deliveries);
+            Ok(())
+        })
+    }
+
+    async fn due_deliveries(&self, now: Timestamp, limit: u32) -> Result<Vec<Delivery>> {
+        self.call("due_deliveries", |c| Ok(c.due_deliveries(now, limit)))
+    }
+
+    async fn record_attempt(
+        &self,
+        id: DeliveryId,
+        state: DeliveryState,
+        due_at: Timestamp,
+        detail: Option<String>,
+    ) -> Result<()> {
+        self.call("record_attempt", |c| c.record_attempt(id, state, due_at, detail))
+    }
+
+    async fn replay_delivery(&self, webhook: WebhookId, id: DeliveryId, now: Timestamp) -> Result<Delivery> {
+        self.call("replay_delivery", |c| c.replay_delivery(webhook, id, now))
+    }
+
+    async fn deliveries(
+        &self,
+        webhook: WebhookId,
+        after: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>> {
+        self.call("deliveries", |c| Ok(c.delivery_page(webhook, after, limit)))
+    }
+
+    async fn forget_deliveries(&self, before: Timestamp) -> Result<u64> {
+        self.call("forget_deliveries", |c| Ok(c.forget_deliveries(before)))
     }
 
     async fn check(&self) -> Result<()> {

@@ -29,6 +29,7 @@ use super::repeat;
         (name = "operations", description = "Work for terminals"),
         (name = "alarms", description = "What terminals say unasked"),
         (name = "events", description = "What happens, as it happens"),
+        (name = "webhooks", description = "Addresses that are told what happens"),
         (name = "logs", description = "Logs that terminals sent"),
         (name = "sets", description = "What all terminals download"),
         (name = "firmware", description = "Signed firmware packages"),

@@ -127,6 +127,24 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     least(Administrator, "PUT", "/api/v1/sets/{set}", &[NameInvalid, Conflict, Invalid])
         .json()
         .condition(Condition::Must),
+    least(Administrator, "GET", "/api/v1/webhooks", PAGE),
+    least(Administrator, "POST", "/api/v1/webhooks", &[Conflict, Invalid]).json().repeatable(),
+    least(Administrator, "GET", "/api/v1/webhooks/{webhook}", &[NameInvalid, NotFound]),
+    least(Administrator, "PUT", "/api/v1/webhooks/{webhook}", &[NameInvalid, NotFound, Invalid]).json(),
+    least(Administrator, "DELETE", "/api/v1/webhooks/{webhook}", &[NameInvalid, NotFound]),
+    least(
+        Administrator,
+        "GET",
+        "/api/v1/webhooks/{webhook}/deliveries",
+        &[NameInvalid, QueryInvalid, NotFound],
+    ),
+    least(
+        Administrator,
+        "POST",
+        "/api/v1/webhooks/{webhook}/deliveries/{delivery}/replay",
+        &[NameInvalid, NotFound],
+    )
+    .repeatable(),
     least(ReadOnly, "GET", "/api/v1/firmware", PAGE),
     least(
         Administrator,

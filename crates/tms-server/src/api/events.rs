@@ -138,7 +138,7 @@ impl Listening {
 }
 
 /// An event in the JSON form of CloudEvents 1.0.
-pub(super) fn cloud_event(place: &str, event: &Event) -> Value {
+pub(crate) fn cloud_event(place: &str, event: &Event) -> Value {
     let mut told = json!({
         "specversion": "1.0",
         "id": place,

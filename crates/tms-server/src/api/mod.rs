@@ -29,6 +29,7 @@ mod serve;
 mod sets;
 mod terminals;
 mod view;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -41,6 +42,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 
 use code::Code;
+pub(crate) use events::cloud_event;
 use limit::Guard;
 use measure::Measures;
 use problem::Problem;
@@ -93,6 +95,10 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sets::list))
         .routes(routes!(sets::show, sets::put).layer(DefaultBodyLimit::max(MAX_SET_BYTES)))
         .routes(routes!(firmware::list, firmware::publish))
+        .routes(routes!(webhooks::list, webhooks::add))
+        .routes(routes!(webhooks::show, webhooks::change, webhooks::remove))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::replay))
         .routes(routes!(events::listen))
         .routes(routes!(document::show))
         .routes(routes!(health::alive))

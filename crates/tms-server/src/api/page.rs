@@ -45,6 +45,8 @@ pub(super) enum List {
     Logs,
     Firmware,
     Sets,
+    Webhooks,
+    Deliveries,
 }
 
 impl List {
@@ -56,6 +58,8 @@ impl List {
             Self::Logs => 'l',
             Self::Firmware => 'f',
             Self::Sets => 's',
+            Self::Webhooks => 'w',
+            Self::Deliveries => 'd',
         }
     }
 

@@ -19,6 +19,8 @@ pub(super) struct File {
     pub(super) firmware: Option<Firmware>,
     pub(super) api: Api,
     #[serde(default)]
+    pub(super) webhooks: Webhooks,
+    #[serde(default)]
     pub(super) limits: FileLimits,
 }
 
@@ -85,6 +87,16 @@ pub(super) struct Api {
     pub(super) address: Spanned<String>,
     #[serde(default)]
     pub(super) behind_proxy: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Webhooks {
+    #[serde(default)]
+    pub(super) allow_private: bool,
+    pub(super) attempts: Option<Spanned<u64>>,
+    pub(super) timeout_s: Option<Spanned<u64>>,
+    pub(super) ca_file: Option<Spanned<String>>,
 }
 
 /// A limit that is not given keeps its default.
@@ -190,6 +202,7 @@ impl FileLimits {
             .unwrap_or(u32::MAX),
             verifier_iterations: standard.verifier_iterations,
             api: self.check_api(&standard.api)?,
+            webhooks: standard.webhooks,
         })
     }
 

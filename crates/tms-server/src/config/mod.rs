@@ -16,6 +16,7 @@ use tms_core::Profile;
 use toml::Spanned;
 
 use crate::app::Limits;
+use crate::webhooks::WebhookSettings;
 use file::File;
 
 pub use open::{OpenError, open};
@@ -138,6 +139,7 @@ type Wrong = (std::ops::Range<usize>, String);
 fn check(raw: File, folder: &Path, text: &str) -> Result<Config, Wrong> {
     let mut limits = raw.limits.check()?;
     limits.api.behind_proxy = raw.api.behind_proxy;
+    limits.webhooks = check_webhooks(&raw.webhooks, folder)?;
     let end = text.len()..text.len();
     if raw.listeners.is_empty() {
         let reason =
@@ -234,6 +236,21 @@ fn check_api(api: &file::Api) -> Result<SocketAddr, Wrong> {
             address.port()
         ),
     ))
+}
+
+fn check_webhooks(webhooks: &file::Webhooks, folder: &Path) -> Result<WebhookSettings, Wrong> {
+    let standard = WebhookSettings::default();
+    let attempts = file::in_range("attempts", &webhooks.attempts, u64::from(standard.attempts), 1, 100)?;
+    let ca_file = match &webhooks.ca_file {
+        Some(path) => Some(existing(path, folder, "webhooks.ca_file")?),
+        None => None,
+    };
+    Ok(WebhookSettings {
+        allow_private: webhooks.allow_private,
+        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+        timeout_s: file::in_range("timeout_s", &webhooks.timeout_s, standard.timeout_s, 1, 300)?,
+        ca_file,
+    })
 }
 
 /// A relative path in the store's URL starts at the folder too.

@@ -20,6 +20,7 @@ pub mod model;
 pub mod operations;
 pub mod people;
 pub mod terminals;
+pub mod webhooks;
 
 use jiff::{SignedDuration, Timestamp};
 use tms_core::{
@@ -72,6 +73,9 @@ macro_rules! conformance_tests {
             people::a_token_is_valid_until_it_expires,
             people::a_changed_role_holds_at_once,
             people::a_request_is_answered_once_under_its_key,
+            webhooks::a_webhook_reads_back_is_changed_and_goes,
+            webhooks::deliveries_are_due_in_their_order_until_they_end,
+            webhooks::a_delivery_is_replayed,
             concurrency::a_failing_write_does_not_fail_its_neighbours,
             concurrency::concurrent_changes_get_a_revision_each,
             concurrency::an_operation_is_leased_to_exactly_one_of_many,

@@ -14,6 +14,7 @@ mod requests;
 mod row;
 mod store;
 mod terminals;
+mod webhooks;
 mod writer;
 
 use std::fs::OpenOptions;

@@ -35,7 +35,7 @@ pub(super) fn unsigned(count: i64) -> Result<u64> {
     u64::try_from(count).map_err(|_| StoreError::corrupt(format!("a count is {count}")))
 }
 
-fn small(count: i64) -> Result<u32> {
+pub(super) fn small(count: i64) -> Result<u32> {
     u32::try_from(count).map_err(|_| StoreError::corrupt(format!("a count is {count}")))
 }
 
@@ -47,7 +47,7 @@ pub(super) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T>
     serde_json::from_str(text).map_err(|error| StoreError::corrupt(error.to_string()))
 }
 
-fn name<T>(text: &str) -> Result<T>
+pub(super) fn name<T>(text: &str) -> Result<T>
 where
     T: std::str::FromStr,
     T::Err: std::fmt::Display,

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tms_core::{
-    Alarm, Credential, EstateSet, FirmwareId, FirmwareRecord, LogBundle, NewOperation, Operation,
-    OperationId, OperationState, Progress, Reported, Role, RotationPhase, SetName, Terminal, TerminalId,
-    UserRole,
+    Alarm, Credential, Delivery, DeliveryId, DeliveryState, EstateSet, FirmwareId, FirmwareRecord, LogBundle,
+    NewOperation, Operation, OperationId, OperationState, Progress, Reported, Role, RotationPhase, SetName,
+    Terminal, TerminalId, UserRole, Webhook, WebhookId,
 };
 
 use super::{
     SqliteStore, alarms, artifacts, credentials, documents, operations, people, requests, sql, terminals,
+    webhooks,
 };
 use crate::store::{Admin, Begun, InitialCredential, ParameterChange, Result, Store, Ticket, Token};
 
@@ -345,6 +346,67 @@ impl Store for SqliteStore {
     async fn forget_request(&self, caller: &str, key: &str) -> Result<()> {
         let (caller, key) = (caller.to_owned(), key.to_owned());
         self.writer.write(move |c| Box::pin(requests::forget(c, caller, key))).await
+    }
+
+    async fn add_webhook(&self, webhook: Webhook) -> Result<()> {
+        self.writer.write(move |c| Box::pin(webhooks::add(c, webhook))).await
+    }
+
+    async fn change_webhook(
+        &self,
+        id: WebhookId,
+        url: String,
+        kinds: Vec<String>,
+        enabled: bool,
+    ) -> Result<Webhook> {
+        self.writer.write(move |c| Box::pin(webhooks::change(c, id, url, kinds, enabled))).await
+    }
+
+    async fn remove_webhook(&self, id: WebhookId) -> Result<()> {
+        self.writer.write(move |c| Box::pin(webhooks::remove(c, id))).await
+    }
+
+    async fn webhook(&self, id: WebhookId) -> Result<Option<Webhook>> {
+        webhooks::one(&self.readers, id).await
+    }
+
+    async fn webhooks(&self) -> Result<Vec<Webhook>> {
+        webhooks::all(&self.readers).await
+    }
+
+    async fn add_deliveries(&self, deliveries: Vec<Delivery>) -> Result<()> {
+        self.writer.write(move |c| Box::pin(webhooks::add_deliveries(c, deliveries))).await
+    }
+
+    async fn due_deliveries(&self, now: Timestamp, limit: u32) -> Result<Vec<Delivery>> {
+        webhooks::due(&self.readers, now, limit).await
+    }
+
+    async fn record_attempt(
+        &self,
+        id: DeliveryId,
+        state: DeliveryState,
+        due_at: Timestamp,
+        detail: Option<String>,
+    ) -> Result<()> {
+        self.writer.write(move |c| Box::pin(webhooks::record_attempt(c, id, state, due_at, detail))).await
+    }
+
+    async fn replay_delivery(&self, webhook: WebhookId, id: DeliveryId, now: Timestamp) -> Result<Delivery> {
+        self.writer.write(move |c| Box::pin(webhooks::replay(c, webhook, id, now))).await
+    }
+
+    async fn deliveries(
+        &self,
+        webhook: WebhookId,
+        after: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>> {
+        webhooks::page(&self.readers, webhook, after, limit).await
+    }
+
+    async fn forget_deliveries(&self, before: Timestamp) -> Result<u64> {
+        self.writer.write(move |c| Box::pin(webhooks::forget(c, before))).await
     }
 
     async fn check(&self) -> Result<()> {
