@@ -77,7 +77,7 @@ fn tid(number: u32) -> Result<TerminalId, Failure> {
 fn terminal(number: u32) -> Result<Terminal, Failure> {
     let mut new = conformance::terminal(tid(number)?.as_str());
     let pick = |of: &[&'static str]| of.get(number as usize % of.len()).copied().unwrap_or_default();
-    let state = |every: u32| if number % every == 0 { DeviceState::Fault } else { DeviceState::Ok };
+    let state = |every: u32| if number.is_multiple_of(every) { DeviceState::Fault } else { DeviceState::Ok };
     new.model = pick(&["A920", "N910", "S80", "P2", "V40"]).to_owned();
     new.serial = format!("SN{number:07}");
     new.sealing_public_key = vec![1; 32];
@@ -91,7 +91,7 @@ fn terminal(number: u32) -> Result<Terminal, Failure> {
         boot_count: Some(number % 1_000),
         health: Health {
             battery_percent: u8::try_from(number % 101).ok(),
-            paper: Some(number % 50 != 0),
+            paper: Some(!number.is_multiple_of(50)),
             printer: Some(state(500)),
             card_reader: Some(state(900)),
             pin_pad: Some(DeviceState::Ok),
@@ -104,7 +104,7 @@ fn terminal(number: u32) -> Result<Terminal, Failure> {
         ..Reported::default()
     };
     let mut tags = vec![format!("region:{}", number % 10).parse()?];
-    if number % 100 == 0 {
+    if number.is_multiple_of(100) {
         tags.push("canary".parse()?);
     }
     new.place = Place {
@@ -113,7 +113,7 @@ fn terminal(number: u32) -> Result<Terminal, Failure> {
         tags: tags.into_iter().collect(),
         attributes: [
             ("floor".parse()?, AttributeValue::Integer((number % 97).into())),
-            ("rented".parse()?, AttributeValue::Flag(number % 3 == 0)),
+            ("rented".parse()?, AttributeValue::Flag(number.is_multiple_of(3))),
         ]
         .into(),
         ..Place::default()

@@ -11,6 +11,7 @@ mod configuration;
 mod contents;
 mod credentials;
 mod groups;
+mod leases;
 mod operations;
 mod people;
 mod places;
