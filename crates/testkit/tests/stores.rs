@@ -73,26 +73,29 @@ impl Both {
         let window = now.to_zoned(jiff::tz::TimeZone::get("Asia/Shanghai").unwrap()).hour();
         Terms {
             priority: Priority::try_from(u8::try_from(number % 10).unwrap()).unwrap(),
-            not_before: (number % 3 == 0).then(|| now + SignedDuration::from_secs(3)),
+            not_before: number.is_multiple_of(3).then(|| now + SignedDuration::from_secs(3)),
             window: (number % 5 == 1)
                 .then(|| format!("daily {window:02}:00-{:02}:10", window).parse().unwrap()),
             trigger: if number % 4 == 2 { Trigger::AfterSettlement } else { Trigger::AtOnce },
-            batch: (number % 2 == 0).then(|| format!("{}b", self.prefix).parse().unwrap()),
+            batch: number.is_multiple_of(2).then(|| format!("{}b", self.prefix).parse().unwrap()),
             ..Terms::default()
         }
     }
 
     fn change(&self, number: usize) -> TerminalChange {
         let tag = |n: usize| [format!("t{}", n % 3).parse().unwrap()].into();
-        let group = (number % 5 > 0).then(|| self.group_name(number).parse().unwrap());
+        let group = (!number.is_multiple_of(5)).then(|| self.group_name(number).parse().unwrap());
         TerminalChange {
-            vendor: (number % 3 == 0).then(|| format!("v{}", number % 2)),
+            vendor: number.is_multiple_of(3).then(|| format!("v{}", number % 2)),
             life_cycle: (number % 4 == 1).then(|| LifeCycle::ALL[number % 5]),
-            group: (number % 2 == 0).then_some(group),
+            group: number.is_multiple_of(2).then_some(group),
             add_tags: tag(number),
             remove_tags: if number % 7 > 4 { tag(number + 1) } else { BTreeSet::new() },
-            attributes: [("floor".parse().unwrap(), (number % 3 > 0).then_some(AttributeValue::Integer(3)))]
-                .into(),
+            attributes: [(
+                "floor".parse().unwrap(),
+                (!number.is_multiple_of(3)).then_some(AttributeValue::Integer(3)),
+            )]
+            .into(),
             ..TerminalChange::default()
         }
     }
@@ -165,7 +168,7 @@ impl Both {
                     id: self.tid(n),
                     profile: None,
                     change: TerminalChange {
-                        merchant: (n % 3 > 0).then(|| "1".parse().unwrap()),
+                        merchant: (!n.is_multiple_of(3)).then(|| "1".parse().unwrap()),
                         ..self.change(n)
                     },
                 };

@@ -132,10 +132,10 @@ fn alarms_keep_their_order_and_their_bound_whatever_the_clock_says() {
             assert!(alarm.sequence > last, "{} after {last}", alarm.sequence);
             last = alarm.sequence;
             link.terminal.alarm(&alarm, NOW).unwrap();
-            let HostEvent::Alarm { exchange, alarm: heard } = link.to_host() else { panic!() };
+            let HostEvent::Alarm { exchange, alarm: heard } = link.hear_at_host() else { panic!() };
             assert_eq!(heard, alarm);
             link.host.answer(exchange, Answer::Approved, NOW).unwrap();
-            let TerminalEvent::AlarmTaken { sequence } = link.to_terminal() else { panic!() };
+            let TerminalEvent::AlarmTaken { sequence } = link.hear_at_terminal() else { panic!() };
             log.taken(sequence);
             told += 1;
         }

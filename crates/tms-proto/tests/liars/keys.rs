@@ -83,10 +83,10 @@ fn pushed_keys_that_do_not_hold_are_refused_and_the_old_ones_stay() {
         for (keys, block) in lies() {
             let mut link = link(&profile);
             assert!(link.host.push_keys(&block, &keys, NOW).unwrap());
-            let event = link.to_terminal();
+            let event = link.hear_at_terminal();
             let refused = matches!(event, TerminalEvent::KeysRefused { function: Function::KeyExchange, .. });
             assert!(refused, "{}: {event:?}", profile.name());
-            let told = link.to_host();
+            let told = link.hear_at_host();
             assert!(matches!(told, HostEvent::KeysRefused { refusal: Refusal::FormatError }), "{told:?}");
             assert!(!link.host.has_open_keys() && link.terminal.is_signed_on());
             link.still_stands();
@@ -103,8 +103,8 @@ fn wrong_keys_without_end_take_no_room() {
         let memory = measure(|| {
             for (keys, block) in lies.iter().cycle().take(2000) {
                 link.host.push_keys(block, keys, NOW).unwrap();
-                refused += u32::from(matches!(link.to_terminal(), TerminalEvent::KeysRefused { .. }));
-                link.to_host();
+                refused += u32::from(matches!(link.hear_at_terminal(), TerminalEvent::KeysRefused { .. }));
+                link.hear_at_host();
             }
         });
         assert_eq!(refused, 2000);

@@ -143,10 +143,10 @@ fn values(n: u16, names: u16) -> Values {
 
 fn pushed(link: &mut Link, held: &mut Held, push: Push) -> PushAnswer {
     link.host.push_parameters(push, NOW).unwrap();
-    let TerminalEvent::ParameterPush { request, push } = link.to_terminal() else { panic!() };
+    let TerminalEvent::ParameterPush { request, push } = link.hear_at_terminal() else { panic!() };
     let (answer, _) = held.take(&push, link.profile.data_bytes());
     link.terminal.answer_push(request, &answer, NOW).unwrap();
-    let HostEvent::PushAnswered { answer: Some(told), .. } = link.to_host() else { panic!() };
+    let HostEvent::PushAnswered { answer: Some(told), .. } = link.hear_at_host() else { panic!() };
     assert_eq!(*told, answer);
     answer
 }
@@ -243,7 +243,7 @@ fn a_batch_that_grows_for_ever_is_refused_in_any_profile() {
                 });
                 let lie = tms_proto::settlement::Message::Batch(BatchMessage::Cards(cards.collect()));
                 link.terminal.settle(7, &lie, NOW).unwrap();
-                let HostEvent::Batch { exchange, batch, message } = link.to_host() else { panic!() };
+                let HostEvent::Batch { exchange, batch, message } = link.hear_at_host() else { panic!() };
                 let answer = match ledger.on_details(batch, &message) {
                     Ok(_) => Answer::BatchTaken { batch, message: &message },
                     Err(LedgerError::Full) => {
@@ -253,7 +253,7 @@ fn a_batch_that_grows_for_ever_is_refused_in_any_profile() {
                     Err(other) => panic!("{other}"),
                 };
                 link.host.answer(exchange, answer, NOW).unwrap();
-                link.to_terminal();
+                link.hear_at_terminal();
             }
         });
         assert_eq!((ledger.received(), full), (MAX_RECORDS, 150), "{}", profile.name());
@@ -271,10 +271,10 @@ fn a_batch_whose_details_change_each_time_is_told_and_kept_as_it_came_first() {
         for amount in 1..200 {
             let lie = BatchMessage::Cards(vec![card(1, amount)]);
             link.terminal.settle(7, &tms_proto::settlement::Message::Batch(lie), NOW).unwrap();
-            let HostEvent::Batch { exchange, batch, message } = link.to_host() else { panic!() };
+            let HostEvent::Batch { exchange, batch, message } = link.hear_at_host() else { panic!() };
             conflicting += ledger.on_details(batch, &message).unwrap().conflicting;
             link.host.answer(exchange, Answer::BatchTaken { batch, message: &message }, NOW).unwrap();
-            link.to_terminal();
+            link.hear_at_terminal();
         }
         assert_eq!((ledger.received(), conflicting), (1, 198), "{}", profile.name());
         let closed = ledger.on_end(7, 1, false);
@@ -294,12 +294,12 @@ fn totals_that_were_never_told_answer_nothing_in_any_profile() {
         for n in 0..100u64 {
             let told = batch.next_message().unwrap();
             link.terminal.settle(batch.batch(), &told, NOW).unwrap();
-            let HostEvent::Totals { exchange, batch: number, totals } = link.to_host() else { panic!() };
+            let HostEvent::Totals { exchange, batch: number, totals } = link.hear_at_host() else { panic!() };
             let mut lie = totals.answered(Balance::Balanced, Balance::Balanced);
             lie.domestic.debit.amount += 1 + n;
             let answer = Answer::Settled { batch: number, totals: &lie };
             link.host.answer(exchange, answer, NOW).unwrap();
-            let TerminalEvent::TotalsAnswered { batch: number, totals } = link.to_terminal() else {
+            let TerminalEvent::TotalsAnswered { batch: number, totals } = link.hear_at_terminal() else {
                 panic!()
             };
             let refused = batch.on_totals(number, &totals).unwrap_err();

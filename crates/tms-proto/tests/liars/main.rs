@@ -60,12 +60,12 @@ impl Link {
         Self { profile: Arc::clone(profile), host, terminal }
     }
 
-    fn to_host(&mut self) -> HostEvent {
+    fn hear_at_host(&mut self) -> HostEvent {
         self.host.receive(&self.terminal.poll_transmit().expect("a frame"), NOW).unwrap();
         self.host.poll_event().expect("an event")
     }
 
-    fn to_terminal(&mut self) -> TerminalEvent {
+    fn hear_at_terminal(&mut self) -> TerminalEvent {
         self.terminal.receive(&self.host.poll_transmit().expect("a frame"), NOW).unwrap();
         self.terminal.poll_event().expect("an event")
     }
@@ -74,11 +74,11 @@ impl Link {
     fn answered(&mut self, answer: Answer<'_>) -> TerminalEvent {
         let exchange = self.asked();
         self.host.answer(exchange, answer, NOW).unwrap();
-        self.to_terminal()
+        self.hear_at_terminal()
     }
 
     fn asked(&mut self) -> Exchange {
-        let event = self.to_host();
+        let event = self.hear_at_host();
         let name = format!("{}: {event:?}", self.profile.name());
         event.into_exchange().expect(&name)
     }
@@ -87,9 +87,9 @@ impl Link {
     fn give(&mut self, task: &Task) -> Task {
         if self.host.can_push() {
             self.host.push_command(task.clone(), NOW).unwrap();
-            let TerminalEvent::Command { request, task } = self.to_terminal() else { panic!() };
+            let TerminalEvent::Command { request, task } = self.hear_at_terminal() else { panic!() };
             self.terminal.answer(request, None, NOW).unwrap();
-            assert!(matches!(self.to_host(), HostEvent::CommandAnswered { refusal: None, .. }));
+            assert!(matches!(self.hear_at_host(), HostEvent::CommandAnswered { refusal: None, .. }));
             return task;
         }
         self.terminal.poll_task(NOW).unwrap();
@@ -100,9 +100,9 @@ impl Link {
     /// Tells a result, and what of it arrives.
     fn tell(&mut self, result: &TaskResult) -> TaskResult {
         self.terminal.send_result(result, NOW).unwrap();
-        let HostEvent::TaskResult { exchange, result } = self.to_host() else { panic!() };
+        let HostEvent::TaskResult { exchange, result } = self.hear_at_host() else { panic!() };
         self.host.answer(exchange, Answer::Approved, NOW).unwrap();
-        assert!(matches!(self.to_terminal(), TerminalEvent::ResultTaken { .. }));
+        assert!(matches!(self.hear_at_terminal(), TerminalEvent::ResultTaken { .. }));
         result
     }
 
@@ -112,7 +112,7 @@ impl Link {
         self.terminal.echo(NOW).unwrap();
         self.host.receive(&self.terminal.poll_transmit().unwrap(), NOW).unwrap();
         assert!(matches!(self.host.poll_event(), Some(HostEvent::Echo)));
-        assert!(matches!(self.to_terminal(), TerminalEvent::EchoAnswered));
+        assert!(matches!(self.hear_at_terminal(), TerminalEvent::EchoAnswered));
         assert_eq!(self.terminal.outstanding(), 0);
     }
 }

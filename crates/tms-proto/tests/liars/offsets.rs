@@ -134,11 +134,11 @@ fn a_piece_of_a_log_past_its_own_end_is_answered_with_a_format_error_in_any_prof
                     false => link.terminal.upload(&lie, NOW).unwrap(),
                     true => link.terminal.upload_journal(&lie, NOW).unwrap(),
                 }
-                let HostEvent::Refused { function, refusal, reason } = link.to_host() else { panic!() };
+                let HostEvent::Refused { function, refusal, reason } = link.hear_at_host() else { panic!() };
                 let wanted = if journal { Function::JournalUpload } else { Function::LogUpload };
                 assert_eq!((function, refusal), (Some(wanted), Refusal::FormatError));
                 assert_eq!(reason.to_string(), "log chunk: reaches past the announced size");
-                assert!(matches!(link.to_terminal(), TerminalEvent::Refused { .. }));
+                assert!(matches!(link.hear_at_terminal(), TerminalEvent::Refused { .. }));
             }
         }
         link.still_stands();

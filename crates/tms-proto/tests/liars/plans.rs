@@ -149,8 +149,8 @@ fn a_plan_that_contradicts_itself_is_refused_with_the_reason() {
             let lie = task(1, plan(1, actions.clone()));
             let reason = if link.host.can_push() {
                 link.host.push_command(lie, NOW).unwrap();
-                let TerminalEvent::Dropped(reason) = link.to_terminal() else { panic!() };
-                let refused = link.to_host();
+                let TerminalEvent::Dropped(reason) = link.hear_at_terminal() else { panic!() };
+                let refused = link.hear_at_host();
                 let wanted = Some(Refusal::FormatError);
                 assert!(matches!(refused, HostEvent::CommandAnswered { refusal, .. } if refusal == wanted));
                 reason.to_string()

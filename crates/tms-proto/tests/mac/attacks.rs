@@ -84,7 +84,7 @@ fn a_mac_over_a_message_without_its_own_bit_in_the_bitmap_is_wrong() {
     let sent = pair.report();
     let stripped = pair.with(&sent, |fields| fields.retain(|(n, _)| *n != 64));
     let mac = pair.key.sign(pair.profile.mac().unwrap().form(), pair.frame(&stripped).body).unwrap();
-    let moved = pair.with(&sent, |fields| fields.last_mut().unwrap().1 = hex::encode(&mac));
+    let moved = pair.with(&sent, |fields| fields.last_mut().unwrap().1 = hex::encode(mac));
     pair.host.receive(&moved, NOW).unwrap();
     assert!(refused_for_its_mac(&mut pair.host));
 }
