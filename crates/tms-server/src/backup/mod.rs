@@ -1,9 +1,9 @@
 //! Backups: everything that a server keeps but its keys, of one moment, in one file; and the estate's way
 //! from one store to another.
 //!
-//! A backup is a gzipped tar archive: `backup.json` ([`Head`]), `store/N.json` (rows,
+//! A backup is a gzipped tar archive: `backup.json` (`Head`), `store/N.json` (rows,
 //! [`tms_store::dump::Rows`]), `objects/NAME` (firmware images and log bundles), and at the end
-//! `contents.json` ([`Tail`]) with the digest of everything before. A file that was cut off has no end and
+//! `contents.json` (`Tail`) with the digest of everything before. A file that was cut off has no end and
 //! is refused. The key of the vault is not in it: without the key what is sealed in the backup is unreadable,
 //! which is the purpose, so that the two belong in different places.
 
