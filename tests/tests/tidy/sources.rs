@@ -12,6 +12,12 @@ const MAX_LINES: usize = 500;
 const LONGER: &[(&str, &str)] = &[
     ("crates/tms-server/src/api/tests.rs", "one test for each answer of the interface"),
     ("crates/testkit/src/store/promises.rs", "every method of one trait, a line or two each"),
+    ("crates/tms-store/src/store.rs", "one trait, with what each of its methods promises"),
+    ("crates/tms-store/src/sql/store.rs", "every method of that trait, and which writer it goes to"),
+    (
+        "crates/tms-store/src/sql/operations.rs",
+        "the statements of operations; attempts and many at once want a file",
+    ),
 ];
 
 /// The code of a file without comments and without its tests.
