@@ -226,6 +226,17 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// The masked text where only card numbers are hidden in it and its characters stand where those of the parts
+    /// do, so that what is hidden here can be hidden in each part.
+    pub(crate) fn masked_by_position(&self) -> Option<String> {
+        let opened = matches!(self.structure, Structure::Positional(_))
+            && self.view.format.class != Class::Binary
+            && !self.sensitivity.is_sensitive()
+            && !self.holds_sensitive();
+        let masked = opened.then(|| self.masked().into_owned())?;
+        (masked.chars().count() == self.view.units).then_some(masked)
+    }
+
     /// Whether a subfield at any depth is sensitive, or may be where subfields cannot be told apart.
     fn holds_sensitive(&self) -> bool {
         // A subfield that is cut short is none, and yet its beginning is there.
