@@ -164,7 +164,7 @@ fn new_keys_are_in_force_on_both_sides_once_the_terminal_said_so() {
     assert!(pair.host.has_open_keys());
     pair.settle();
     assert!(matches!(pair.at_terminal[..], [TerminalEvent::KeysReplaced { .. }]), "{:?}", pair.at_terminal);
-    assert!(matches!(pair.at_host[..], [HostEvent::KeysTaken]), "{:?}", pair.at_host);
+    assert!(matches!(pair.at_host[..], [HostEvent::KeysTaken { shown: true }]), "{:?}", pair.at_host);
     assert!(!pair.host.has_open_keys());
     pair.understand_each_other();
 }
@@ -183,7 +183,7 @@ fn a_lost_answer_to_new_keys_locks_nobody_out_and_the_same_keys_are_sent_again()
     pair.settle();
     let replaced = |e: &&TerminalEvent| matches!(e, TerminalEvent::KeysReplaced { .. });
     assert_eq!(pair.at_terminal.iter().filter(replaced).count(), 1, "the repeat changes nothing");
-    assert!(pair.at_host.iter().any(|e| matches!(e, HostEvent::KeysTaken)));
+    assert!(pair.at_host.iter().any(|e| matches!(e, HostEvent::KeysTaken { shown: true })));
     pair.understand_each_other();
     pair.nobody_was_locked_out();
 }
@@ -196,7 +196,7 @@ fn the_terminals_next_message_tells_what_its_lost_answer_did_not() {
     pair.to_host.clear();
     pair.terminal.echo(pair.now).unwrap();
     pair.settle();
-    assert!(matches!(pair.at_host[..], [HostEvent::KeysTaken, HostEvent::Echo]), "{:?}", pair.at_host);
+    assert!(matches!(pair.at_host[..], [HostEvent::KeysTaken { shown: true }, HostEvent::Echo]), "{:?}", pair.at_host);
     pair.understand_each_other();
 }
 

@@ -166,7 +166,11 @@ pub enum HostEvent {
         content: KeyBlock,
     },
     /// The terminal has the working keys that it was sent last; those before them are over.
-    KeysTaken,
+    KeysTaken {
+        /// Whether the terminal has shown it. Otherwise it asked for them, and nothing will ever show whether the
+        /// answer arrived.
+        shown: bool,
+    },
     /// The terminal refused new working keys: those before them stay in force.
     KeysRefused {
         /// Why.
@@ -211,7 +215,7 @@ impl HostEvent {
             | Self::MasterKey { exchange, .. }
             | Self::Alarm { exchange, .. } => Some(exchange),
             Self::Echo
-            | Self::KeysTaken
+            | Self::KeysTaken { .. }
             | Self::KeysRefused { .. }
             | Self::CommandAnswered { .. }
             | Self::PushAnswered { .. }

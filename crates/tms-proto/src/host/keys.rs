@@ -80,16 +80,16 @@ impl HostSession {
         self.gate.offer(&offer.keys)?;
         self.offer = Some(offer);
         if !self.gate.proves_keys() {
-            self.keys_taken();
+            self.keys_taken(false);
         }
         Ok(())
     }
 
     /// The terminal has the offered keys.
-    pub(super) fn keys_taken(&mut self) {
+    fn keys_taken(&mut self, shown: bool) {
         self.gate.promote();
         if self.offer.take().is_some() {
-            self.events.push_back(HostEvent::KeysTaken);
+            self.events.push_back(HostEvent::KeysTaken { shown });
         }
     }
 
@@ -104,7 +104,7 @@ impl HostSession {
         if self.offer.as_ref().is_none_or(|open| open.number != offer) {
             return;
         }
-        let Some(refusal) = refusal else { return self.keys_taken() };
+        let Some(refusal) = refusal else { return self.keys_taken(true) };
         // A refusal that nobody proved to have sent may be a lie: the terminal may have the keys.
         if admitted.is_authentic() || !self.gate.proves_keys() {
             self.gate.withdraw();
@@ -116,7 +116,7 @@ impl HostSession {
     /// A message may have shown that the terminal has the offered keys, although its answer was lost.
     pub(super) fn note_keys(&mut self) {
         if self.gate.was_promoted() {
-            self.keys_taken();
+            self.keys_taken(true);
         }
     }
 }

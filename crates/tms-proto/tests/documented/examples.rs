@@ -198,7 +198,7 @@ impl Pair {
         self.host.receive(&request, now()).unwrap();
         let mut event = self.host.poll_event().unwrap();
         // Told with the next request after keys were given.
-        if matches!(event, HostEvent::KeysTaken) {
+        if matches!(event, HostEvent::KeysTaken { .. }) {
             event = self.host.poll_event().unwrap();
         }
         self.answer(profile, event);

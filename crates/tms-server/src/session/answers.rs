@@ -19,6 +19,7 @@ use tms_proto::{
 use tracing::{debug, info};
 
 use super::{
+    work::Exchanged,
     Ended, Session,
     images::{self, ReadError, image_file},
     logs::Sent,
@@ -41,7 +42,7 @@ impl Session {
         match event {
             HostEvent::SignOn { exchange, .. } => self.sign_on(terminal, exchange).await,
             HostEvent::SignOff { exchange } => self.approve(exchange),
-            HostEvent::KeysTaken => self.keys_taken().await,
+            HostEvent::KeysTaken { shown } => self.keys_taken(shown).await,
             HostEvent::KeysRefused { refusal } => self.keys_refused(refusal).await,
             HostEvent::KeysRequested { exchange } => self.new_keys(terminal, exchange).await,
             HostEvent::Status { exchange, values } => {
@@ -94,7 +95,7 @@ impl Session {
         };
         let now = self.app.now();
         match &keys {
-            Some(_) => self.note_keys_given(),
+            Some(_) => self.note_keys(Exchanged::Given),
             None => self.no_keys_given(exchange.code()).await,
         }
         self.announce();
@@ -108,7 +109,7 @@ impl Session {
         }
         info!(terminal = terminal.as_str(), address = %self.peer.address, "signed on");
         match keys {
-            Some(_) => self.keys_taken().await,
+            Some(_) => self.keys_given().await,
             None => self.look_for_work().await,
         }
     }

@@ -245,6 +245,49 @@ fn new_keys_are_pushed_where_the_host_may_speak_first() {
     assert_eq!(server.operation(operation.id).state, OperationState::Done);
 }
 
+/// Takes what the host sends until new keys are pushed; the terminal answers, and the answer is lost.
+fn answer_to_keys_is_lost(server: &Server, host: &mut Session, terminal: &mut TerminalSession) {
+    ready(host.tick()).unwrap();
+    let push = host.poll_transmit().unwrap();
+    terminal.receive(&push, server.now()).unwrap();
+    assert!(terminal.poll_transmit().is_some(), "the answer");
+    let event = terminal.poll_event();
+    assert!(matches!(event, Some(TerminalEvent::KeysReplaced { .. })), "{event:?}");
+}
+
+#[test]
+fn keys_that_were_sent_before_an_exchange_was_ordered_do_not_end_it() {
+    let server = Server::speaking("iso87", None);
+    let (mut host, mut terminal, _) = signed_on(&server);
+    let first = command(&server, OperationKind::ExchangeKeys);
+    answer_to_keys_is_lost(&server, &mut host, &mut terminal);
+    ready(service::cancel(&server.app, first.id)).unwrap();
+    let second = command(&server, OperationKind::ExchangeKeys);
+    ready(host.tick()).unwrap();
+    // What is still open is sent once more, and after it keys that the terminal has never had.
+    let events = server.exchange(&mut host, &mut terminal);
+    let replaced = events.iter().filter(|event| matches!(event, TerminalEvent::KeysReplaced { .. })).count();
+    assert_eq!(replaced, 1, "{events:?}");
+    assert_eq!(server.operation(second.id).state, OperationState::Done);
+}
+
+#[test]
+fn keys_that_a_terminal_asked_for_and_never_got_do_not_end_an_exchange() {
+    let server = Server::speaking("iso87", None);
+    let (mut host, mut terminal, _) = signed_on(&server);
+    let operation = command(&server, OperationKind::ExchangeKeys);
+    ready(host.tick()).unwrap();
+    assert!(host.poll_transmit().is_some(), "lost on its way");
+    terminal.request_keys(server.now()).unwrap();
+    ready(host.frame(&terminal.poll_transmit().unwrap())).unwrap();
+    assert!(host.poll_transmit().is_some(), "the answer, lost too");
+    assert!(server.operation(operation.id).is_open());
+    let events = server.exchange(&mut host, &mut terminal);
+    let replaced = events.iter().filter(|event| matches!(event, TerminalEvent::KeysReplaced { .. })).count();
+    assert_eq!(replaced, 1, "{events:?}");
+    assert_eq!(server.operation(operation.id).state, OperationState::Done);
+}
+
 #[test]
 fn new_keys_come_with_the_next_sign_on_where_the_terminal_must_ask() {
     let server = Server::speaking("unionpay", None);

@@ -6,7 +6,7 @@ use tms_core::{OperationId, OperationState};
 use tms_crypto::keyblock::KeyBlockForm;
 use tms_proto::{Function, Refusal};
 
-use super::{Stage, Work};
+use super::{Exchanged, Stage, Work};
 use crate::session::{Ended, Session};
 
 impl Session {
@@ -17,7 +17,16 @@ impl Session {
             return Ok(());
         }
         match self.keys(&terminal, KeyBlockForm::Double).await {
-            Ok(Some((block, keys))) => drop(self.protocol.push_keys(&block, &keys, now)?),
+            Ok(Some((block, keys))) => {
+                let is_new = self.protocol.push_keys(&block, &keys, now)?;
+                if let Some(Work { stage: Stage::Keys(exchanged), .. }) = &mut self.work {
+                    // What is sent again is this exchange's own, unless it was open before.
+                    *exchanged = match (is_new, *exchanged) {
+                        (true, _) | (false, Exchanged::Sent) => Exchanged::Sent,
+                        (false, _) => Exchanged::Earlier,
+                    };
+                }
+            }
             Ok(None) => {
                 let _ = self.give_up("the terminal has no master key".to_owned()).await;
             }
@@ -28,24 +37,41 @@ impl Session {
     }
 
     /// The terminal has new working keys, whoever asked for them.
-    pub(in crate::session) async fn keys_taken(&mut self) -> Result<(), Ended> {
-        self.note_keys_given();
+    pub(in crate::session) async fn keys_taken(&mut self, shown: bool) -> Result<(), Ended> {
+        let Some(Work { stage: Stage::Keys(exchanged), .. }) = &self.work else {
+            return self.look_for_work().await;
+        };
+        match exchanged {
+            Exchanged::Given => self.keys_given().await,
+            Exchanged::Sent if shown => self.keys_given().await,
+            // Neither keys of before nor such as it asked for and perhaps never got end the exchange: others do.
+            Exchanged::Earlier | Exchanged::Sent => {
+                self.note_keys(Exchanged::Wanted);
+                self.offer().await
+            }
+            Exchanged::Wanted => Ok(()),
+        }
+    }
+
+    /// The terminal has the keys of the exchange in hand, if there is one.
+    pub(in crate::session) async fn keys_given(&mut self) -> Result<(), Ended> {
+        self.note_keys(Exchanged::Given);
         self.keys_in_force().await;
         self.look_for_work().await
     }
 
-    /// Notes that new keys are on their way, so that the reply that brings them does not ask for the sign-on
-    /// that it answers.
-    pub(in crate::session) fn note_keys_given(&mut self) {
-        if let Some(Work { stage: Stage::Keys { given }, .. }) = &mut self.work {
-            *given = true;
+    /// Notes how far the exchange in hand is. A sign-on that brings keys notes it before the reply goes out, so
+    /// that this one does not ask for the sign-on that it answers.
+    pub(in crate::session) fn note_keys(&mut self, now_at: Exchanged) {
+        if let Some(Work { stage: Stage::Keys(exchanged), .. }) = &mut self.work {
+            *exchanged = now_at;
         }
     }
 
     /// Ends an exchange of keys that took place. What the store does not take now it is told again later:
     /// another exchange would be of no use.
     pub(super) async fn keys_in_force(&mut self) {
-        if !matches!(&self.work, Some(Work { stage: Stage::Keys { given: true }, .. })) {
+        if !matches!(&self.work, Some(Work { stage: Stage::Keys(Exchanged::Given), .. })) {
             return;
         }
         if self.finish(OperationState::Done, None).await.is_err() {
@@ -60,7 +86,7 @@ impl Session {
     /// sign-on of this terminal will be no other.
     pub(in crate::session) async fn no_keys_given(&mut self, code: &str) {
         if self.protocol.profile().pushes()
-            || !matches!(&self.work, Some(Work { stage: Stage::Keys { .. }, .. }))
+            || !matches!(&self.work, Some(Work { stage: Stage::Keys(_), .. }))
         {
             return;
         }
@@ -75,7 +101,7 @@ impl Session {
     /// The exchange of keys that the reply to the next message will announce.
     pub(in crate::session) fn announced_keys(&self) -> Option<OperationId> {
         let work = self.work.as_ref().filter(|_| !self.protocol.profile().pushes())?;
-        let waits = matches!(work.stage, Stage::Keys { given: false }) && work.deadline.is_none();
+        let waits = matches!(work.stage, Stage::Keys(Exchanged::Wanted)) && work.deadline.is_none();
         waits.then_some(work.operation.id)
     }
 
@@ -87,7 +113,7 @@ impl Session {
     }
 
     pub(in crate::session) async fn keys_refused(&mut self, refusal: Refusal) -> Result<(), Ended> {
-        if matches!(&self.work, Some(Work { stage: Stage::Keys { .. }, .. })) && !refusal.may_retry() {
+        if matches!(&self.work, Some(Work { stage: Stage::Keys(_), .. })) && !refusal.may_retry() {
             let _ = self.give_up(format!("the terminal refused the keys: {refusal}")).await;
         }
         self.look_for_work().await

@@ -55,10 +55,20 @@ enum Stage {
     /// A rotation, step by step.
     Rotation(Box<Rotation>),
     /// New working keys.
-    Keys {
-        /// Whether the terminal has them: only that is not durable yet.
-        given: bool,
-    },
+    Keys(Exchanged),
+}
+
+/// How far an exchange of keys has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::session) enum Exchanged {
+    /// No keys have been sent for it.
+    Wanted,
+    /// Keys that were sent before it was ordered are still open: they have to be settled first.
+    Earlier,
+    /// Keys that were made for it are on their way.
+    Sent,
+    /// The terminal has them: only that is not durable yet.
+    Given,
 }
 
 /// Parameters that the terminal fetched.
@@ -88,7 +98,7 @@ impl Work {
 
     pub(super) fn task(&self, now: Timestamp) -> Option<Task> {
         match &self.stage {
-            Stage::Parameters { .. } | Stage::Keys { .. } => None,
+            Stage::Parameters { .. } | Stage::Keys(_) => None,
             Stage::Task(told) => Some(command::brought_up_to(told.task.clone(), now)),
             Stage::Rotation(r) => r.machine.task(&r.sealed, r.challenge),
         }
@@ -111,7 +121,7 @@ impl Work {
     pub(super) fn file(&self, name: &str) -> Option<&Bytes> {
         match &self.stage {
             Stage::Task(told) => told.file.as_ref().filter(|(file, _)| file == name).map(|(_, bytes)| bytes),
-            Stage::Parameters { .. } | Stage::Rotation(_) | Stage::Keys { .. } => None,
+            Stage::Parameters { .. } | Stage::Rotation(_) | Stage::Keys(_) => None,
         }
     }
 
@@ -125,7 +135,7 @@ impl Work {
             Stage::Parameters { delivered: None, .. } => Some(PendingWork::Parameters),
             Stage::Task(_) | Stage::Rotation(_) => Some(PendingWork::Task),
             // A terminal that signs on again is given new ones.
-            Stage::Keys { given } => (!given).then_some(PendingWork::SignOn),
+            Stage::Keys(exchanged) => (*exchanged != Exchanged::Given).then_some(PendingWork::SignOn),
         }
     }
 }
@@ -258,7 +268,7 @@ impl Session {
     /// Offers the work again, or gives it up, when the terminal stayed silent.
     pub(super) async fn work_timeout(&mut self, now: Timestamp) -> Result<(), Ended> {
         if self.work.as_ref().and_then(Work::deadline).is_some_and(|at| at <= now) {
-            if matches!(&self.work, Some(Work { stage: Stage::Keys { given: true }, .. })) {
+            if matches!(&self.work, Some(Work { stage: Stage::Keys(Exchanged::Given), .. })) {
                 self.keys_in_force().await;
             } else {
                 self.try_again("the terminal did not answer in time").await;
@@ -288,7 +298,7 @@ impl Session {
             OperationKind::RotateCredential { role, generation } => {
                 Stage::Rotation(Box::new(self.rotation(terminal, operation, role, *generation).await?))
             }
-            OperationKind::ExchangeKeys => Stage::Keys { given: false },
+            OperationKind::ExchangeKeys => Stage::Keys(Exchanged::Wanted),
             _ => Stage::Task(Box::new(command::told(&self.app, operation).await?)),
         })
     }
@@ -308,7 +318,7 @@ impl Session {
         }
         match work.task(now) {
             Some(task) => self.protocol.push_command(task, now)?,
-            None if matches!(work.stage, Stage::Keys { .. }) => self.push_keys(now).await?,
+            None if matches!(work.stage, Stage::Keys(_)) => self.push_keys(now).await?,
             None => {
                 let whole = matches!(work.stage, Stage::Parameters { whole: true, .. });
                 let (id, terminal) = (*work.operation.id.as_uuid(), work.operation.terminal.clone());
