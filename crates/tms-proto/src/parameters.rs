@@ -78,14 +78,9 @@ impl TagValues {
     /// # Errors
     /// As [`decode_tags`].
     pub fn read(profile: &Arc<Profile>, place: TagPlace, bytes: &[u8]) -> Result<Self, ProtocolError> {
-        for tag in Tags::new(profile, place, bytes) {
-            let (rule, value, offset) = tag?;
-            let plain = match rule.pad {
-                TagPad::Zeros => value.iter().all(u8::is_ascii_digit),
-                TagPad::Spaces => value.is_ascii(),
-                TagPad::Gbk | TagPad::Hex => false,
-            };
-            if !plain {
+        if !is_plain(profile.tag_keys(place), bytes) {
+            for tag in Tags::new(profile, place, bytes) {
+                let (rule, value, offset) = tag?;
                 tag_value(rule, value, offset)?;
             }
         }
@@ -110,6 +105,26 @@ impl std::fmt::Debug for TagValues {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_map().entries(self.iter()).finish()
     }
+}
+
+/// A first look that only ever says yes: whether the tags stand in the order of the table, as senders write
+/// them, with values that are text as they are. Anything else is left to the careful way, which explains.
+fn is_plain(keys: &[TagKey], bytes: &[u8]) -> bool {
+    let (mut keys, mut rest) = (keys.iter(), bytes);
+    while let Some((tag, after)) = rest.split_first_chunk::<2>() {
+        let Some(key) = keys.find(|key| key.tag == *tag) else { return false };
+        let Some((value, after)) = after.split_at_checked(key.length) else { return false };
+        let plain = match key.pad {
+            TagPad::Zeros => value.iter().all(u8::is_ascii_digit),
+            TagPad::Spaces => value.is_ascii(),
+            TagPad::Gbk | TagPad::Hex => false,
+        };
+        if !plain {
+            return false;
+        }
+        rest = after;
+    }
+    rest.is_empty()
 }
 
 /// Goes over a string of tags. Senders keep to the order of the table, so each tag is looked for from the
@@ -321,6 +336,39 @@ mod tests {
         #[test]
         fn named_values_survive_the_wire(values in prop::collection::btree_map("[a-z_]{1,20}", "[ -~]{0,40}", 0..20)) {
             prop_assert_eq!(decode_named(&encode_named(&values).unwrap()).unwrap(), values);
+        }
+
+        #[test]
+        fn tags_are_kept_exactly_when_they_can_be_read(
+            chosen in prop::collection::vec((any::<prop::sample::Index>(), "[0-9 ]{40}|[0-9]{40}|[0-9é]{40}"), 0..12),
+            in_order in prop::bool::weighted(0.7),
+            spoiled in prop::option::weighted(0.3, (any::<prop::sample::Index>(), any::<u8>())),
+            cut in 0usize..3,
+        ) {
+            let profile = Arc::new(unionpay());
+            for place in [TagPlace::Status, TagPlace::Parameters] {
+                let rules: Vec<_> = profile.tags(place).collect();
+                let mut chosen: Vec<_> = chosen.iter().map(|(at, text)| (at.index(rules.len()), text)).collect();
+                if in_order {
+                    chosen.sort();
+                    chosen.dedup_by_key(|(at, _)| *at);
+                }
+                let mut bytes = Vec::new();
+                for (at, text) in chosen {
+                    bytes.extend_from_slice(rules[at].tag.as_bytes());
+                    bytes.extend(text.bytes().cycle().take(rules[at].length));
+                }
+                if let Some((at, byte)) = spoiled.as_ref().filter(|_| !bytes.is_empty()) {
+                    let at = at.index(bytes.len());
+                    bytes[at] = *byte;
+                }
+                bytes.truncate(bytes.len().saturating_sub(cut));
+                let read = TagValues::read(&profile, place, &bytes);
+                match decode_tags(&profile, place, &bytes) {
+                    Ok(values) => prop_assert_eq!(read.unwrap().to_values(), values),
+                    Err(error) => prop_assert_eq!(read.unwrap_err().to_string(), error.to_string()),
+                }
+            }
         }
 
         #[test]

@@ -284,8 +284,7 @@ impl Formats {
                 self.wrong::<()>(keys.line, &path, "tag", "the tag stands twice");
             }
         }
-        let unknown = Box::new(unknown(ber, &inside));
-        (self.errors.len() == before).then_some(Tags { known, keep_unknown, unknown })
+        (self.errors.len() == before).then(|| Tags::new(known, keep_unknown, unknown(ber, &inside)))
     }
 
     fn tag(&mut self, whole: Whole<'_>, keys: &FieldKeys, ber: bool) -> Option<Tag> {

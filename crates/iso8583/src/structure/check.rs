@@ -4,6 +4,7 @@ use crate::class::{Class, is_sign};
 use crate::error::{ParseError, ParseReason};
 use crate::field::Field;
 use crate::format::{Charset, Digits, FieldFormat, Length};
+use crate::path::Tag;
 use crate::plan::Plan;
 use crate::scan;
 
@@ -30,19 +31,42 @@ fn is_plain_table(field: &Field<'_>) -> bool {
     if field.format.charset != Charset::Ascii {
         return false;
     }
-    let mut known = tags.known.iter();
-    let mut rest = field.view.plain();
-    while let Some(content) = rest.filter(|content| !content.is_empty()) {
-        let value = content.split_at_checked(usize::from(*tag_len)).and_then(|(tag, value)| {
-            let (_, format) = known.find(|(known, _)| known.bytes() == tag)?;
-            Some((plain_len(format)?, format.class, value))
-        });
-        rest = value.and_then(|(len, class, value)| {
-            let (value, rest) = value.split_at_checked(len)?;
-            is_all(value, class).then_some(rest)
-        });
+    let Some(mut rest) = field.view.plain() else { return false };
+    let mut plain = tags.plain.iter();
+    while !rest.is_empty() {
+        let Some((tag, after)) = rest.split_at_checked(usize::from(*tag_len)) else { return false };
+        let key = PlainTag::key(tag);
+        let Some(known) = plain.find(|known| known.key == key) else { return false };
+        let Some((value, after)) = after.split_at_checked(usize::from(known.len)) else { return false };
+        if !is_all(value, known.class) {
+            return false;
+        }
+        rest = after;
     }
-    rest.is_some()
+    true
+}
+
+/// A tag of a table whose values the first look can judge.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct PlainTag {
+    key: u64,
+    /// Bytes of the value.
+    len: u16,
+    class: Class,
+}
+
+impl PlainTag {
+    pub(super) fn new(tag: Tag, format: &FieldFormat) -> Option<Self> {
+        Some(Self { key: Self::key(tag.bytes()), len: plain_len(format)?, class: format.class })
+    }
+
+    /// The characters of a tag, up to eight, as one number; among tags of one length no two have the same.
+    fn key(tag: &[u8]) -> u64 {
+        match tag {
+            [first, second] => u64::from(u16::from_be_bytes([*first, *second])),
+            tag => tag.iter().fold(0, |key, byte| key << 8 | u64::from(*byte)),
+        }
+    }
 }
 
 /// Whether every byte is of the class.
@@ -56,14 +80,14 @@ fn is_all(value: &[u8], class: Class) -> bool {
 }
 
 /// Bytes of a value of fixed length that is one byte for each character and nothing inside.
-fn plain_len(format: &FieldFormat) -> Option<usize> {
+fn plain_len(format: &FieldFormat) -> Option<u16> {
     let has_signs = matches!(format.class, Class::Binary | Class::SignedNumeric | Class::Track);
     let is_plain = format.charset == Charset::Ascii
         && !has_signs
         && !format.is_packed()
         && matches!(format.structure, Structure::None);
     match format.length {
-        Length::Fixed(len) if is_plain => Some(usize::from(len)),
+        Length::Fixed(len) if is_plain => Some(len),
         _ => None,
     }
 }

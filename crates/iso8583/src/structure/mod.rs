@@ -12,6 +12,7 @@ use crate::dialect::{BitmapEncoding, Rule};
 use crate::format::{FieldFormat, Part};
 use crate::path::Tag;
 
+use check::PlainTag;
 pub(crate) use check::check;
 pub(crate) use subfields::Subfields;
 
@@ -114,9 +115,16 @@ pub struct Tags {
     pub(crate) keep_unknown: bool,
     /// How the value of a tag is written that is not in the table.
     pub(crate) unknown: Box<FieldFormat>,
+    /// Those that a first look can judge, in ascending order.
+    plain: Box<[PlainTag]>,
 }
 
 impl Tags {
+    pub(crate) fn new(known: BTreeMap<Tag, FieldFormat>, keep_unknown: bool, unknown: FieldFormat) -> Self {
+        let plain = known.iter().filter_map(|(tag, format)| PlainTag::new(*tag, format)).collect();
+        Self { known, keep_unknown, unknown: Box::new(unknown), plain }
+    }
+
     /// How the value of a tag is written; `None` for a tag without a name.
     #[must_use]
     pub fn get(&self, tag: Tag) -> Option<&FieldFormat> {

@@ -114,6 +114,8 @@ pub(crate) struct TagKey {
     pub(crate) tag: [u8; 2],
     /// Bytes of the value.
     pub(crate) length: usize,
+    /// How a value fills its length.
+    pub(crate) pad: TagPad,
     /// Place of its rule in the whole table.
     pub(crate) rule: usize,
 }
@@ -124,7 +126,7 @@ impl TagKey {
         let here = rules.iter().enumerate().filter(|(_, rule)| rule.place.contains(&place));
         here.filter_map(|(index, rule)| {
             let tag = rule.tag.as_bytes().try_into().ok()?;
-            Some(Self { tag, length: rule.length, rule: index })
+            Some(Self { tag, length: rule.length, pad: rule.pad, rule: index })
         })
         .collect()
     }
