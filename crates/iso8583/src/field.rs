@@ -226,17 +226,6 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// The masked text where only card numbers are hidden in it and its characters stand where those of the parts
-    /// do, so that what is hidden here can be hidden in each part.
-    pub(crate) fn masked_by_position(&self) -> Option<String> {
-        let opened = matches!(self.structure, Structure::Positional(_))
-            && self.view.format.class != Class::Binary
-            && !self.sensitivity.is_sensitive()
-            && !self.holds_sensitive();
-        let masked = opened.then(|| self.masked().into_owned())?;
-        (masked.chars().count() == self.view.units).then_some(masked)
-    }
-
     /// Whether a subfield at any depth is sensitive, or may be where subfields cannot be told apart.
     fn holds_sensitive(&self) -> bool {
         // A subfield that is cut short is none, and yet its beginning is there.
@@ -259,6 +248,9 @@ impl<'a> Field<'a> {
     fn number_from(&self, first: usize) -> Result<u64, AccessError> {
         if self.view.units <= first {
             return Err(self.error(AccessKind::NotDigits));
+        }
+        if let Some(number) = self.view.short_number(first) {
+            return Ok(number);
         }
         self.view.units().skip(first).try_fold(0u64, |number, unit| {
             let digit = unit.wrapping_sub(b'0');
@@ -286,5 +278,55 @@ impl fmt::Display for Field<'_> {
 impl fmt::Debug for Field<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Field({}: {:?})", self.path, self.masked())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::{Builder, Dialect, Message, Mti};
+
+    /// Numbers in every coding, alone and as positional parts: (dialect, field, part).
+    const PLACES: &[(&str, u8, &str)] = &[
+        ("iso87-ascii", 11, "11"),
+        ("iso87-ascii", 90, "90.2"),
+        ("iso93-ebcdic", 11, "11"),
+        ("iso03-binary", 30, "30.1"),
+        ("iso03-binary", 30, "30.2"),
+        ("iso87-binary", 23, "23"),
+        ("iso93-binary", 26, "26"),
+        ("unionpay", 11, "11"),
+        ("unionpay", 22, "22"),
+        ("unionpay", 60, "60.1"),
+        ("unionpay", 60, "60.2"),
+        ("unionpay", 60, "60.3"),
+    ];
+
+    proptest! {
+        #[test]
+        fn a_number_is_what_its_digits_write(digits in "[0-9]{42}") {
+            for (name, number, path) in PLACES {
+                let dialect = Dialect::builtin(name).unwrap();
+                let length = if *number == 60 { 11 } else { dialect.field(*number).unwrap().length().max() };
+                let mut builder = Builder::new(dialect, Mti::new(200).unwrap());
+                builder.set(*number, &digits[..length]).unwrap();
+                let bytes = builder.build().unwrap();
+                let message = Message::parse(dialect, &bytes).unwrap();
+                let text = message.text(path).unwrap();
+                prop_assert_eq!(message.u64(path).unwrap(), Some(text.parse().unwrap()), "{} {}", name, path);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_or_too_large_is_none() {
+        let dialect = Dialect::builtin("iso87-ascii").unwrap();
+        for (number, value) in [(41, "1000000A"), (102, "18446744073709551616"), (102, "99999999999999999999")] {
+            let mut builder = Builder::new(dialect, Mti::new(200).unwrap());
+            builder.set(number, value).unwrap();
+            let bytes = builder.build().unwrap();
+            assert!(Message::parse(dialect, &bytes).unwrap().field(number).unwrap().u64().is_err(), "{value}");
+        }
     }
 }

@@ -259,6 +259,43 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The number that the characters from `first` on write, where they are so few that it cannot be too large
+    /// and stand on the wire as most numbers do; `None` says nothing.
+    #[inline]
+    pub(crate) fn short_number(&self, first: usize) -> Option<u64> {
+        /// Any number of so many digits is one of 64 bits.
+        const DIGITS: usize = 19;
+        if self.units > DIGITS || !self.is_raw() {
+            return None;
+        }
+        match self.coding() {
+            Coding::Characters(Charset::Ascii) => {
+                let digits = self.content.get(self.first + first..self.first + self.units)?;
+                digits.iter().try_fold(0, |number, byte| {
+                    let digit = byte.wrapping_sub(b'0');
+                    (digit <= 9).then(|| number * 10 + u64::from(digit))
+                })
+            }
+            Coding::Packed(align) if self.format.sign_len() == 0 => {
+                let start = self.first + first + self.filler(align);
+                let end = self.first + self.units + self.filler(align);
+                let bytes = self.content.get(start / 2..end.div_ceil(2))?;
+                let mut number = 0;
+                for (byte, at) in bytes.iter().zip((start / 2 * 2..).step_by(2)) {
+                    let (high, low) = (byte >> 4, byte & 0x0F);
+                    if at >= start {
+                        number = number * 10 + u64::from((high <= 9).then_some(high)?);
+                    }
+                    if at + 1 < end && at + 1 >= start {
+                        number = number * 10 + u64::from((low <= 9).then_some(low)?);
+                    }
+                }
+                Some(number)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether [`View::text`] is `text`, ASCII without escapes, without making it.
     pub(crate) fn is_text(&self, text: &str) -> bool {
         match self.coding() {

@@ -27,9 +27,10 @@ impl<const N: usize> Label<N> {
     /// Appends what there is room for.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         let rest = self.bytes.get_mut(usize::from(self.len)..).unwrap_or_default();
-        for (to, from) in rest.iter_mut().zip(bytes) {
-            *to = *from;
-            self.len = self.len.saturating_add(1);
+        let room = rest.len().min(usize::from(u8::MAX.saturating_sub(self.len))).min(bytes.len());
+        if let (Some(to), Some(from)) = (rest.get_mut(..room), bytes.get(..room)) {
+            to.copy_from_slice(from);
+            self.len = self.len.saturating_add(u8::try_from(room).unwrap_or(0));
         }
     }
 

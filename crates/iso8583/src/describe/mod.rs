@@ -25,9 +25,8 @@ use crate::field::Field;
 use crate::mask::{MASK, hex_of_joined};
 use crate::message::{Lenient, Message, Partial};
 use crate::paint::printable;
-use crate::path::{Path, Step};
+use crate::path::Path;
 use crate::read;
-use crate::structure::Structure;
 
 /// A message set out line by line. `Display` makes aligned columns of it.
 ///
@@ -129,7 +128,7 @@ impl Describe<'_, '_> {
     pub fn rows(&self) -> Vec<Row> {
         let mut rows = Rows { rows: self.head(), unmasked: self.unmasked };
         for field in self.message.fields() {
-            rows.field(&field, 0, None);
+            rows.field(&field, 0);
         }
         for problem in self.problems {
             rows.problem(self.message, problem);
@@ -208,18 +207,8 @@ struct Rows {
 }
 
 impl Rows {
-    /// `cover` is what the field around shows of these characters, where that hides something: a card number
-    /// may begin in one part and end in the next, and is none in either.
-    fn field(&mut self, field: &Field<'_>, depth: usize, cover: Option<&str>) {
-        let (value, masked) = match cover {
-            Some(cover) if cover.contains('*') => (cover.to_owned(), true),
-            _ => shown(field, self.unmasked),
-        };
-        let around = match cover {
-            Some(cover) => Some(cover.to_owned()),
-            None if masked => field.masked_by_position(),
-            None => None,
-        };
+    fn field(&mut self, field: &Field<'_>, depth: usize) {
+        let (value, masked) = shown(field, self.unmasked);
         let start = field.offset();
         self.rows.push(Row {
             name: printable(field.format().name()),
@@ -229,8 +218,7 @@ impl Rows {
             ..Row::new(&path_text(field.path()), value, start..start + field.bytes().len())
         });
         for subfield in field.subfields().map_while(Result::ok) {
-            let piece = around.as_deref().and_then(|text| piece_of(text, field, &subfield));
-            self.field(&subfield, depth + 1, piece.as_deref());
+            self.field(&subfield, depth + 1);
         }
     }
 
@@ -285,13 +273,6 @@ fn head(message: &Message<'_>) -> Option<(Bitmap, usize)> {
     let mut notes: Vec<ParseError> = Vec::new();
     let (_, bitmap, start) = read::head(message.dialect(), message.body(), &mut notes).ok()?;
     Some((bitmap, start))
-}
-
-/// The characters of a part in the text that is shown of the field around.
-fn piece_of(text: &str, field: &Field<'_>, part: &Field<'_>) -> Option<String> {
-    let Structure::Positional(parts) = field.structure() else { return None };
-    let here = parts.iter().find(|one| part.step() == Some(Step::Part(one.format.number())))?;
-    Some(text.chars().skip(here.start).take(part.len()).collect())
 }
 
 /// A path without the word `field`.
