@@ -178,7 +178,10 @@ impl Estate {
 
     /// Somebody who is logged in to the REST interface.
     pub async fn rest(&self) -> Rest {
-        let password = service::issue_one_time_password(&self.app, "tester").await.unwrap();
+        let password =
+            service::issue_one_time_password(&self.app, "tester", Some(tms_core::UserRole::Administrator))
+                .await
+                .unwrap();
         Rest::at(self.config.api_address).log_in("tester", &password).await
     }
 }

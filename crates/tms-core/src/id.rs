@@ -96,6 +96,7 @@ pub(crate) use text_id;
 /// Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, pattern = r"^[A-Za-z0-9_-]{1,16}$", example = "10000001"))]
 pub struct TerminalId(Arc<str>);
 
 text_id!(TerminalId, "terminal id", "it has 1 to 16 letters, digits, '-' or '_'", |text| within(text, 16)
@@ -104,6 +105,7 @@ text_id!(TerminalId, "terminal id", "it has 1 to 16 letters, digits, '-' or '_'"
 /// The merchant's number, DE42 (商户号): 1 to 15 printable ASCII characters without spaces.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, pattern = r"^[!-~]{1,15}$", example = "102310060510002"))]
 pub struct MerchantId(Arc<str>);
 
 text_id!(
@@ -117,6 +119,7 @@ text_id!(
 /// digits, `-` or `_`, so that it is also a safe file name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, pattern = r"^[A-Za-z0-9_-]{1,64}$", example = "5f2c"))]
 pub struct FirmwareId(Arc<str>);
 
 text_id!(FirmwareId, "firmware id", "it has 1 to 64 letters, digits, '-' or '_'", |text| within(text, 64)
@@ -126,6 +129,7 @@ text_id!(FirmwareId, "firmware id", "it has 1 to 64 letters, digits, '-' or '_'"
 /// administrator, `00` supervisor, `01` to `98` operators), a name of at most 16 characters elsewhere.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, pattern = r"^([0-9]{2}|[A-Za-z][A-Za-z0-9_-]{0,15})$", example = "99"))]
 pub struct Role(Arc<str>);
 
 text_id!(
@@ -156,6 +160,7 @@ impl Role {
 /// digits or `-`. Which names exist is the protocol's business; here it is only a name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, pattern = r"^[a-z0-9-]{1,16}$", example = "unionpay"))]
 pub struct Profile(Arc<str>);
 
 text_id!(Profile, "profile name", "it has 1 to 16 lower-case letters, digits or '-'", |text| within(
@@ -196,6 +201,7 @@ text_id!(BatchId, "batch id", "it has 1 to 64 letters, digits, '-' or '_'", |tex
 /// millisecond). It travels to the terminal, which answers a repeated id from its journal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = uuid::Uuid))]
 pub struct OperationId(Uuid);
 
 impl OperationId {

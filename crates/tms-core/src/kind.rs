@@ -18,6 +18,7 @@ pub const MAX_UTC_OFFSET_S: i32 = 14 * 3600;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum OperationKind {
     /// Take over the desired parameters of this revision or a later one.
     SetParameters {

@@ -28,7 +28,8 @@
 //! [`operation`] (work for one terminal and its state machine), [`terms`], [`schedule`] and [`retry`] (when it is
 //! carried out, and how often), [`rollout`] (one change for many terminals), [`credential`] (administrator
 //! credentials and their rotation), [`artifact`] (firmware and log bundles), [`alarm`] (what terminals say
-//! unasked), [`set`] (what all of them download), [`mod@reconcile`] (the decision).
+//! unasked), [`set`] (what all of them download), [`user`] (who may do how much), [`mod@reconcile`] (the
+//! decision).
 
 pub mod alarm;
 pub mod artifact;
@@ -49,6 +50,7 @@ pub mod set;
 pub mod tag;
 pub mod terminal;
 pub mod terms;
+pub mod user;
 
 pub use alarm::Alarm;
 pub use artifact::{FirmwareRecord, LogBundle};
@@ -67,3 +69,4 @@ pub use set::{EstateSet, SetName};
 pub use tag::Tag;
 pub use terminal::{Desired, DeviceState, Health, LifeCycle, Place, Reported, Terminal};
 pub use terms::{Priority, Terms, Trigger};
+pub use user::UserRole;

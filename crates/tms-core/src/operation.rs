@@ -22,6 +22,7 @@ use crate::terms::Terms;
 /// broken connection puts `sent` and `accepted` back to `queued`: what was told may be told again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum OperationState {
     /// Waits for the terminal.
     Queued,
@@ -153,6 +154,7 @@ pub struct Lease {
 
 /// How far an operation has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Progress {
     /// Units done, in bytes for transfers.
     pub done: u64,

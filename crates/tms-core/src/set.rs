@@ -12,6 +12,7 @@ use crate::id::IdError;
 /// Which set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum SetName {
     /// Public keys of card organisations (IC 卡公钥).
     Capks,

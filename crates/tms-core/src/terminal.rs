@@ -169,6 +169,7 @@ impl FromStr for LifeCycle {
 
 /// What people want a terminal to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Desired {
     /// Parameters by name, in canonical spelling (see [`crate::parameters`]).
     #[serde(default)]
@@ -187,6 +188,7 @@ pub struct Desired {
 /// What a terminal last said about itself. A report may be partial: what it does not mention keeps
 /// its last known value ([`Reported::merge`]).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reported {
     /// Parameters in force, by name, in canonical spelling.
     #[serde(default)]
@@ -234,6 +236,7 @@ impl Reported {
 
 /// The state of a terminal's hardware; `None` means that it has not said, or has no such part.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Health {
     /// Charge of the battery, 0 to 100.
     #[serde(default)]
@@ -277,6 +280,7 @@ impl Health {
 /// Whether a part of the terminal works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum DeviceState {
     /// It works (`1` in a UnionPay status upload).
     Ok,

@@ -4,12 +4,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use tms_core::OperationId;
+use tms_core::{Operation, OperationId, OperationState};
 use tms_crypto::{vault::Vault, verifier};
 use tms_firmware::TrustRoot;
 use tms_store::{Store, Ticket};
 
-use crate::{contacts::Contacts, counters::Counters, dispatch::Wake, downloads::Downloads, session::Images};
+use crate::{
+    contacts::Contacts, counters::Counters, dispatch::Wake, downloads::Downloads, events::Events,
+    session::Images,
+};
 
 pub use crate::{
     objects::Objects,
@@ -37,6 +40,8 @@ pub struct App {
     pub contacts: Contacts,
     /// What happened so far.
     pub counters: Counters,
+    /// Where it is told what happens.
+    pub events: Events,
     /// The limits in force.
     pub limits: Limits,
     /// The clock; a test gives its own.
@@ -68,6 +73,7 @@ impl App {
             wake: Arc::default(),
             contacts: Contacts::default(),
             counters: Counters::default(),
+            events: Events::default(),
             limits,
             clock: Clock::new(clock),
             random: Random::default(),
@@ -98,6 +104,19 @@ impl App {
                 self.keeps_leases(holder);
             }
         }
+    }
+
+    /// Moves an operation on, as [`Store::transition`], and tells of it.
+    pub(crate) async fn transition(
+        &self,
+        id: OperationId,
+        to: OperationState,
+        detail: Option<String>,
+        now: Timestamp,
+    ) -> tms_store::Result<Operation> {
+        let operation = self.store.transition(id, to, detail, now).await?;
+        self.events.operation(&operation);
+        Ok(operation)
     }
 
     /// Identity and deadline of a new operation.
@@ -135,6 +154,59 @@ pub struct Limits {
     /// Rounds of PBKDF2 in the verifiers of credentials that are made from now on. Fewer than the
     /// default are for simulations, which make millions of them.
     pub verifier_iterations: u32,
+    /// Bounds on the callers of the REST interface.
+    pub api: ApiLimits,
+}
+
+/// Bounds on what callers of the REST interface can do to it.
+#[derive(Debug, Clone)]
+pub struct ApiLimits {
+    /// Most connections at once.
+    pub connections: usize,
+    /// Most requests that are worked on at once.
+    pub concurrent_requests: usize,
+    /// Largest JSON body, in bytes; sets have a limit of their own.
+    pub body_bytes: usize,
+    /// Time for a request with its body, in seconds.
+    pub request_timeout_s: u64,
+    /// Time for the head of a request, and so between two requests on a connection, in seconds.
+    pub header_timeout_s: u64,
+    /// Time without progress after which an upload or an answer is given up, in seconds.
+    pub stall_timeout_s: u64,
+    /// Calls of one user, whatever the token.
+    pub user_rate: Rate,
+    /// Calls from one address.
+    pub address_rate: Rate,
+    /// Log-ins tried from one address.
+    pub login_rate: Rate,
+    /// Whether `X-Forwarded-For` comes from a proxy that can be believed.
+    pub behind_proxy: bool,
+}
+
+/// How often something may be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Times a minute in the long run.
+    pub per_minute: u32,
+    /// Times at once after a pause.
+    pub burst: u32,
+}
+
+impl Default for ApiLimits {
+    fn default() -> Self {
+        Self {
+            connections: 1_000,
+            concurrent_requests: 128,
+            body_bytes: 64 * 1024,
+            request_timeout_s: 30,
+            header_timeout_s: 30,
+            stall_timeout_s: 30,
+            user_rate: Rate { per_minute: 6_000, burst: 1_000 },
+            address_rate: Rate { per_minute: 12_000, burst: 2_000 },
+            login_rate: Rate { per_minute: 30, burst: 30 },
+            behind_proxy: false,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -151,6 +223,7 @@ impl Default for Limits {
             operation_lifetime_s: 7 * 24 * 3600,
             operation_attempts: 5,
             verifier_iterations: verifier::DEFAULT_ITERATIONS,
+            api: ApiLimits::default(),
         }
     }
 }

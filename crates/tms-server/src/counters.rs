@@ -59,6 +59,7 @@ counters! {
     credentials_rotated: "Administrator credentials rotated and verified",
     log_bundles: "Log bundles collected",
     alarms: "Alarms of terminals",
+    api_connections_refused: "Connections to the REST interface refused by the limit",
     firmware_refused: "Firmware packages refused at publishing",
     store_errors: "Calls to the store that failed",
 }

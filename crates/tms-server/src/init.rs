@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::Timestamp;
 use tms_config::ConfigError;
+use tms_core::UserRole;
 use tms_crypto::vault::{Vault, VaultError};
 use zeroize::Zeroizing;
 
@@ -139,7 +140,8 @@ pub async fn init(arguments: &Arguments, clock: fn() -> Timestamp) -> Result<Ini
     // Using what was written is the best check that it can be used.
     let config = Config::load(&path)?;
     let app = config::open(&config, clock).await?;
-    let one_time_password = service::issue_one_time_password(&app, FIRST_USER).await?;
+    let one_time_password =
+        service::issue_one_time_password(&app, FIRST_USER, Some(UserRole::Administrator)).await?;
     app.store.close().await;
     Ok(Initialised {
         config: path,

@@ -58,7 +58,8 @@
 //!
 //! Reading order: [`server`] (what runs), [`listener`] and [`session`] (a terminal's way in),
 //! [`service`] (what people can have done) and [`api`] (the same over REST), [`app`] (what all of
-//! them share: [`dispatch`], [`contacts`], [`counters`], [`downloads`], [`objects`], [`secret`], [`source`]), [`config`], and the commands
+//! them share: [`dispatch`], [`contacts`], [`counters`], [`downloads`], [`events`], [`objects`], [`secret`],
+//! [`source`]), [`config`], and the commands
 //! [`init`], [`enrol`] with [`pki`] behind them, and [`backup`]. `demo` is the simulated estate, behind the
 //! feature of that name.
 
@@ -73,6 +74,7 @@ pub mod demo;
 pub mod dispatch;
 pub mod downloads;
 pub mod enrol;
+pub mod events;
 pub mod init;
 pub mod listener;
 pub mod objects;

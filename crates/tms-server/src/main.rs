@@ -3,6 +3,7 @@
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
+use tms_core::UserRole;
 #[cfg(feature = "demo")]
 use tms_server::demo;
 use tms_server::{backup, config::Config, enrol, init, server, service, signal};
@@ -45,6 +46,9 @@ enum Command {
         /// Who.
         #[arg(long, default_value = init::FIRST_USER)]
         user: String,
+        /// What this user may do: `administrator`, `operator` or `read-only` [default: what it is].
+        #[arg(long, value_name = "ROLE")]
+        role: Option<UserRole>,
     },
     /// Write store and objects of one moment to a file, also while the server runs.
     Backup {
@@ -144,10 +148,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             print!("{}", enrolled.handover().as_str());
             app.store.close().await;
         }
-        Command::Password { config, user } => {
+        Command::Password { config, user, role } => {
             let config = Config::load(&config)?;
             let app = tms_server::config::open(&config, jiff::Timestamp::now).await?;
-            let password = service::issue_one_time_password(&app, &user).await?;
+            let password = service::issue_one_time_password(&app, &user, role).await?;
             println!("{}", password.as_str());
             app.store.close().await;
         }

@@ -21,6 +21,7 @@ use crate::{
     api,
     app::App,
     config::{self, Config},
+    events::EventKind,
     listener::{Gate, ListenError, Listener, TlsFiles, tls_config},
     session::Endpoint,
 };
@@ -163,14 +164,9 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         let (sessions, drain) = (running.sessions.clone(), running.drain.clone());
         running.services.spawn(listener.run(app, gate, sessions, drain));
     }
-    let router = api::router(Arc::clone(&running.app));
+    let (app, router) = (Arc::clone(&running.app), api::router(Arc::clone(&running.app)));
     let drained = running.drain.clone();
-    running.services.spawn(async move {
-        let stop = async move { drained.cancelled().await };
-        if let Err(error) = axum::serve(api, router).with_graceful_shutdown(stop).await {
-            warn!(%error, "the REST interface stopped");
-        }
-    });
+    running.services.spawn(api::serve(api, router, app, drained));
     running.services.spawn(housekeeping(Arc::clone(&running.app), running.drain.clone()));
     info!(listeners = ?running.listeners, api = %running.api, "serving");
     Ok(running)
@@ -183,6 +179,7 @@ impl Running {
         let began = Instant::now();
         info!(sessions = self.sessions.len(), "draining");
         self.drain.cancel();
+        self.app.events.close();
         self.sessions.close();
         self.services.close();
         let all = async {
@@ -250,7 +247,11 @@ async fn housekeeping(app: Arc<App>, drain: CancellationToken) {
             }
             _ = expiry.tick() => match app.store.expire_operations(app.now()).await {
                 Ok(0) => {}
-                Ok(expired) => info!(expired, "operations expired"),
+                Ok(expired) => {
+                    let told = serde_json::json!({"count": expired});
+                    app.events.publish(EventKind::OperationsExpired, None, app.now(), told);
+                    info!(expired, "operations expired");
+                }
                 Err(error) => {
                     app.counters.store_errors.increment();
                     warn!(%error, "operations were not looked through");

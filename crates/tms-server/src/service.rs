@@ -28,7 +28,7 @@ pub use enrolment::{GivenCredential, NewTerminal, enrol};
 pub(crate) use firmware::remove_stale_uploads;
 pub use firmware::{Upload, publish, publish_bytes};
 pub use people::{Login, authenticate, issue_one_time_password, login};
-pub use sets::put_set;
+pub use sets::{put_set, replace_set};
 
 /// Most parameters in one change; there are fewer than that.
 const MAX_CHANGES: usize = 100;
@@ -112,6 +112,20 @@ pub async fn set_parameters(
     set: &BTreeMap<String, String>,
     unset: &[String],
 ) -> Result<(u64, Operation), ServiceError> {
+    set_parameters_of(app, terminal, set, unset, None).await
+}
+
+/// The same, if the desired parameters have the revision `expected`; that of none is 0.
+///
+/// # Errors
+/// As [`set_parameters`]; `Store` if the revision is another one.
+pub async fn set_parameters_of(
+    app: &App,
+    terminal: &TerminalId,
+    set: &BTreeMap<String, String>,
+    unset: &[String],
+    expected: Option<u64>,
+) -> Result<(u64, Operation), ServiceError> {
     if set.is_empty() && unset.is_empty() {
         return Err(ServiceError::Invalid(
             "nothing to change: give at least one parameter to set or unset".to_owned(),
@@ -120,7 +134,7 @@ pub async fn set_parameters(
     if set.len().saturating_add(unset.len()) > MAX_CHANGES {
         return Err(ServiceError::Invalid(format!("one change can touch at most {MAX_CHANGES} parameters")));
     }
-    let mut change = ParameterChange::default();
+    let mut change = ParameterChange { expected_revision: expected, ..ParameterChange::default() };
     for (name, value) in set {
         change.set.insert(name.clone(), parameters::canonical(name, value)?);
     }
@@ -133,6 +147,7 @@ pub async fn set_parameters(
     change.unset = unset.iter().cloned().collect::<BTreeSet<_>>();
     let now = app.now();
     let changed = app.store.set_desired_parameters(terminal, change, app.ticket(now), now).await?;
+    app.events.operation(&changed.1);
     app.wake.terminal(terminal);
     Ok(changed)
 }
@@ -149,6 +164,7 @@ pub async fn assign_firmware(
     package_for(app, terminal, firmware).await?;
     let now = app.now();
     let operation = app.store.assign_firmware(terminal, firmware, app.ticket(now), now).await?;
+    app.events.operation(&operation);
     app.wake.terminal(terminal);
     Ok(operation)
 }
@@ -197,6 +213,7 @@ pub async fn rotate_credential(
     let secret = CredentialSecret::new(&secret, app.limits.verifier_iterations);
     let sealed = secret.seal(&app.vault, terminal, role)?;
     let operation = app.store.begin_rotation(terminal, role, sealed, app.ticket(now), now).await?;
+    app.events.operation(&operation);
     app.wake.terminal(terminal);
     Ok(operation)
 }
@@ -212,6 +229,7 @@ async fn enqueue(app: &App, terminal: &TerminalId, kind: OperationKind) -> Resul
         terms: tms_core::Terms::default(),
     };
     let operation = app.store.enqueue(operation, now).await?;
+    app.events.operation(&operation);
     app.wake.terminal(terminal);
     Ok(operation)
 }

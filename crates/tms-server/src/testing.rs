@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tms_crypto::keyblock::Tmk;
 use tms_crypto::vault::Vault;
 use tms_firmware::{Draft, SigningKey, TrustRoot, build_package};
+use tms_store::Store;
 
 use crate::app::{App, Limits, Objects};
 use crate::service::{self, GivenCredential, NewTerminal};
@@ -22,21 +23,38 @@ pub(crate) struct Estate {
 pub(crate) async fn estate() -> Estate {
     let signing = SigningKey::generate().unwrap();
     let trust = TrustRoot::new(vec![signing.public()], 1).unwrap();
-    with_trust(signing, Some(trust)).await
+    with(signing, Some(trust), limits()).await
+}
+
+/// The same with limits of its own.
+pub(crate) async fn with_limits(limits: Limits) -> Estate {
+    with(SigningKey::generate().unwrap(), None, limits).await
+}
+
+/// An estate in a store that the test has at hand.
+pub(crate) fn on(store: Arc<dyn Store>) -> Estate {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = Vault::create(&folder.path().join("vault.key")).unwrap();
+    let objects = Objects::new(folder.path().join("objects"));
+    let app = App::new(store, vault, objects, None, limits(), Timestamp::now);
+    Estate { app: Arc::new(app), signing: SigningKey::generate().unwrap(), folder }
+}
+
+fn limits() -> Limits {
+    Limits { firmware_bytes: 64 * 1024, ..Limits::default() }
 }
 
 /// An estate whose server knows no key that could have signed firmware.
 pub(crate) async fn without_trust_root() -> Estate {
-    with_trust(SigningKey::generate().unwrap(), None).await
+    with(SigningKey::generate().unwrap(), None, limits()).await
 }
 
-async fn with_trust(signing: SigningKey, trust: Option<TrustRoot>) -> Estate {
+async fn with(signing: SigningKey, trust: Option<TrustRoot>, limits: Limits) -> Estate {
     let folder = tempfile::tempdir().unwrap();
     let vault = Vault::create(&folder.path().join("vault.key")).unwrap();
     let url = format!("sqlite:{}", folder.path().join("estate.db").display());
     let store = tms_store::open(&url).await.unwrap();
     let objects = Objects::new(folder.path().join("objects"));
-    let limits = Limits { firmware_bytes: 64 * 1024, ..Limits::default() };
     let app = App::new(store, vault, objects, trust, limits, Timestamp::now);
     Estate { app: Arc::new(app), signing, folder }
 }

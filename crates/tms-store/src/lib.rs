@@ -54,7 +54,7 @@ pub use location::{Location, PostgresLocation};
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 pub use store::{
-    Admin, InitialCredential, ParameterChange, Result, Store, Ticket, Token, replacement_detail,
+    Admin, Begun, InitialCredential, ParameterChange, Result, Store, Ticket, Token, replacement_detail,
 };
 pub use work::{
     DesiredParameters, ParametersApplied, StartedTarget, StartedWork, TargetFilter, Watched, Work,

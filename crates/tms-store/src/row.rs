@@ -453,25 +453,30 @@ impl TryFrom<LogBundleRow> for LogBundle {
 #[derive(FromRow)]
 pub(crate) struct AdminRow {
     name: String,
+    role: String,
     password_hash: String,
     one_time: bool,
     consumed: bool,
 }
 
-impl From<AdminRow> for Admin {
-    fn from(row: AdminRow) -> Self {
-        Self {
+impl TryFrom<AdminRow> for Admin {
+    type Error = StoreError;
+
+    fn try_from(row: AdminRow) -> Result<Self> {
+        Ok(Self {
             user: row.name,
+            role: name(&row.role)?,
             password_hash: row.password_hash,
             one_time: row.one_time,
             consumed: row.consumed,
-        }
+        })
     }
 }
 
 #[derive(FromRow)]
 pub(crate) struct TokenRow {
     name: String,
+    role: String,
     expires_at: i64,
 }
 
@@ -479,6 +484,6 @@ impl TryFrom<TokenRow> for Token {
     type Error = StoreError;
 
     fn try_from(row: TokenRow) -> Result<Self> {
-        Ok(Self { user: row.name, expires_at: time(row.expires_at)? })
+        Ok(Self { user: row.name, role: name(&row.role)?, expires_at: time(row.expires_at)? })
     }
 }

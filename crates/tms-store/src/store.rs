@@ -11,6 +11,7 @@ use tms_core::{
     Alarm, Attempt, BatchId, Credential, EstateSet, FirmwareId, FirmwareRecord, Group, GroupId, LogBundle,
     NewOperation, Operation, OperationId, OperationKind, OperationState, Outcome, Progress, Reported, Role,
     Rollout, RolloutId, RolloutTarget, RotationPhase, Selector, SetName, TemplateName, Terminal, TerminalId,
+    UserRole,
     configuration::{Revision, Scope},
     rollout::{Tally, TargetState},
     selector::SavedSelector,
@@ -40,6 +41,8 @@ pub struct ParameterChange {
     pub set: BTreeMap<String, String>,
     /// Names to take away, so that the terminal's own value holds. Applied before `set`.
     pub unset: BTreeSet<String>,
+    /// The revision of the desired parameters that the change was made for; any when `None`.
+    pub expected_revision: Option<u64>,
 }
 
 /// A credential that a terminal has from the start.
@@ -67,6 +70,8 @@ impl fmt::Debug for InitialCredential {
 pub struct Admin {
     /// The name to log in with.
     pub user: String,
+    /// How much this user may do.
+    pub role: UserRole,
     /// Hash of the password (`tms_crypto::password`).
     pub password_hash: String,
     /// Whether the password works only once.
@@ -79,6 +84,7 @@ impl fmt::Debug for Admin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Admin")
             .field("user", &self.user)
+            .field("role", &self.role)
             .field("one_time", &self.one_time)
             .field("consumed", &self.consumed)
             .finish_non_exhaustive()
@@ -90,8 +96,23 @@ impl fmt::Debug for Admin {
 pub struct Token {
     /// Whose it is.
     pub user: String,
+    /// How much this user may do now.
+    pub role: UserRole,
     /// Until when it is valid.
     pub expires_at: Timestamp,
+}
+
+/// What is known of a request when it begins under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// Nothing: it is noted now.
+    New,
+    /// The same request has begun and not ended: it runs, or what ran it stopped in the middle.
+    Unfinished,
+    /// The same request has been answered so.
+    Answered(Vec<u8>),
+    /// The key stands for another request.
+    Other,
 }
 
 /// The durable state of the estate.
@@ -284,7 +305,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// still queued are cancelled, and one for the new revision is queued.
     ///
     /// # Errors
-    /// `NotFound` if there is no such terminal; `Conflict` if the ticket was used before.
+    /// `NotFound` if there is no such terminal; `Stale` if the revision is not the expected one; `Conflict`
+    /// if the ticket was used before.
     async fn set_desired_parameters(
         &self,
         tid: &TerminalId,
@@ -643,7 +665,17 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Puts a set that all terminals download, in place of the one before. Answers its revision, which
     /// rises by one unless the content is the same.
-    async fn put_set(&self, name: SetName, content: String, now: Timestamp) -> Result<u64>;
+    ///
+    /// # Errors
+    /// `Stale` if the revision before is not the `expected` one, whatever the content; that of a set that
+    /// does not exist is 0, and `None` expects nothing.
+    async fn put_set(
+        &self,
+        name: SetName,
+        content: String,
+        expected: Option<u64>,
+        now: Timestamp,
+    ) -> Result<u64>;
 
     /// One set.
     async fn set(&self, name: SetName) -> Result<Option<EstateSet>>;
@@ -660,8 +692,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// A document about a terminal.
     async fn document(&self, tid: &TerminalId, name: &str) -> Result<Option<String>>;
 
-    /// Sets somebody's password; a one-time one works once.
-    async fn set_admin_password(&self, user: &str, password_hash: &str, one_time: bool) -> Result<()>;
+    /// Sets somebody's password and role; a one-time password works once. The role holds for the tokens that
+    /// this user has, too.
+    async fn set_admin_password(
+        &self,
+        user: &str,
+        role: UserRole,
+        password_hash: &str,
+        one_time: bool,
+    ) -> Result<()>;
 
     /// Somebody's record.
     async fn admin(&self, user: &str) -> Result<Option<Admin>>;
@@ -682,6 +721,27 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// The token with this digest, if it is valid.
     async fn token(&self, sha256: &str, now: Timestamp) -> Result<Option<Token>>;
+
+    /// Notes that `caller` has begun a request under a key of its own, which stands for one request only.
+    /// What began before `since` is forgotten, as is everything else of that age.
+    async fn begin_request(
+        &self,
+        caller: &str,
+        key: &str,
+        fingerprint: &str,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Begun>;
+
+    /// Keeps the answer of a request that [`Store::begin_request`] has noted.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not noted.
+    async fn finish_request(&self, caller: &str, key: &str, answer: Vec<u8>) -> Result<()>;
+
+    /// Forgets a request that came to nothing, so that its key can be used again. One that has an answer is
+    /// kept; nothing happens if it is not noted.
+    async fn forget_request(&self, caller: &str, key: &str) -> Result<()>;
 
     /// Whether the database can be read and written right now.
     async fn check(&self) -> Result<()>;

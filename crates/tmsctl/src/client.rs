@@ -143,9 +143,18 @@ impl Client {
         self.answer(self.authorized(self.agent.patch(self.url(path))).send_json(body))
     }
 
-    /// Puts a resource in place of the one before.
-    pub(crate) fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        self.answer(self.authorized(self.agent.put(self.url(path))).send_json(body))
+    /// Puts a resource in place of the one that is there now, unless somebody else does so in between.
+    pub(crate) fn replace(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let seen = self.authorized(self.agent.get(self.url(path))).call();
+        let seen = seen.map_err(|error| self.unreachable(&error))?;
+        let tag = seen.headers().get("etag").and_then(|tag| tag.to_str().ok());
+        let condition = match (seen.status().as_u16(), tag) {
+            (200, Some(tag)) => ("if-match", tag.to_owned()),
+            (404, _) => ("if-none-match", "*".to_owned()),
+            _ => return Err(self.refused(seen)),
+        };
+        let request = self.authorized(self.agent.put(self.url(path)));
+        self.answer(request.header(condition.0, condition.1).send_json(body))
     }
 
     /// Uploads `size_bytes` bytes.
@@ -221,6 +230,10 @@ impl Client {
             401 if self.token.is_some() => {
                 failure.next(format!("run `tmsctl login --server {}`", self.server))
             }
+            412 => failure
+                .next("somebody else changed it at the same time; look at it and run the command again"),
+            403 => failure
+                .next("see what you may do with `tmsctl whoami`; an administrator can give another role"),
             401 => failure.next("check user and password; a one-time password works only once"),
             404 if text("code").is_none() => {
                 failure.next("check that --server is the REST address of a tms-server")

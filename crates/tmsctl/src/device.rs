@@ -56,7 +56,7 @@ pub(crate) fn emv(connection: &Connection, command: &EmvCommand) -> Result<(), F
         EmvCommand::Put { set, file, json } => {
             let content = read_json(file, "see `tmsctl emv put --help` for what it holds")?;
             let client = Client::logged_in(connection)?;
-            let answer = client.put(&path(&["sets", set_name(*set)]), &content)?;
+            let answer = client.replace(&path(&["sets", set_name(*set)]), &content)?;
             if *json {
                 return output::json(&answer);
             }

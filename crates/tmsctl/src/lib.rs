@@ -68,6 +68,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 fn dispatch(Cli { connection, command }: &Cli) -> Result<(), Failure> {
     match command {
         Command::Login(options) => login::run(connection, options),
+        Command::Whoami(options) => login::whoami(connection, options),
         Command::Terminal(command) => terminal::run(connection, command),
         Command::Parameter(command) => change::parameter(connection, command),
         Command::Firmware(command) => firmware::run(connection, command),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::cli::{Connection, Login};
+use crate::cli::{Connection, Login, Whoami};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::login_store::{self, StoredLogin};
@@ -45,6 +45,22 @@ pub(crate) fn run(connection: &Connection, options: &Login) -> Result<(), Failur
         login.server,
         options.user,
         kept_in.display()
+    ))
+}
+
+/// Runs `tmsctl whoami`.
+pub(crate) fn whoami(connection: &Connection, options: &Whoami) -> Result<(), Failure> {
+    let client = Client::logged_in(connection)?;
+    let answer = client.get("/whoami")?;
+    if options.json {
+        return output::json(&answer);
+    }
+    output::line(&format!(
+        "You are {} at {}, with the role {}, until {}.",
+        output::text_at(&answer, "/user"),
+        client.server(),
+        output::text_at(&answer, "/role"),
+        output::text_at(&answer, "/expires_at")
     ))
 }
 

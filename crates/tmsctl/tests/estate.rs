@@ -428,12 +428,13 @@ fn a_set_is_put_from_a_file_and_printed_as_it_was_put() {
     let done = at(&server, &["emv", "put", "capks", file.to_str().unwrap()]);
     assert_eq!(done.code, 0, "{}", done.err);
     assert!(done.out.contains("capks is at revision 2"), "{}", done.out);
-    let asked = &server.requests()[0];
+    let asked = &server.requests()[1];
     assert_eq!((asked.method.as_str(), asked.path.as_str()), ("PUT", "/api/v1/sets/capks"));
+    assert_eq!(asked.if_match.as_deref(), Some("\"r1\""), "over the one that is there");
     assert_eq!(asked.json(), json!(["9F0605A000000333"]));
     let shown = at(&server, &["emv", "show", "tms-parameters"]);
     assert_eq!(
-        (shown.json(), server.requests()[1].path.as_str()),
+        (shown.json(), server.requests()[2].path.as_str()),
         (json!(["9F06"]), "/api/v1/sets/tms_parameters")
     );
 }
@@ -456,4 +457,24 @@ fn a_log_that_was_sent_is_printed_as_it_is() {
     let done = at(&server, &["logs", "show", ID]);
     assert_eq!((done.code, done.out.as_str()), (0, "line one\nline two\n"), "{}", done.err);
     assert_eq!(server.requests()[0].path, format!("/api/v1/logs/{ID}"));
+}
+
+#[test]
+fn whoever_asks_is_told_who_they_are_and_what_they_may_do() {
+    let answer = json!({"user": "ann", "role": "operator", "expires_at": "2026-01-01T12:00:00Z"});
+    let server = Server::start(move |_, _| (200, answer.to_string()));
+    let told = at(&server, &["whoami"]);
+    assert_eq!((told.code, server.requests()[0].path.as_str()), (0, "/api/v1/whoami"), "{}", told.err);
+    assert!(told.out.starts_with("You are ann at http://127.0.0.1:"), "{}", told.out);
+    assert!(told.out.contains("with the role operator, until 2026-01-01T12:00:00Z"), "{}", told.out);
+    assert_eq!(at(&server, &["whoami", "--json"]).json()["role"], "operator");
+}
+
+#[test]
+fn what_the_role_does_not_allow_is_refused_with_the_way_to_see_it() {
+    let detail = "this is for the role administrator, and ann has the role operator";
+    let server = Server::start(move |_, _| problem(403, "role_insufficient", detail));
+    let refused = at(&server, &["reset", "10000001"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains(detail) && refused.err.contains("tmsctl whoami"), "{}", refused.err);
 }

@@ -9,6 +9,7 @@ fn the_help_of_every_command() {
     for command in [
         "",
         "login",
+        "whoami",
         "terminal",
         "terminal list",
         "terminal show",

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use tms_core::{Alarm, EstateSet, SetName, TerminalId, alarm::MAX_ALARMS_KEPT};
-use tms_store::Result;
+use tms_store::{Result, estate::seen};
 
 use super::contents::{Contents, conflict, kept};
 
@@ -32,7 +32,15 @@ impl Contents {
         page.into_iter().take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect()
     }
 
-    pub(super) fn put_set(&mut self, name: SetName, content: String, now: Timestamp) -> Result<u64> {
+    pub(super) fn put_set(
+        &mut self,
+        name: SetName,
+        content: String,
+        expected: Option<u64>,
+        now: Timestamp,
+    ) -> Result<u64> {
+        let found = self.sets.get(name.name()).map_or(0, |known| known.revision);
+        seen("set", name, expected, found)?;
         let revision = match self.sets.get(name.name()) {
             Some(known) if known.content == content => return Ok(known.revision),
             Some(known) => known

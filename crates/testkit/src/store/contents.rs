@@ -55,9 +55,22 @@ pub struct Contents {
     pub admins: BTreeMap<String, Admin>,
     /// Bearer tokens by the digest of their text.
     pub tokens: BTreeMap<String, Token>,
+    /// Requests that callers may repeat, by caller and key.
+    pub requests: BTreeMap<(String, String), Request>,
     pub(super) certificates: BTreeMap<String, TerminalId>,
     pub(super) last_alarm: u64,
     pub(super) leased: BTreeSet<OperationId>,
+}
+
+/// A request that may be repeated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// What it asked for.
+    pub fingerprint: String,
+    /// When it began.
+    pub began_at: Timestamp,
+    /// What it was answered, if it was.
+    pub answer: Option<Vec<u8>>,
 }
 
 /// The operations of one terminal, in the order in which they were made durable.

@@ -9,6 +9,7 @@ use tms_core::{
     Attempt, BatchId, FirmwareId, NewOperation, Operation, OperationId, OperationKind, OperationState,
     Outcome, Progress, TerminalId, Terms, Trigger,
 };
+use tms_store::estate::seen;
 use tms_store::work::{check_terminals, state_after};
 use tms_store::{
     DesiredParameters, ParameterChange, ParametersApplied, Result, StoreError, Ticket, replacement_detail,
@@ -94,6 +95,8 @@ impl Contents {
         now: Timestamp,
     ) -> Result<(u64, Operation)> {
         self.known_terminal(tid)?;
+        let found = self.known_terminal(tid)?.desired.parameters_revision;
+        seen("parameters of terminal", tid, change.expected_revision, found)?;
         self.unused(ticket.id)?;
         let desired = &mut self.known_terminal(tid)?.desired;
         let revision = desired

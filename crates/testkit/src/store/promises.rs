@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use tms_core::{
     Alarm, Attempt, BatchId, Credential, EstateSet, FirmwareId, FirmwareRecord, Group, GroupId, LogBundle,
     NewOperation, Operation, OperationId, OperationState, Outcome, Progress, Reported, Role, Rollout,
-    RolloutId, RolloutTarget, RotationPhase, Selector, SetName, TemplateName, Terminal, TerminalId,
+    RolloutId, RolloutTarget, RotationPhase, Selector, SetName, TemplateName, Terminal, TerminalId, UserRole,
     configuration::{Revision, Scope},
     rollout::{Tally, TargetState},
     selector::SavedSelector,
 };
 use tms_store::{
-    Admin, BulkChange, ConfigurationInputs, DesiredParameters, ImportRow, Imported, InitialCredential,
+    Admin, Begun, BulkChange, ConfigurationInputs, DesiredParameters, ImportRow, Imported, InitialCredential,
     ParameterChange, ParametersApplied, Result, StartedTarget, Store, TargetFilter, TerminalChange, Ticket,
     Token, Watched,
 };
@@ -473,8 +473,14 @@ impl Store for MemoryStore {
         self.call("alarms", |c| Ok(c.alarm_page(tid, after, limit)))
     }
 
-    async fn put_set(&self, name: SetName, content: String, now: Timestamp) -> Result<u64> {
-        self.call("put_set", |c| c.put_set(name, content, now))
+    async fn put_set(
+        &self,
+        name: SetName,
+        content: String,
+        expected: Option<u64>,
+        now: Timestamp,
+    ) -> Result<u64> {
+        self.call("put_set", |c| c.put_set(name, content, expected, now))
     }
 
     async fn set(&self, name: SetName) -> Result<Option<EstateSet>> {
@@ -497,9 +503,15 @@ impl Store for MemoryStore {
         self.call("document", |c| Ok(c.documents.get(&(tid.clone(), name.to_owned())).cloned()))
     }
 
-    async fn set_admin_password(&self, user: &str, password_hash: &str, one_time: bool) -> Result<()> {
+    async fn set_admin_password(
+        &self,
+        user: &str,
+        role: UserRole,
+        password_hash: &str,
+        one_time: bool,
+    ) -> Result<()> {
         self.call("set_admin_password", |c| {
-            c.set_password(user, password_hash, one_time);
+            c.set_password(user, role, password_hash, one_time);
             Ok(())
         })
     }
@@ -518,6 +530,28 @@ impl Store for MemoryStore {
 
     async fn token(&self, sha256: &str, now: Timestamp) -> Result<Option<Token>> {
         self.call("token", |c| Ok(c.token(sha256, now)))
+    }
+
+    async fn begin_request(
+        &self,
+        caller: &str,
+        key: &str,
+        fingerprint: &str,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Begun> {
+        self.call("begin_request", |c| Ok(c.begin_request(caller, key, fingerprint, since, now)))
+    }
+
+    async fn finish_request(&self, caller: &str, key: &str, answer: Vec<u8>) -> Result<()> {
+        self.call("finish_request", |c| c.finish_request(caller, key, answer))
+    }
+
+    async fn forget_request(&self, caller: &str, key: &str) -> Result<()> {
+        self.call("forget_request", |c| {
+            c.forget_request(caller, key);
+            Ok(())
+        })
     }
 
     async fn check(&self) -> Result<()> {

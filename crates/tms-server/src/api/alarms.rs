@@ -6,40 +6,45 @@ use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 use tms_core::TerminalId;
+use utoipa::IntoParams;
 
 use super::input::{Asked, name};
+use super::page::{List, Page, PageRequest};
 use super::problem::Problem;
-use super::terminals::{MAX_PAGE, PAGE, existing};
-use super::view::{AlarmView, Page};
+use super::terminals::existing;
+use super::view::AlarmView;
 use crate::app::App;
 
-#[derive(Deserialize)]
+/// Which alarms.
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct AlarmsRequest {
+    /// Those of one terminal only.
+    #[param(value_type = Option<TerminalId>)]
     terminal: Option<String>,
-    after: Option<u64>,
+    /// `next` of the page before; the first page when absent.
+    #[param(max_length = 200)]
+    after: Option<String>,
+    /// Most entries on the page; 50 when absent.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
 
-/// Newest first, of one terminal or of all.
+/// Alarms, newest first, of one terminal or of all.
+#[utoipa::path(get, path = "/api/v1/alarms", operation_id = "list_alarms", tag = "alarms",
+    params(AlarmsRequest),
+    responses((status = 200, description = "A page of alarms", body = Page<AlarmView>)))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     Asked(asked): Asked<AlarmsRequest>,
 ) -> Result<Json<Page<AlarmView>>, Problem> {
     let terminal: Option<TerminalId> = asked.terminal.as_deref().map(name).transpose()?;
-    let limit = asked.limit.unwrap_or(PAGE);
-    if !(1..=MAX_PAGE).contains(&limit) {
-        let detail = format!("limit is {limit}; it must be from 1 to {MAX_PAGE}");
-        return Err(Problem::new(400, "query_invalid", detail));
-    }
+    let page = PageRequest { after: asked.after, limit: asked.limit };
+    let (after, limit) = (page.after(List::Alarms)?, page.limit()?);
     if let Some(terminal) = &terminal {
         existing(&app, terminal).await?;
     }
-    // One more tells whether there is a next page.
-    let mut found = app.store.alarms(terminal.as_ref(), asked.after, limit.saturating_add(1)).await?;
-    let full = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = found.len() > full;
-    found.truncate(full);
-    let next = found.last().filter(|_| more).map(|alarm| alarm.number.to_string());
-    Ok(Json(Page { items: found.into_iter().map(AlarmView::from).collect(), next }))
+    let found = app.store.alarms(terminal.as_ref(), after, limit.saturating_add(1)).await?;
+    Ok(Json(Page::new(List::Alarms, limit, found, |alarm| alarm.number.to_string(), AlarmView::from)))
 }

@@ -1,77 +1,112 @@
 //! The REST interface: JSON under `/api/v1` with a bearer token, plain health and metrics beside it.
 //!
 //! Every error is a problem document (RFC 9457) with a stable `code`, a sentence and often a next
-//! step. Modules: [`problem`] (errors), `input` (bodies, queries and names), `auth` (who asks),
-//! `view` (what is shown), and one module for each kind of resource.
+//! step. Modules: [`code`] and [`problem`] (errors), `endpoint` (the table of who may call what, and what
+//! can go wrong), `document` (OpenAPI), `input` (bodies, queries and names), `page` (lists), `auth` (who
+//! asks), `serve`, `limit` and `pace` (how much anybody can ask at once),
+//! `condition` and `repeat` (what was seen, and what was asked before), `view` (what is shown), and one module for each kind of resource.
 
 mod alarms;
 mod auth;
+mod batch;
+pub mod code;
+mod condition;
+mod document;
+mod endpoint;
+mod events;
 mod firmware;
 mod health;
 mod input;
+mod limit;
 mod logs;
+mod measure;
 mod operations;
+mod pace;
+mod page;
 pub mod problem;
+mod repeat;
+mod serve;
 mod sets;
 mod terminals;
 mod view;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, patch, post};
+use axum::{Extension, Router};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
 
 use crate::app::App;
-use problem::Problem;
 
-/// Largest JSON body: a change of every parameter has a tenth of it.
-const MAX_JSON_BYTES: usize = 64 * 1024;
+use code::Code;
+use limit::Guard;
+use measure::Measures;
+use problem::Problem;
+pub(crate) use serve::serve;
 
 /// Largest set: a hundred keys of 2048 bits in hexadecimal are a tenth of it.
 const MAX_SET_BYTES: usize = 1024 * 1024;
 
 /// Every route of the interface.
 pub fn router(app: Arc<App>) -> Router {
-    let estate = Router::new()
-        .route("/terminals", get(terminals::list).post(terminals::add))
-        .route("/terminals/{tid}", get(terminals::show))
-        .route("/terminals/{tid}/parameters", patch(terminals::set_parameters))
-        .route("/terminals/{tid}/firmware", post(terminals::assign_firmware))
-        .route("/terminals/{tid}/batch", get(terminals::batch))
-        .route("/terminals/{tid}/reset", post(terminals::reset))
-        .route("/terminals/{tid}/credentials/{role}/rotate", post(terminals::rotate_credential))
-        .route("/terminals/{tid}/plan/withdraw", post(operations::withdraw_plan))
-        .route("/terminals/{tid}/operations", get(operations::list).post(operations::command))
-        .route("/terminals/{tid}/logs", get(logs::list).post(logs::collect))
-        .route("/operations/{id}", get(operations::show))
-        .route("/operations/{id}/cancel", post(operations::cancel))
-        .route("/alarms", get(alarms::list))
-        .route("/logs/{operation}", get(logs::show))
-        .route("/sets", get(sets::list))
-        .route("/sets/{set}", get(sets::show).put(sets::put).layer(DefaultBodyLimit::max(MAX_SET_BYTES)))
-        .route("/firmware", get(firmware::list).post(firmware::publish))
-        .fallback(no_such_resource)
-        .route_layer(from_fn_with_state(Arc::clone(&app), auth::require_token));
-    Router::new()
-        .nest("/api/v1", estate)
-        .route("/api/v1/login", post(auth::login))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
+    let guard = Arc::new(Guard::new(Arc::clone(&app)));
+    let measures = Arc::new(Measures::default());
+    let (router, made) = routes().split_for_parts();
+    let document: Arc<str> = document::complete(&made).to_string().into();
+    router
+        .route_layer(from_fn_with_state(Arc::clone(&guard), auth::require_role))
+        .route_layer(from_fn_with_state(guard, limit::admit))
+        .route_layer(from_fn_with_state(Arc::clone(&measures), measure::measure))
         .fallback(no_such_resource)
         .method_not_allowed_fallback(no_such_method)
-        .layer(DefaultBodyLimit::max(MAX_JSON_BYTES))
+        .layer(Extension(document))
+        .layer(Extension(measures))
+        .layer(DefaultBodyLimit::max(app.limits.api.body_bytes))
         .with_state(app)
 }
 
+/// The OpenAPI document of the interface, as it is served at `/api/v1/openapi.json`.
+#[must_use]
+pub fn document() -> serde_json::Value {
+    document::complete(routes().get_openapi())
+}
+
+fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(document::frame())
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::whoami))
+        .routes(routes!(terminals::list, terminals::add))
+        .routes(routes!(terminals::show))
+        .routes(routes!(terminals::parameters, terminals::set_parameters))
+        .routes(routes!(terminals::assign_firmware))
+        .routes(routes!(batch::show))
+        .routes(routes!(terminals::reset))
+        .routes(routes!(terminals::rotate_credential))
+        .routes(routes!(operations::list, operations::command))
+        .routes(routes!(operations::withdraw_plan))
+        .routes(routes!(logs::list, logs::collect))
+        .routes(routes!(operations::show))
+        .routes(routes!(operations::cancel))
+        .routes(routes!(alarms::list))
+        .routes(routes!(logs::show))
+        .routes(routes!(sets::list))
+        .routes(routes!(sets::show, sets::put).layer(DefaultBodyLimit::max(MAX_SET_BYTES)))
+        .routes(routes!(firmware::list, firmware::publish))
+        .routes(routes!(events::listen))
+        .routes(routes!(document::show))
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+}
+
 async fn no_such_resource() -> Problem {
-    Problem::new(404, "not_found", "there is nothing at this address; the interface is under /api/v1")
+    Problem::new(Code::NotFound, "there is nothing at this address; the interface is under /api/v1")
 }
 
 async fn no_such_method() -> Problem {
-    Problem::new(405, "method_not_allowed", "this address does not take this method")
+    Problem::new(Code::MethodNotAllowed, "this address does not take this method")
 }
 
 #[cfg(test)]

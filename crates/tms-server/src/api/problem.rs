@@ -8,11 +8,13 @@ use tms_core::IdError;
 use tms_core::parameters::ParameterError;
 use tms_firmware::FirmwareError;
 use tms_store::StoreError;
+use utoipa::ToSchema;
 
+use super::code::Code;
 use crate::service::ServiceError;
 
 /// One error as it is told to the caller.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
     /// A URI that names the kind of problem: `about:blank`, as `code` tells more.
     #[serde(rename = "type")]
@@ -20,6 +22,7 @@ pub struct Problem {
     /// The meaning of the status, in words.
     title: String,
     /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
     /// A sentence for people, often with a next step.
     detail: String,
@@ -28,15 +31,15 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with this HTTP status; an impossible one becomes 500.
-    pub fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    /// A problem of this kind; the kind has its HTTP status.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Self {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
             detail: detail.into(),
-            code,
+            code: code.name(),
         }
     }
 
@@ -61,7 +64,7 @@ impl IntoResponse for Problem {
 
 impl From<IdError> for Problem {
     fn from(error: IdError) -> Self {
-        Self::new(400, "name_invalid", error.to_string())
+        Self::new(Code::NameInvalid, error.to_string())
     }
 }
 
@@ -70,20 +73,21 @@ impl From<StoreError> for Problem {
         match &error {
             StoreError::NotFound { what, .. } => {
                 let code = match *what {
-                    "terminal" => "terminal_not_found",
-                    "firmware" => "firmware_not_found",
-                    "operation" => "operation_not_found",
-                    _ => "not_found",
+                    "terminal" => Code::TerminalNotFound,
+                    "firmware" => Code::FirmwareNotFound,
+                    "operation" => Code::OperationNotFound,
+                    _ => Code::NotFound,
                 };
-                Self::new(404, code, error.to_string())
+                Self::new(code, error.to_string())
             }
-            StoreError::Conflict { .. } => Self::new(409, "conflict", error.to_string()),
-            StoreError::IllegalTransition { .. } => Self::new(409, "operation_state", error.to_string()),
+            StoreError::Conflict { .. } => Self::new(Code::Conflict, error.to_string()),
+            StoreError::Stale { .. } => Self::new(Code::PreconditionFailed, error.to_string()),
+            StoreError::Invalid { .. } => Self::new(Code::Invalid, error.to_string()),
+            StoreError::IllegalTransition { .. } => Self::new(Code::OperationState, error.to_string()),
             _ => {
                 tracing::error!(%error, "the store failed a request");
                 Self::new(
-                    503,
-                    "store_unavailable",
+                    Code::StoreUnavailable,
                     "the store is not available; try again later, or see the log",
                 )
             }
@@ -96,25 +100,25 @@ impl From<ServiceError> for Problem {
         let detail = error.to_string();
         match error {
             ServiceError::Parameter(ParameterError::Unknown { .. }) => {
-                Self::new(422, "parameter_unknown", detail)
+                Self::new(Code::ParameterUnknown, detail)
             }
-            ServiceError::Parameter(_) => Self::new(422, "parameter_invalid", detail),
-            ServiceError::Invalid(_) => Self::new(422, "invalid", detail),
-            ServiceError::Model { .. } => Self::new(422, "firmware_model_mismatch", detail),
-            ServiceError::NoTrustRoot => Self::new(422, "firmware_trust_root_missing", detail),
+            ServiceError::Parameter(_) => Self::new(Code::ParameterInvalid, detail),
+            ServiceError::Invalid(_) => Self::new(Code::Invalid, detail),
+            ServiceError::Model { .. } => Self::new(Code::FirmwareModelMismatch, detail),
+            ServiceError::NoTrustRoot => Self::new(Code::FirmwareTrustRootMissing, detail),
             ServiceError::Firmware(error) => firmware(&error),
-            ServiceError::TooLarge { .. } => Self::new(413, "body_too_large", detail),
-            ServiceError::Credentials => Self::new(401, "credentials_wrong", detail),
-            ServiceError::Token => Self::new(401, "token_invalid", detail),
+            ServiceError::TooLarge { .. } => Self::new(Code::BodyTooLarge, detail),
+            ServiceError::Credentials => Self::new(Code::CredentialsWrong, detail),
+            ServiceError::Token => Self::new(Code::TokenInvalid, detail),
             ServiceError::Store(error) => error.into(),
             ServiceError::Objects(error) => {
                 tracing::error!(%error, "the object folder failed a request");
-                Self::new(503, "objects_unavailable", "the object folder cannot be written; see the log")
+                Self::new(Code::ObjectsUnavailable, "the object folder cannot be written; see the log")
             }
             ServiceError::Vault(_) | ServiceError::Seal(_) | ServiceError::Internal(_) => {
                 // What exactly went wrong with secrets is for the log only.
                 tracing::error!(error = %detail, "a request failed inside the server");
-                Self::new(500, "internal", "the server could not finish this; see its log")
+                Self::new(Code::Internal, "the server could not finish this; see its log")
             }
         }
     }
@@ -123,18 +127,17 @@ impl From<ServiceError> for Problem {
 fn firmware(error: &FirmwareError) -> Problem {
     let code = match error {
         FirmwareError::SignatureInvalid { .. } | FirmwareError::NotEnoughSignatures { .. } => {
-            "firmware_signature_invalid"
+            Code::FirmwareSignatureInvalid
         }
-        FirmwareError::HashMismatch { .. } => "firmware_image_changed",
+        FirmwareError::HashMismatch { .. } => Code::FirmwareImageChanged,
         FirmwareError::Io(error) => {
             tracing::error!(%error, "reading or writing a firmware package failed");
             return Problem::new(
-                503,
-                "objects_unavailable",
+                Code::ObjectsUnavailable,
                 "the object folder cannot be written; see the log",
             );
         }
-        _ => "firmware_package_invalid",
+        _ => Code::FirmwarePackageInvalid,
     };
-    Problem::new(422, code, error.to_string())
+    Problem::new(code, error.to_string())
 }

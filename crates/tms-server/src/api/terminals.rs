@@ -4,89 +4,69 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tms_core::{FirmwareId, MerchantId, Operation, Profile, Role, TerminalId};
 use tms_crypto::keyblock::Tmk;
 use tms_crypto::seal;
 use tms_store::StoreError;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::input::{Asked, Body, name};
+use super::code::Code;
+use super::condition;
+use super::input::{Asked, Body, Place, name};
+use super::page::{List, Page, PageRequest};
 use super::problem::Problem;
-use super::view::{BatchView, OperationView, Page, TerminalView, Versions, versions};
+use super::view::{OperationView, TerminalView, Versions, versions};
 use crate::app::App;
 use crate::service::{self, GivenCredential, NewTerminal, ServiceError};
-use crate::session::settlement;
-
-/// Terminals on a page, unless asked otherwise, and at most.
-pub(super) const PAGE: u32 = 50;
-pub(super) const MAX_PAGE: u32 = 500;
 
 /// What the sealed master key of a new terminal is for (HPKE `info`); the terminal id is the
 /// additional data.
 const TMK_INFO: &[u8] = b"tms8583 terminal master key";
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PageRequest {
-    after: Option<String>,
-    limit: Option<u32>,
-}
-
-impl PageRequest {
-    pub(super) fn after<T: std::str::FromStr<Err = tms_core::IdError>>(&self) -> Result<Option<T>, Problem> {
-        self.after.as_deref().map(name).transpose()
-    }
-
-    pub(super) fn limit(&self) -> Result<u32, Problem> {
-        match self.limit.unwrap_or(PAGE) {
-            limit @ 1..=MAX_PAGE => Ok(limit),
-            limit => Err(Problem::new(
-                400,
-                "query_invalid",
-                format!("limit is {limit}; it must be from 1 to {MAX_PAGE}"),
-            )),
-        }
-    }
-}
-
+/// Terminals in the order of their numbers.
+#[utoipa::path(get, path = "/api/v1/terminals", operation_id = "list_terminals", tag = "terminals",
+    params(PageRequest),
+    responses((status = 200, description = "A page of terminals", body = Page<TerminalView>)))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     Asked(page): Asked<PageRequest>,
 ) -> Result<Json<Page<TerminalView>>, Problem> {
-    let after: Option<TerminalId> = page.after()?;
-    let limit = page.limit()?;
-    // One more tells whether there is a next page.
-    let mut found = app.store.terminals(after.as_ref(), limit.saturating_add(1)).await?;
-    let full = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = found.len() > full;
-    found.truncate(full);
-    let next = found.last().filter(|_| more).map(|terminal| terminal.id.to_string());
+    let (after, limit) = (page.after::<TerminalId>(List::Terminals)?, page.limit()?);
+    let found = app.store.terminals(after.as_ref(), limit.saturating_add(1)).await?;
     let versions = versions(&app).await?;
-    let items = found.into_iter().map(|terminal| TerminalView::new(&app, terminal, &versions)).collect();
-    Ok(Json(Page { items, next }))
+    let view = |terminal| TerminalView::new(&app, terminal, &versions);
+    Ok(Json(Page::new(List::Terminals, limit, found, |t| t.id.to_string(), view)))
 }
 
-#[derive(Deserialize)]
+/// A terminal that enters the estate.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewTerminalRequest {
     id: TerminalId,
     merchant: MerchantId,
     profile: Profile,
+    #[schema(min_length = 1, max_length = 32)]
     model: String,
+    #[schema(min_length = 1, max_length = 32)]
     hardware_revision: String,
+    #[schema(min_length = 1, max_length = 32)]
     serial: String,
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     certificate_sha256: String,
-    /// 64 hexadecimal digits.
+    /// An X25519 public key, 64 hexadecimal digits.
+    #[schema(pattern = "^[0-9A-Fa-f]{64}$")]
     sealing_public_key: String,
     #[serde(default)]
     credentials: Vec<CredentialRequest>,
 }
 
-#[derive(Deserialize)]
+/// A credential that a terminal is delivered with.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CredentialRequest {
     role: Role,
@@ -94,7 +74,8 @@ struct CredentialRequest {
     secret: String,
 }
 
-#[derive(Serialize)]
+/// The terminal, and the key that only it can open.
+#[derive(Serialize, ToSchema)]
 struct NewTerminalReply {
     #[serde(flatten)]
     terminal: TerminalView,
@@ -104,14 +85,17 @@ struct NewTerminalReply {
     tmk_kcv: String,
 }
 
+/// Enrols a terminal.
+#[utoipa::path(post, path = "/api/v1/terminals", operation_id = "enrol_terminal", tag = "terminals",
+    request_body = NewTerminalRequest,
+    responses((status = 201, description = "The terminal, and its master key sealed to it", body = NewTerminalReply)))]
 pub(super) async fn add(
     State(app): State<Arc<App>>,
     Body(request): Body<NewTerminalRequest>,
 ) -> Result<Response, Problem> {
     let sealing_public_key = hex::decode(&request.sealing_public_key).map_err(|_| {
         Problem::new(
-            422,
-            "invalid",
+            Code::Invalid,
             "sealing_public_key must have 64 hexadecimal digits: an X25519 public key",
         )
     })?;
@@ -135,7 +119,7 @@ pub(super) async fn add(
     let sealed =
         seal::seal_to(&new.sealing_public_key, TMK_INFO, new.id.as_str().as_bytes(), tmk.secret_bytes())
             .map_err(|_| {
-                Problem::new(422, "invalid", "sealing_public_key must be a 32-byte X25519 public key")
+                Problem::new(Code::Invalid, "sealing_public_key must be a 32-byte X25519 public key")
             })?;
     let terminal = service::enrol(&app, new, &tmk).await?;
     let location = format!("/api/v1/terminals/{}", terminal.id);
@@ -147,76 +131,132 @@ pub(super) async fn add(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(reply)).into_response())
 }
 
+/// A terminal: desired and reported state.
+#[utoipa::path(get, path = "/api/v1/terminals/{tid}", operation_id = "show_terminal", tag = "terminals",
+    params(("tid" = TerminalId, Path, description = "The terminal")),
+    responses((status = 200, description = "The terminal", body = TerminalView)))]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
-    Path(tid): Path<String>,
-) -> Result<Json<TerminalView>, Problem> {
+    Place(tid): Place<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let tid: TerminalId = name(&tid)?;
     let terminal = existing(&app, &tid).await?;
     let versions = versions(&app).await?;
     let sets = app.downloads.loaded(app.store.as_ref()).await?;
-    Ok(Json(TerminalView::new(&app, terminal, &versions).with_sets(&sets)))
+    let view = TerminalView::new(&app, terminal, &versions).with_sets(&sets);
+    Ok(condition::tagged(&headers, &condition::content_tag(&view), view))
 }
 
-/// The batches of a terminal, as its messages of settlement told them.
-pub(super) async fn batch(
+/// A terminal's parameters, as they should be and as they are.
+#[derive(Serialize, ToSchema)]
+struct ParametersView {
+    /// Rises with every change; 0 when nothing was ever set.
+    revision: u64,
+    /// What they should be; what is not named is left to the terminal.
+    desired: BTreeMap<String, String>,
+    /// What the terminal last said they are.
+    reported: BTreeMap<String, String>,
+}
+
+/// What a terminal's parameters should be and are.
+#[utoipa::path(get, path = "/api/v1/terminals/{tid}/parameters", operation_id = "show_parameters", tag = "terminals",
+    params(("tid" = TerminalId, Path, description = "The terminal")),
+    responses((status = 200, description = "The parameters; the tag is that of the desired ones", body = ParametersView)))]
+pub(super) async fn parameters(
     State(app): State<Arc<App>>,
-    Path(tid): Path<String>,
-) -> Result<Json<BatchView>, Problem> {
-    let tid: TerminalId = name(&tid)?;
-    existing(&app, &tid).await?;
-    let document = app.store.document(&tid, settlement::DOCUMENT).await?;
-    let ledger = document.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    Ok(Json(BatchView::new(&ledger)))
+    Place(tid): Place<String>,
+) -> Result<Response, Problem> {
+    let terminal = existing(&app, &name(&tid)?).await?;
+    let revision = terminal.desired.parameters_revision;
+    let (desired, reported) = (terminal.desired.parameters, terminal.reported.parameters);
+    let mut response = Json(ParametersView { revision, desired, reported }).into_response();
+    condition::set_tag(&mut response, &condition::revision_tag(revision));
+    Ok(response)
 }
 
-#[derive(Deserialize)]
+/// A change of desired parameters.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ParametersRequest {
+    /// Values by name.
     #[serde(default)]
     set: BTreeMap<String, String>,
+    /// Names to take away, so that the terminal's own value holds.
     #[serde(default)]
     unset: Vec<String>,
 }
 
-#[derive(Serialize)]
+/// What came of a change of parameters.
+#[derive(Serialize, ToSchema)]
 struct ParametersReply {
     revision: u64,
     operation: OperationView,
 }
 
+/// Changes what a terminal's parameters should be.
+#[utoipa::path(patch, path = "/api/v1/terminals/{tid}/parameters", operation_id = "set_parameters", tag = "terminals",
+    params(("tid" = TerminalId, Path, description = "The terminal")),
+    request_body = ParametersRequest,
+    responses((status = 202, description = "The new revision and the operation that carries it", body = ParametersReply)))]
 pub(super) async fn set_parameters(
     State(app): State<Arc<App>>,
-    Path(tid): Path<String>,
+    Place(tid): Place<String>,
+    headers: HeaderMap,
     Body(change): Body<ParametersRequest>,
 ) -> Result<Response, Problem> {
     let tid: TerminalId = name(&tid)?;
-    let (revision, operation) = service::set_parameters(&app, &tid, &change.set, &change.unset).await?;
+    // They always exist: nothing is set in the first revision, 0.
+    let expected = match condition::asked(&headers)? {
+        condition::Asked::Revision(revision) => Some(revision),
+        condition::Asked::Existing | condition::Asked::Nothing => None,
+    };
+    let changed = service::set_parameters_of(&app, &tid, &change.set, &change.unset, expected).await;
+    let (revision, operation) = changed?;
     let reply = ParametersReply { revision, operation: operation.into() };
-    Ok((StatusCode::ACCEPTED, Json(reply)).into_response())
+    let mut response = (StatusCode::ACCEPTED, Json(reply)).into_response();
+    condition::set_tag(&mut response, &condition::revision_tag(revision));
+    Ok(response)
 }
 
-#[derive(Deserialize)]
+/// Which firmware.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FirmwareRequest {
     firmware: FirmwareId,
 }
 
+/// Makes a published package the desired firmware of a terminal.
+#[utoipa::path(post, path = "/api/v1/terminals/{tid}/firmware", operation_id = "assign_firmware", tag = "terminals",
+    params(("tid" = TerminalId, Path, description = "The terminal")),
+    request_body = FirmwareRequest,
+    responses((status = 202, description = "The operation that carries it: accepted, not done", body = OperationView)))]
 pub(super) async fn assign_firmware(
     State(app): State<Arc<App>>,
-    Path(tid): Path<String>,
+    Place(tid): Place<String>,
     Body(request): Body<FirmwareRequest>,
 ) -> Result<Response, Problem> {
     accepted(service::assign_firmware(&app, &name(&tid)?, &request.firmware).await)
 }
 
-pub(super) async fn reset(State(app): State<Arc<App>>, Path(tid): Path<String>) -> Result<Response, Problem> {
+/// Has a terminal start again.
+#[utoipa::path(post, path = "/api/v1/terminals/{tid}/reset", operation_id = "reset_terminal", tag = "terminals",
+    params(("tid" = TerminalId, Path, description = "The terminal")),
+    responses((status = 202, description = "The operation that carries it: accepted, not done", body = OperationView)))]
+pub(super) async fn reset(
+    State(app): State<Arc<App>>,
+    Place(tid): Place<String>,
+) -> Result<Response, Problem> {
     accepted(service::reset(&app, &name(&tid)?).await)
 }
 
+/// Starts the rotation of a credential to a fresh secret.
+#[utoipa::path(post, path = "/api/v1/terminals/{tid}/credentials/{role}/rotate", operation_id = "rotate_credential", tag = "terminals",
+    params(("tid" = TerminalId, Path, description = "The terminal"), ("role" = Role, Path, description = "Whose credential")),
+    responses((status = 202, description = "The operation that carries it: accepted, not done", body = OperationView)))]
 pub(super) async fn rotate_credential(
     State(app): State<Arc<App>>,
-    Path((tid, role)): Path<(String, String)>,
+    Place((tid, role)): Place<(String, String)>,
 ) -> Result<Response, Problem> {
     accepted(service::rotate_credential(&app, &name(&tid)?, &name(&role)?).await)
 }

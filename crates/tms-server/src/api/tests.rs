@@ -1,13 +1,17 @@
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use serde_json::{Value, json};
-use tms_core::{LogBundle, OperationState, TerminalId};
+use tms_core::{LogBundle, OperationState, TerminalId, UserRole};
 use tms_firmware::SigningKey;
 use tower::ServiceExt;
 
+use super::endpoint::Who;
 use super::*;
 use crate::service;
 use crate::testing::{self, Estate};
+
+mod events;
+mod guard;
 
 /// Somebody who is logged in to an estate.
 struct Client {
@@ -17,14 +21,24 @@ struct Client {
 }
 
 async fn client() -> Client {
-    let estate = testing::estate().await;
-    let password = service::issue_one_time_password(&estate.app, "admin").await.unwrap();
-    let login = service::login(&estate.app, "admin", &password).await.unwrap();
-    Client { router: router(Arc::clone(&estate.app)), token: login.token.to_string(), estate }
+    logged_in(testing::estate().await).await
+}
+
+async fn logged_in(estate: Estate) -> Client {
+    Client { router: router(Arc::clone(&estate.app)), token: logged_in_as(&estate, "admin").await, estate }
+}
+
+/// The token of an administrator of this name.
+async fn logged_in_as(estate: &Estate, user: &str) -> String {
+    let role = Some(UserRole::Administrator);
+    let password = service::issue_one_time_password(&estate.app, user, role).await.unwrap();
+    service::login(&estate.app, user, &password).await.unwrap().token.to_string()
 }
 
 impl Client {
+    /// Sends a request. Every answer has to be one that the document tells of.
     async fn send(&self, request: Request<Body>) -> (StatusCode, Value) {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status();
         let problem = response
@@ -33,11 +47,21 @@ impl Client {
             .is_some_and(|kind| kind == "application/problem+json");
         assert_eq!(problem, status.is_client_error() || status.is_server_error(), "{status}");
         let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
-        (
-            status,
-            serde_json::from_slice(&bytes)
-                .unwrap_or_else(|_| Value::String(String::from_utf8(bytes.to_vec()).unwrap())),
-        )
+        let body = serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_| Value::String(String::from_utf8(bytes.to_vec()).unwrap()));
+        if let Some(endpoint) = documented(method.as_str(), &path) {
+            let pointer = format!(
+                "/paths/{}/{}/responses/{}",
+                endpoint.path.replace('/', "~1"),
+                endpoint.method.to_lowercase(),
+                status.as_u16()
+            );
+            assert!(document().pointer(&pointer).is_some(), "{method} {path} answered {status}: {body}");
+            let code = body["code"].as_str().filter(|_| problem);
+            let told = code.is_none_or(|code| endpoint.problems().any(|known| known.name() == code));
+            assert!(told, "{method} {path} answered {body}");
+        }
+        (status, body)
     }
 
     async fn call(&self, method: &str, path: &str, body: Option<Value>) -> (StatusCode, Value) {
@@ -60,11 +84,33 @@ impl Client {
         self.call("POST", path, Some(body)).await
     }
 
+    /// Puts over what has the tag `seen`, or where nothing is.
+    async fn put(&self, path: &str, seen: Option<&str>, body: Value) -> (StatusCode, Value) {
+        let request = Request::put(path)
+            .header("authorization", format!("Bearer {}", self.token))
+            .header(header::CONTENT_TYPE, "application/json");
+        let request = match seen {
+            Some(tag) => request.header(header::IF_MATCH, tag),
+            None => request.header(header::IF_NONE_MATCH, "*"),
+        };
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
     async fn upload(&self, package: Vec<u8>) -> (StatusCode, Value) {
         let request =
             Request::post("/api/v1/firmware").header("authorization", format!("Bearer {}", self.token));
         self.send(request.body(Body::from(package)).unwrap()).await
     }
+}
+
+/// The endpoint of the table that an address is of.
+fn documented(method: &str, path: &str) -> Option<&'static endpoint::Endpoint> {
+    endpoint::ENDPOINTS.iter().find(|endpoint| {
+        let (theirs, ours) = (path.split('/'), endpoint.path.split('/'));
+        endpoint.method == method
+            && theirs.clone().count() == ours.clone().count()
+            && theirs.zip(ours).all(|(given, named)| named.starts_with('{') || given == named)
+    })
 }
 
 /// Expects a problem document with this status and code, and gives its sentence.
@@ -89,7 +135,8 @@ fn new_terminal(id: &str) -> Value {
 #[tokio::test]
 async fn a_one_time_password_gives_a_token_once() {
     let client = client().await;
-    let password = service::issue_one_time_password(&client.estate.app, "ann").await.unwrap();
+    let password =
+        service::issue_one_time_password(&client.estate.app, "ann", Some(UserRole::Operator)).await.unwrap();
     let login = json!({"user": "ann", "password": password.as_str()});
     let (status, body) = client.post("/api/v1/login", login.clone()).await;
     assert_eq!(status, StatusCode::OK);
@@ -118,31 +165,95 @@ async fn a_wrong_password_and_an_unknown_user_are_told_the_same() {
 #[tokio::test]
 async fn every_call_under_the_interface_needs_a_token() {
     let client = client().await;
-    for (method, path) in [
-        ("GET", "/terminals"),
-        ("POST", "/terminals"),
-        ("GET", "/terminals/1"),
-        ("PATCH", "/terminals/1/parameters"),
-        ("POST", "/terminals/1/firmware"),
-        ("POST", "/terminals/1/reset"),
-        ("POST", "/terminals/1/credentials/99/rotate"),
-        ("GET", "/terminals/1/operations"),
-        ("GET", "/terminals/1/logs"),
-        ("POST", "/terminals/1/logs"),
-        ("GET", "/operations/1"),
-        ("GET", "/logs/1"),
-        ("GET", "/firmware"),
-        ("POST", "/firmware"),
-    ] {
-        let bare = Request::builder().method(method).uri(format!("/api/v1{path}"));
+    for endpoint in endpoint::ENDPOINTS.iter().filter(|endpoint| endpoint.who != Who::Anybody) {
+        let bare = Request::builder().method(endpoint.method).uri(address(endpoint));
         let detail = problem(client.send(bare.body(Body::empty()).unwrap()).await, 401, "token_missing");
         assert!(detail.contains("Authorization: Bearer"), "{detail}");
         let forged = Request::builder()
-            .method(method)
-            .uri(format!("/api/v1{path}"))
+            .method(endpoint.method)
+            .uri(address(endpoint))
             .header("authorization", "Bearer forged");
         problem(client.send(forged.body(Body::empty()).unwrap()).await, 401, "token_invalid");
     }
+}
+
+/// An address of an endpoint, with names that nothing has.
+fn address(endpoint: &endpoint::Endpoint) -> String {
+    let name = |part: &'static str| if part.starts_with('{') { "404" } else { part };
+    let path = endpoint.path.split('/').map(name).collect::<Vec<_>>().join("/");
+    // Events have no end.
+    if path == "/api/v1/events" { path + "?kind=none" } else { path }
+}
+
+#[tokio::test]
+async fn every_endpoint_lets_in_who_has_its_role_and_nobody_below() {
+    let client = client().await;
+    for role in UserRole::ALL {
+        let password =
+            service::issue_one_time_password(&client.estate.app, role.name(), Some(role)).await.unwrap();
+        let login = service::login(&client.estate.app, role.name(), &password).await.unwrap();
+        let token = login.token.to_string();
+        for endpoint in endpoint::ENDPOINTS {
+            let Who::Least(least) = endpoint.who else { continue };
+            let request = Request::builder()
+                .method(endpoint.method)
+                .uri(address(endpoint))
+                .header("authorization", format!("Bearer {token}"));
+            let answer = client.send(request.body(Body::empty()).unwrap()).await;
+            if role.may(least) {
+                assert!(![401, 403, 405].contains(&answer.0.as_u16()), "{endpoint:?}: {answer:?}");
+            } else {
+                let detail = problem(answer, 403, "role_insufficient");
+                assert!(detail.contains(least.name()) && detail.contains(role.name()), "{detail}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_asks_is_told_who_they_are() {
+    let client = client().await;
+    let (status, body) = client.get("/api/v1/whoami").await;
+    assert_eq!(
+        (status, &body["user"], &body["role"]),
+        (StatusCode::OK, &json!("admin"), &json!("administrator"))
+    );
+    service::issue_one_time_password(&client.estate.app, "admin", Some(UserRole::ReadOnly)).await.unwrap();
+    assert_eq!(client.get("/api/v1/whoami").await.1["role"], "read-only", "a changed role holds at once");
+    let detail = service::issue_one_time_password(&client.estate.app, "bob", None).await.unwrap_err();
+    assert!(detail.to_string().contains("administrator"), "{detail}");
+}
+
+#[tokio::test]
+async fn the_router_the_table_and_the_document_have_the_same_endpoints() {
+    let client = client().await;
+    let document = document();
+    let mut told = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        told.extend(item.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.clone())));
+    }
+    let mut table: Vec<_> =
+        endpoint::ENDPOINTS.iter().map(|e| (e.method.to_owned(), e.path.to_owned())).collect();
+    told.sort();
+    table.sort();
+    assert_eq!(told, table);
+    for path in document["paths"].as_object().unwrap().keys() {
+        let endpoint = endpoint::ENDPOINTS.iter().find(|e| e.path == path).unwrap();
+        let request = Request::builder()
+            .method("TRACE")
+            .uri(address(endpoint))
+            .header("authorization", format!("Bearer {}", client.token));
+        let response = client.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        let allowed = response.headers()[header::ALLOW].to_str().unwrap();
+        let mut allowed: Vec<_> = allowed.split(',').filter(|method| *method != "HEAD").collect();
+        allowed.sort_unstable();
+        let mut known: Vec<_> = table.iter().filter(|(_, p)| p == path).map(|(m, _)| m.as_str()).collect();
+        known.sort_unstable();
+        assert_eq!(allowed, known, "{path}");
+    }
+    // What is added besides `routes!` is in no document.
+    assert!(!include_str!("mod.rs").contains(".route("));
 }
 
 #[tokio::test]
@@ -161,8 +272,8 @@ async fn terminals_come_in_pages() {
     }
     let (_, first) = client.get("/api/v1/terminals?limit=2").await;
     assert_eq!(first["items"].as_array().unwrap().len(), 2);
-    assert_eq!(first["next"], "10000002");
-    let (_, second) = client.get("/api/v1/terminals?limit=2&after=10000002").await;
+    let next = first["next"].as_str().unwrap();
+    let (_, second) = client.get(&format!("/api/v1/terminals?limit=2&after={next}")).await;
     assert_eq!(second["items"][0]["id"], "10000003");
     assert_eq!(second["next"], Value::Null);
     let detail = problem(client.get("/api/v1/terminals?limit=0").await, 400, "query_invalid");
@@ -322,7 +433,7 @@ async fn bodies_that_are_no_json_or_too_large_are_refused() {
     };
     problem(client.send(request("application/json", "{".to_owned())).await, 400, "body_invalid");
     problem(client.send(request("text/plain", "{}".to_owned())).await, 415, "media_type");
-    let large = format!("{{\"id\": \"{}\"}}", "x".repeat(MAX_JSON_BYTES));
+    let large = format!("{{\"id\": \"{}\"}}", "x".repeat(64 * 1024));
     problem(client.send(request("application/json", large)).await, 413, "body_too_large");
 }
 
@@ -513,10 +624,7 @@ async fn health_and_metrics_need_no_token_and_tell_when_the_store_is_gone() {
 
 #[tokio::test]
 async fn without_a_trust_root_nothing_is_published_and_the_next_step_is_told() {
-    let estate = testing::without_trust_root().await;
-    let password = service::issue_one_time_password(&estate.app, "admin").await.unwrap();
-    let login = service::login(&estate.app, "admin", &password).await.unwrap();
-    let client = Client { router: router(Arc::clone(&estate.app)), token: login.token.to_string(), estate };
+    let client = logged_in(testing::without_trust_root().await).await;
     let package = client.estate.package("1.1.0", b"image");
     let detail = problem(client.upload(package).await, 422, "firmware_trust_root_missing");
     assert!(detail.contains("tmsctl firmware keygen"), "{detail}");
@@ -660,17 +768,19 @@ async fn a_set_is_put_listed_and_shown_and_its_revision_rises_when_it_changes() 
     let client = client().await;
     let path = "/api/v1/sets/blacklist";
     problem(client.get(path).await, 404, "not_found");
-    for (cards, revision) in
-        [(json!(["621700"]), 1), (json!(["621700"]), 1), (json!(["621700", "622588"]), 2)]
-    {
-        let (status, body) = client.call("PUT", path, Some(cards.clone())).await;
+    for (cards, seen, revision) in [
+        (json!(["621700"]), None, 1),
+        (json!(["621700"]), Some("\"r1\""), 1),
+        (json!(["621700", "622588"]), Some("\"r1\""), 2),
+    ] {
+        let (status, body) = client.put(path, seen, cards.clone()).await;
         assert_eq!(status, StatusCode::OK, "{body}");
         assert_eq!((&body["revision"], body.get("content")), (&json!(revision), None));
         assert_eq!(client.get(path).await.1["content"], cards);
     }
     let (_, list) = client.get("/api/v1/sets").await;
     assert_eq!((&list["items"][0]["name"], &list["items"][0]["revision"]), (&json!("blacklist"), &json!(2)));
-    let detail = problem(client.call("PUT", path, Some(json!(["62 17"]))).await, 422, "invalid");
+    let detail = problem(client.put(path, Some("*"), json!(["62 17"])).await, 422, "invalid");
     assert!(detail.contains("the set blacklist cannot be used"), "{detail}");
-    problem(client.call("PUT", "/api/v1/sets/rates", Some(json!([]))).await, 400, "name_invalid");
+    problem(client.put("/api/v1/sets/rates", None, json!([])).await, 400, "name_invalid");
 }

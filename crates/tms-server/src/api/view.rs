@@ -8,31 +8,15 @@ use tms_core::{
     Alarm, Desired, EstateSet, FirmwareId, FirmwareRecord, LogBundle, MerchantId, Operation, OperationId,
     OperationKind, OperationState, Profile, Progress, Reported, SetName, Terminal, TerminalId, reconcile,
 };
-
-use tms_proto::settlement::{BatchLedger, Closed};
+use utoipa::ToSchema;
 
 use crate::{
     app::App,
     downloads::{Loaded, reported_as},
 };
 
-/// One page of a list.
-#[derive(Serialize)]
-pub(super) struct Page<T> {
-    pub(super) items: Vec<T>,
-    /// What to give as `after` for the next page; `null` on the last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) next: Option<String>,
-}
-
-impl<T> Page<T> {
-    /// A list that is always whole.
-    pub(super) fn whole(items: Vec<T>) -> Self {
-        Self { items, next: None }
-    }
-}
-
-#[derive(Serialize)]
+/// A terminal: who it is, what it should be, what it last said it is.
+#[derive(Serialize, ToSchema)]
 pub(super) struct TerminalView {
     id: TerminalId,
     merchant: MerchantId,
@@ -55,7 +39,8 @@ pub(super) struct TerminalView {
     sets: Vec<TerminalSetView>,
 }
 
-#[derive(Serialize)]
+/// A set of the estate beside what a terminal last reported.
+#[derive(Serialize, ToSchema)]
 struct TerminalSetView {
     name: SetName,
     /// The revision that every terminal should have.
@@ -107,7 +92,8 @@ pub(super) async fn versions(app: &App) -> tms_store::Result<Versions> {
     Ok(firmwares.into_iter().map(|record| (record.id, record.version)).collect())
 }
 
-#[derive(Serialize)]
+/// A piece of work for one terminal.
+#[derive(Serialize, ToSchema)]
 pub(super) struct OperationView {
     id: OperationId,
     terminal: TerminalId,
@@ -141,7 +127,8 @@ impl From<Operation> for OperationView {
     }
 }
 
-#[derive(Serialize)]
+/// A published firmware package.
+#[derive(Serialize, ToSchema)]
 pub(super) struct FirmwareView {
     id: FirmwareId,
     version: String,
@@ -164,7 +151,8 @@ impl From<FirmwareRecord> for FirmwareView {
     }
 }
 
-#[derive(Serialize)]
+/// A log that a terminal sent.
+#[derive(Serialize, ToSchema)]
 pub(super) struct LogView {
     operation: OperationId,
     terminal: TerminalId,
@@ -185,7 +173,8 @@ impl From<LogBundle> for LogView {
     }
 }
 
-#[derive(Serialize)]
+/// What a terminal said unasked.
+#[derive(Serialize, ToSchema)]
 pub(super) struct AlarmView {
     number: u64,
     terminal: TerminalId,
@@ -212,7 +201,8 @@ impl From<Alarm> for AlarmView {
     }
 }
 
-#[derive(Serialize)]
+/// A set that all terminals download.
+#[derive(Serialize, ToSchema)]
 pub(super) struct SetView {
     name: SetName,
     revision: u64,
@@ -225,31 +215,5 @@ impl SetView {
     pub(super) fn new(set: EstateSet, with_content: bool) -> Self {
         let content = with_content.then(|| serde_json::from_str(&set.content).unwrap_or_default());
         Self { name: set.name, revision: set.revision, updated_at: set.updated_at, content }
-    }
-}
-
-#[derive(Serialize)]
-pub(super) struct BatchView {
-    /// The batch in hand; `null` if the terminal has said nothing since the last one ended.
-    batch: Option<u32>,
-    /// Its details so far.
-    details: usize,
-    /// How the one before ended.
-    closed: Option<ClosedView>,
-}
-
-#[derive(Serialize)]
-struct ClosedView {
-    #[serde(flatten)]
-    closed: Closed,
-    /// Whether nothing is missing and everything adds up.
-    complete: bool,
-}
-
-impl BatchView {
-    pub(super) fn new(ledger: &BatchLedger) -> Self {
-        let closed = ledger.closed().cloned();
-        let closed = closed.map(|closed| ClosedView { complete: closed.is_complete(), closed });
-        Self { batch: ledger.batch(), details: ledger.received(), closed }
     }
 }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tms_core::{FirmwareRecord, TerminalId};
+use tms_core::{FirmwareRecord, TerminalId, UserRole};
 use tms_store::conformance::postgres::Scratch;
 use tms_store::{Location, Store, conformance};
 
@@ -41,7 +41,7 @@ impl Place {
         let terminals = (0..1203).map(|number| conformance::terminal(&format!("T{number}")));
         futures::future::try_join_all(terminals.map(|terminal| store.add_terminal(terminal))).await.unwrap();
         let now = Timestamp::UNIX_EPOCH;
-        store.set_admin_password("ann", "hash", true).await.unwrap();
+        store.set_admin_password("ann", UserRole::Operator, "hash", true).await.unwrap();
         store.add_token("ab", "ann", now + jiff::SignedDuration::from_mins(1), now).await.unwrap();
         store.put_document(&tid("T7"), "note", "{\"a\":\"中文\"}".to_owned()).await.unwrap();
         store.add_firmware(image()).await.unwrap();
@@ -136,7 +136,7 @@ async fn a_store_that_is_not_empty_is_left_alone() {
     old.fill().await;
     write(&old.config, &old.file(), Timestamp::UNIX_EPOCH).await.unwrap();
     let store = new.store().await;
-    store.set_admin_password("bob", "hash", false).await.unwrap();
+    store.set_admin_password("bob", UserRole::ReadOnly, "hash", false).await.unwrap();
     for error in [
         restore(&new.config, &old.file()).await.unwrap_err().to_string(),
         copy(&old.config.store, &new.config.store).await.unwrap_err().to_string(),

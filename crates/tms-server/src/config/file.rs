@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::app::Limits;
+use crate::app::{ApiLimits, Limits, Rate};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -102,6 +102,17 @@ pub(super) struct FileLimits {
     operation_lifetime_s: Option<Spanned<u64>>,
     operation_timeout_s: Option<Spanned<u64>>,
     operation_attempts: Option<Spanned<u64>>,
+    api_connections: Option<Spanned<u64>>,
+    api_concurrent_requests: Option<Spanned<u64>>,
+    api_body_bytes: Option<Spanned<u64>>,
+    api_request_timeout_s: Option<Spanned<u64>>,
+    api_header_timeout_s: Option<Spanned<u64>>,
+    api_stall_timeout_s: Option<Spanned<u64>>,
+    api_user_per_minute: Option<Spanned<u64>>,
+    api_user_burst: Option<Spanned<u64>>,
+    api_address_per_minute: Option<Spanned<u64>>,
+    api_address_burst: Option<Spanned<u64>>,
+    api_logins_per_minute: Option<Spanned<u64>>,
 }
 
 /// A limit outside its range: where it stands, and the sentence that says so.
@@ -179,6 +190,62 @@ impl FileLimits {
             )?)
             .unwrap_or(u32::MAX),
             verifier_iterations: standard.verifier_iterations,
+            api: self.check_api(&standard.api)?,
+        })
+    }
+
+    fn check_api(&self, standard: &ApiLimits) -> Result<ApiLimits, OutOfRange> {
+        let count = |key, value, standard| in_range(key, value, wide(standard), 1, 1_000_000).map(size);
+        let seconds = |key, value, standard| in_range(key, value, standard, 1, 3_600);
+        let times = |key, value, standard: u32| {
+            let times = in_range(key, value, u64::from(standard), 1, 10_000_000)?;
+            Ok(u32::try_from(times).unwrap_or(u32::MAX))
+        };
+        let (user, address) = (standard.user_rate, standard.address_rate);
+        let logins = times("api_logins_per_minute", &self.api_logins_per_minute, standard.login_rate.burst)?;
+        Ok(ApiLimits {
+            connections: count("api_connections", &self.api_connections, standard.connections)?,
+            concurrent_requests: count(
+                "api_concurrent_requests",
+                &self.api_concurrent_requests,
+                standard.concurrent_requests,
+            )?,
+            body_bytes: size(in_range(
+                "api_body_bytes",
+                &self.api_body_bytes,
+                wide(standard.body_bytes),
+                1_024,
+                16 << 20,
+            )?),
+            request_timeout_s: seconds(
+                "api_request_timeout_s",
+                &self.api_request_timeout_s,
+                standard.request_timeout_s,
+            )?,
+            header_timeout_s: seconds(
+                "api_header_timeout_s",
+                &self.api_header_timeout_s,
+                standard.header_timeout_s,
+            )?,
+            stall_timeout_s: seconds(
+                "api_stall_timeout_s",
+                &self.api_stall_timeout_s,
+                standard.stall_timeout_s,
+            )?,
+            user_rate: Rate {
+                per_minute: times("api_user_per_minute", &self.api_user_per_minute, user.per_minute)?,
+                burst: times("api_user_burst", &self.api_user_burst, user.burst)?,
+            },
+            address_rate: Rate {
+                per_minute: times(
+                    "api_address_per_minute",
+                    &self.api_address_per_minute,
+                    address.per_minute,
+                )?,
+                burst: times("api_address_burst", &self.api_address_burst, address.burst)?,
+            },
+            login_rate: Rate { per_minute: logins, burst: logins },
+            behind_proxy: standard.behind_proxy,
         })
     }
 }

@@ -137,7 +137,8 @@ impl Config {
 type Wrong = (std::ops::Range<usize>, String);
 
 fn check(raw: File, folder: &Path, text: &str) -> Result<Config, Wrong> {
-    let limits = raw.limits.check()?;
+    let mut limits = raw.limits.check()?;
+    limits.api.behind_proxy = raw.api.behind_proxy;
     let end = text.len()..text.len();
     if raw.listeners.is_empty() {
         let reason =

@@ -82,8 +82,9 @@ pub async fn run(options: Options) -> anyhow::Result<bool> {
 }
 
 async fn stay_up(running: &server::Running, folder: &std::path::Path) -> anyhow::Result<()> {
+    let role = Some(tms_core::UserRole::Administrator);
     let password =
-        service::issue_one_time_password(&running.app, "admin").await.context("one-time password")?;
+        service::issue_one_time_password(&running.app, "admin", role).await.context("one-time password")?;
     eprintln!();
     eprintln!("The estate stays up until Ctrl-C.");
     eprintln!("  REST interface     http://{}", running.api);

@@ -87,6 +87,10 @@ pub async fn cancel(app: &App, id: OperationId) -> Result<(Operation, Option<Ope
     }
     let detail = "withdrawn by an operator".to_owned();
     let cancelled = app.store.cancel(id, detail, app.ticket(now), now).await?;
+    app.events.operation(&cancelled.0);
+    if let Some(telling) = &cancelled.1 {
+        app.events.operation(telling);
+    }
     app.wake.terminal(&known.terminal);
     Ok(cancelled)
 }

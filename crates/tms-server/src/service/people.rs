@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
+use tms_core::UserRole;
 use tms_crypto::{password, random_bytes, sha256};
 use tms_store::Token;
 use tokio::sync::Semaphore;
@@ -79,18 +80,31 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Token, ServiceError>
     found.ok_or(ServiceError::Token)
 }
 
-/// Gives somebody a fresh password that works once, to be shown once. It replaces the one before.
+/// Gives somebody a fresh password that works once, to be shown once. It replaces the one before. Without
+/// a `role` the user keeps the one that there is.
 ///
 /// # Errors
-/// `Invalid` for a name that is empty or too long.
-pub async fn issue_one_time_password(app: &App, user: &str) -> Result<Zeroizing<String>, ServiceError> {
+/// `Invalid` for a name that is empty or too long, and for somebody new without a role.
+pub async fn issue_one_time_password(
+    app: &App,
+    user: &str,
+    role: Option<UserRole>,
+) -> Result<Zeroizing<String>, ServiceError> {
     if user.is_empty() || user.len() > MAX_USER_BYTES {
         return Err(ServiceError::Invalid(format!("a user's name must have 1 to {MAX_USER_BYTES} bytes")));
     }
+    let known = match role {
+        Some(_) => role,
+        None => app.store.admin(user).await?.map(|admin| admin.role),
+    };
+    let role = known.ok_or_else(|| {
+        let roles = UserRole::ALL.map(UserRole::name).join(", ");
+        ServiceError::Invalid(format!("there is no user {user} yet; say which role to give: {roles}"))
+    })?;
     let password = password::one_time();
     let hash =
         password::hash(password.as_bytes()).map_err(|error| ServiceError::Internal(error.to_string()))?;
-    app.store.set_admin_password(user, &hash, true).await?;
+    app.store.set_admin_password(user, role, &hash, true).await?;
     Ok(password)
 }
 

@@ -23,13 +23,26 @@ pub async fn put_set(
     name: SetName,
     content: &serde_json::Value,
 ) -> Result<EstateSet, ServiceError> {
+    replace_set(app, name, content, None).await
+}
+
+/// The same, if the set before has the revision `expected`; that of a set that does not exist is 0.
+///
+/// # Errors
+/// As [`put_set`]; `Store` if the revision is another one.
+pub async fn replace_set(
+    app: &App,
+    name: SetName,
+    content: &serde_json::Value,
+    expected: Option<u64>,
+) -> Result<EstateSet, ServiceError> {
     let now = app.now();
     let mut set = EstateSet { name, revision: 0, content: content.to_string(), updated_at: now };
     let mut offer = Offer::default();
     downloads::put(&mut offer, &set)
         .map_err(|error| ServiceError::Invalid(format!("the set {name} cannot be used: {error}")))?;
     check(&offer).map_err(|what| ServiceError::Invalid(format!("the set {name} cannot be used: {what}")))?;
-    let put = app.store.put_set(name, set.content.clone(), now).await;
+    let put = app.store.put_set(name, set.content.clone(), expected, now).await;
     // Also when it failed: it may be there, and only the answer was lost.
     app.downloads.forget();
     app.wake.everybody();

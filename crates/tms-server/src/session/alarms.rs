@@ -23,9 +23,10 @@ impl Session {
             text: alarm.text.clone(),
             received_at: self.app.now(),
         };
-        match self.app.store.add_alarm(kept).await {
+        match self.app.store.add_alarm(kept.clone()).await {
             Ok(true) => {
                 self.app.counters.alarms.increment();
+                self.app.events.alarm(&kept);
                 warn!(
                     terminal = terminal.as_str(), kind = %alarm.kind, severity = %alarm.severity,
                     text = alarm.text, "alarm"

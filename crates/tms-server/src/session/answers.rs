@@ -25,6 +25,7 @@ use super::{
     seconds_between,
     work::Exchanged,
 };
+use crate::events::EventKind;
 use crate::secret::unseal_tmk;
 
 /// Finished operations that a reconciliation looks back on.
@@ -107,6 +108,7 @@ impl Session {
         if let Some(subscription) = &self.subscription {
             subscription.signed_on();
         }
+        self.tell(EventKind::SignedOn, serde_json::json!({"profile": self.protocol.profile().name()}));
         info!(terminal = terminal.as_str(), address = %self.peer.address, "signed on");
         match keys {
             Some(_) => self.keys_given().await,
@@ -221,10 +223,15 @@ impl Session {
         whole: bool,
     ) -> Result<(), Ended> {
         let in_force = whole.then(|| reported.parameters.clone());
+        let told = serde_json::json!({
+            "firmware_version": reported.firmware_version,
+            "boot_count": reported.boot_count,
+        });
         if let Err(error) = self.app.store.record_report(id, reported, self.app.now()).await {
             let refusal = self.store_refusal(&error);
             return self.refuse(exchange, refusal);
         }
+        self.tell(EventKind::Reported, told);
         let reconciled = self.reconcile(id, in_force).await;
         let (agree, desired) = self.or_log(reconciled).unwrap_or((false, 0));
         // Where there are whole reports, what the others do not mention proves nothing: they may be from
@@ -296,7 +303,7 @@ impl Session {
                 kind = operation.kind.name(),
                 "reported state differs; operation queued"
             );
-            store.enqueue(operation, now).await?;
+            self.app.events.operation(&store.enqueue(operation, now).await?);
         }
         Ok(parameters)
     }

@@ -29,7 +29,7 @@ use tms_crypto::mac::MacKey;
 use tms_proto::{HostEvent, HostSession, Profile, ProtocolError, Refusal};
 use tracing::{debug, info, warn};
 
-use crate::{app::App, dispatch::Subscription};
+use crate::{app::App, dispatch::Subscription, events::EventKind};
 
 pub use driver::serve;
 pub use images::Images;
@@ -359,10 +359,18 @@ impl Session {
             warn!(terminal = self.name(), %error, "leases not given back yet");
             self.app.keeps_leases(self.holder.clone());
         }
+        if self.protocol.is_signed_on() {
+            self.tell(EventKind::SignedOff, serde_json::json!({"reason": ended.to_string()}));
+        }
         if let Some(terminal) = &self.terminal {
             // What this session held is free now for the one after it, however this one ended.
             self.app.wake.terminal(terminal);
         }
+    }
+
+    /// Tells that something happened to this terminal.
+    fn tell(&self, kind: EventKind, data: serde_json::Value) {
+        self.app.events.publish(kind, self.terminal.as_ref(), self.app.now(), data);
     }
 
     fn name(&self) -> &str {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use testkit::{Release, Rest, Site, Speaks, Terminal, TerminalEvent, Wire, until};
-use tms_core::{OperationId, OperationState};
+use tms_core::{OperationId, OperationState, UserRole};
 use tms_server::{app::App, config, service};
 use tms_terminal::{Fleet, Scenario};
 
@@ -84,7 +84,8 @@ async fn a_server_killed_in_the_middle_of_everything_has_lost_nothing_that_it_ac
     let handle = Fleet::new().start(scenario).unwrap();
 
     // Asked of the server itself, over REST, and killed as soon as it said yes.
-    let password = service::issue_one_time_password(&app, "admin").await.unwrap();
+    let password =
+        service::issue_one_time_password(&app, "admin", Some(UserRole::Administrator)).await.unwrap();
     let rest = Rest::at(server.api).log_in("admin", &password).await;
     let path = format!("/api/v1/terminals/{}/firmware", terminal.id);
     let (status, told) = rest.post(&path, serde_json::json!({ "firmware": firmware.id.as_str() })).await;

@@ -68,10 +68,10 @@ pub async fn old_alarms_of_a_terminal_make_room(store: &Arc<dyn Store>) {
 /// And only then.
 pub async fn the_revision_of_a_set_rises_when_it_changes(store: &Arc<dyn Store>) {
     assert!(store.set(SetName::Capks).await.unwrap().is_none());
-    assert_eq!(store.put_set(SetName::Capks, "[1]".to_owned(), at(1)).await.unwrap(), 1);
-    assert_eq!(store.put_set(SetName::Capks, "[1]".to_owned(), at(2)).await.unwrap(), 1);
-    assert_eq!(store.put_set(SetName::Capks, "[2]".to_owned(), at(3)).await.unwrap(), 2);
-    assert_eq!(store.put_set(SetName::Aids, "[]".to_owned(), at(4)).await.unwrap(), 1);
+    assert_eq!(store.put_set(SetName::Capks, "[1]".to_owned(), None, at(1)).await.unwrap(), 1);
+    assert_eq!(store.put_set(SetName::Capks, "[1]".to_owned(), None, at(2)).await.unwrap(), 1);
+    assert_eq!(store.put_set(SetName::Capks, "[2]".to_owned(), None, at(3)).await.unwrap(), 2);
+    assert_eq!(store.put_set(SetName::Aids, "[]".to_owned(), None, at(4)).await.unwrap(), 1);
     let capks = store.set(SetName::Capks).await.unwrap().unwrap();
     assert_eq!((capks.revision, capks.content.as_str(), capks.updated_at), (2, "[2]", at(3)));
     let all: Vec<_> = store.sets().await.unwrap().into_iter().map(|set| set.name).collect();
@@ -89,4 +89,18 @@ pub async fn a_document_replaces_the_one_before(store: &Arc<dyn Store>) {
     assert_eq!(store.document(&two, "batch").await.unwrap(), None);
     let stranger = store.put_document(&"T404".parse().unwrap(), "batch", String::new()).await.unwrap_err();
     assert!(matches!(stranger, StoreError::NotFound { .. }), "{stranger}");
+}
+
+/// A change that was made for another revision changes nothing, even if it would not have changed anything.
+pub async fn a_set_for_another_revision_is_refused(store: &Arc<dyn Store>) {
+    let name = SetName::TmsParameters;
+    let put = |content: &str, expected| store.put_set(name, content.to_owned(), Some(expected), at(1));
+    assert!(matches!(put("[1]", 3).await.unwrap_err(), StoreError::Stale { seen: 3, found: 0, .. }));
+    assert_eq!(put("[1]", 0).await.unwrap(), 1);
+    for content in ["[1]", "[2]"] {
+        let late = put(content, 0).await.unwrap_err();
+        assert!(matches!(late, StoreError::Stale { seen: 0, found: 1, .. }), "{late}");
+    }
+    assert_eq!(store.set(name).await.unwrap().unwrap().content, "[1]");
+    assert_eq!(put("[2]", 1).await.unwrap(), 2);
 }

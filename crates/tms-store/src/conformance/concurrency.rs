@@ -90,7 +90,7 @@ pub async fn an_operation_is_leased_to_exactly_one_of_many(store: &Arc<dyn Store
 
 /// Fifty people with the same slip of paper.
 pub async fn a_one_time_password_is_used_up_by_exactly_one_of_many(store: &Arc<dyn Store>) {
-    store.set_admin_password("ann", "hash", true).await.unwrap();
+    store.set_admin_password("ann", tms_core::UserRole::Administrator, "hash", true).await.unwrap();
     let results = at_once(|_| {
         let store = Arc::clone(store);
         async move { store.consume_one_time("ann").await }

@@ -1,6 +1,6 @@
 //! Promises about operations.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tms_core::{OperationKind, OperationState, Progress};
@@ -10,7 +10,10 @@ use crate::error::StoreError;
 use crate::store::{ParameterChange, Store};
 
 fn set(name: &str, value: &str) -> ParameterChange {
-    ParameterChange { set: BTreeMap::from([(name.to_owned(), value.to_owned())]), unset: BTreeSet::new() }
+    ParameterChange {
+        set: BTreeMap::from([(name.to_owned(), value.to_owned())]),
+        ..ParameterChange::default()
+    }
 }
 
 /// What was sent already is left alone: the terminal may be at it.
@@ -276,4 +279,16 @@ pub async fn operations_come_in_pages_newest_first(store: &Arc<dyn Store>) {
     assert!(ids(Some(id(&other, 3)), 2).await.is_empty());
     let open = store.open_operations(&tid).await.unwrap();
     assert_eq!(open.into_iter().map(|operation| operation.id).collect::<Vec<_>>(), made);
+}
+
+/// A change that was made for another revision changes nothing.
+pub async fn a_parameter_change_for_another_revision_is_refused(store: &Arc<dyn Store>) {
+    let tid = added(store.as_ref(), "1900").await;
+    let change = |expected| ParameterChange { expected_revision: Some(expected), ..set("retries", "5") };
+    let first = store.set_desired_parameters(&tid, change(0), ticket(&tid, 1), at(1)).await.unwrap();
+    assert_eq!(first.0, 1);
+    let late = store.set_desired_parameters(&tid, change(0), ticket(&tid, 2), at(2)).await.unwrap_err();
+    assert!(matches!(late, StoreError::Stale { seen: 0, found: 1, .. }), "{late}");
+    assert_eq!(store.terminal(&tid).await.unwrap().unwrap().desired.parameters_revision, 1);
+    assert!(store.operation(ticket(&tid, 2).id).await.unwrap().is_none());
 }

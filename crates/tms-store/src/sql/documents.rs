@@ -6,25 +6,45 @@ use tms_core::{EstateSet, SetName, TerminalId};
 
 use super::{Connection, Db, sql};
 use crate::error::StoreError;
+use crate::estate::seen;
 use crate::row::{SetRow, micros, unsigned};
 use crate::store::Result;
 
-pub(super) async fn put_set(c: &mut Connection, name: SetName, content: &str, now: Timestamp) -> Result<u64> {
-    // One statement decides and counts, so that two who put at once get a revision each.
+pub(super) async fn put_set(
+    c: &mut Connection,
+    name: SetName,
+    content: &str,
+    expected: Option<u64>,
+    now: Timestamp,
+) -> Result<u64> {
+    let known: Option<i64> = sqlx::query_scalar(locked!("SELECT revision FROM sets WHERE name = $1"))
+        .bind(name.name())
+        .fetch_optional(&mut *c)
+        .await
+        .map_err(sql)?;
+    seen("set", name, expected, known.map_or(Ok(0), unsigned)?)?;
+    // One statement decides and counts, so that two who put the first one at once get a revision each, or one of
+    // them is told.
     let put: Option<i64> = sqlx::query_scalar(
         "INSERT INTO sets (name, revision, content, updated_at) VALUES ($1, 1, $2, $3) \
          ON CONFLICT (name) DO UPDATE SET revision = sets.revision + 1, content = excluded.content, \
-         updated_at = excluded.updated_at WHERE sets.content <> excluded.content RETURNING revision",
+         updated_at = excluded.updated_at WHERE sets.content <> excluded.content \
+         AND sets.revision = COALESCE($4, sets.revision) RETURNING revision",
     )
     .bind(name.name())
     .bind(content)
     .bind(micros(now))
+    .bind(expected.map(i64::try_from).transpose().unwrap_or(Some(i64::MAX)))
     .fetch_optional(&mut *c)
     .await
     .map_err(sql)?;
     match put {
         Some(revision) => unsigned(revision),
-        None => Ok(set(c, name).await?.map_or(1, |set| set.revision)),
+        None => {
+            let found = set(c, name).await?.map_or(0, |set| set.revision);
+            seen("set", name, expected, found)?;
+            Ok(found)
+        }
     }
 }
 

@@ -21,6 +21,7 @@ mod groups;
 mod operations;
 mod people;
 mod places;
+mod requests;
 mod rollouts;
 mod selector;
 mod store;

@@ -12,6 +12,7 @@ use tms_core::{
 
 use super::{Connection, Db, push_list, sql, terminals};
 use crate::error::StoreError;
+use crate::estate::seen;
 use crate::row::{OperationRow, TriedRow, from_json, kept, micros, name, signed, time, to_json, unsigned};
 use crate::store::{ParameterChange, Result, Ticket, replacement_detail};
 use crate::work::{DesiredParameters, ParametersApplied, Tried, check_terminals, state_after};
@@ -145,6 +146,8 @@ pub(super) async fn set_desired_parameters(
     now: Timestamp,
 ) -> Result<(u64, Operation)> {
     let mut desired = terminals::desired(c, tid).await?;
+    let found = desired.parameters_revision;
+    seen("parameters of terminal", tid, change.expected_revision, found)?;
     desired.parameters.retain(|name, _| !change.unset.contains(name));
     desired.parameters.extend(change.set.clone());
     let revision = next_revision(&mut desired)?;

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use sqlx::Executor;
+use tms_core::UserRole;
 
 use super::{Connection, Db, sql};
 use crate::error::StoreError;
@@ -11,15 +12,17 @@ use crate::store::{Admin, Result, Token};
 pub(super) async fn set_password(
     c: &mut Connection,
     user: &str,
+    role: UserRole,
     password_hash: &str,
     one_time: bool,
 ) -> Result<()> {
     sqlx::query(
-        "INSERT INTO admins (name, password_hash, one_time, consumed) VALUES ($1, $2, $3, false) \
-         ON CONFLICT (name) DO UPDATE SET password_hash = excluded.password_hash, one_time = excluded.one_time, \
-         consumed = false",
+        "INSERT INTO admins (name, role, password_hash, one_time, consumed) VALUES ($1, $2, $3, $4, false) \
+         ON CONFLICT (name) DO UPDATE SET role = excluded.role, password_hash = excluded.password_hash, \
+         one_time = excluded.one_time, consumed = false",
     )
     .bind(user)
+    .bind(role.name())
     .bind(password_hash)
     .bind(one_time)
     .execute(c)
@@ -34,7 +37,7 @@ pub(super) async fn admin(e: impl Executor<'_, Database = Db>, user: &str) -> Re
         .fetch_optional(e)
         .await
         .map_err(sql)?;
-    Ok(row.map(Admin::from))
+    row.map(Admin::try_from).transpose()
 }
 
 pub(super) async fn consume_one_time(c: &mut Connection, user: &str) -> Result<bool> {
@@ -87,12 +90,15 @@ pub(super) async fn token(
     sha256: &str,
     now: Timestamp,
 ) -> Result<Option<Token>> {
-    sqlx::query_as::<_, TokenRow>("SELECT name, expires_at FROM tokens WHERE sha256 = $1 AND expires_at > $2")
-        .bind(sha256)
-        .bind(micros(now))
-        .fetch_optional(e)
-        .await
-        .map_err(sql)?
-        .map(Token::try_from)
-        .transpose()
+    sqlx::query_as::<_, TokenRow>(
+        "SELECT t.name, a.role, t.expires_at FROM tokens t JOIN admins a ON a.name = t.name \
+         WHERE t.sha256 = $1 AND t.expires_at > $2",
+    )
+    .bind(sha256)
+    .bind(micros(now))
+    .fetch_optional(e)
+    .await
+    .map_err(sql)?
+    .map(Token::try_from)
+    .transpose()
 }

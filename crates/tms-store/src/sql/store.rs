@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tms_core::{
     Alarm, Attempt, BatchId, Credential, EstateSet, FirmwareId, FirmwareRecord, Group, GroupId, LogBundle,
     NewOperation, Operation, OperationId, OperationState, Outcome, Progress, Reported, Role, Rollout,
-    RolloutId, RolloutTarget, RotationPhase, Selector, SetName, TemplateName, Terminal, TerminalId,
+    RolloutId, RolloutTarget, RotationPhase, Selector, SetName, TemplateName, Terminal, TerminalId, UserRole,
     configuration::{Revision, Scope},
     rollout::{Tally, TargetState},
     selector::SavedSelector,
@@ -15,15 +15,18 @@ use tms_core::{
 
 use super::{
     Backend, alarms, artifacts, configuration, credentials, documents, groups, operations, people, places,
-    rollouts, sql, terminals,
+    requests, rollouts, sql, terminals,
 };
 use crate::estate::{BulkChange, ConfigurationInputs, ImportRow, Imported, TerminalChange};
 use crate::queue::Key;
-use crate::store::{Admin, InitialCredential, ParameterChange, Result, Store, Ticket, Token};
+use crate::store::{Admin, Begun, InitialCredential, ParameterChange, Result, Store, Ticket, Token};
 use crate::work::{DesiredParameters, ParametersApplied, StartedTarget, TargetFilter, Watched};
 
 /// What changes many terminals at once takes a while; heartbeats of many do not wait behind it.
 const BULK: &str = "bulk";
+
+/// Each that begins sweeps out old ones of everybody: one after the other, they do not wait for each other's locks.
+const REQUESTS: &str = "requests";
 
 #[async_trait]
 impl Store for Backend {
@@ -619,11 +622,17 @@ impl Store for Backend {
         alarms::page(&self.readers, tid, after, limit).await
     }
 
-    async fn put_set(&self, name: SetName, content: String, now: Timestamp) -> Result<u64> {
-        let input = (name, content, now);
+    async fn put_set(
+        &self,
+        name: SetName,
+        content: String,
+        expected: Option<u64>,
+        now: Timestamp,
+    ) -> Result<u64> {
+        let input = (name, content, expected, now);
         self.writer
-            .write(name.name(), input, |c, (name, content, now)| {
-                Box::pin(documents::put_set(c, *name, content, *now))
+            .write(name.name(), input, |c, (name, content, expected, now)| {
+                Box::pin(documents::put_set(c, *name, content, *expected, *now))
             })
             .await
     }
@@ -647,11 +656,17 @@ impl Store for Backend {
         documents::one(&self.readers, tid, name).await
     }
 
-    async fn set_admin_password(&self, user: &str, password_hash: &str, one_time: bool) -> Result<()> {
-        let input = (user.to_owned(), password_hash.to_owned(), one_time);
+    async fn set_admin_password(
+        &self,
+        user: &str,
+        role: UserRole,
+        password_hash: &str,
+        one_time: bool,
+    ) -> Result<()> {
+        let input = (user.to_owned(), role, password_hash.to_owned(), one_time);
         self.writer
-            .write(user, input, |c, (user, password_hash, one_time)| {
-                Box::pin(people::set_password(c, user, password_hash, *one_time))
+            .write(user, input, |c, (user, role, password_hash, one_time)| {
+                Box::pin(people::set_password(c, user, *role, password_hash, *one_time))
             })
             .await
     }
@@ -676,6 +691,38 @@ impl Store for Backend {
 
     async fn token(&self, sha256: &str, now: Timestamp) -> Result<Option<Token>> {
         people::token(&self.readers, sha256, now).await
+    }
+
+    async fn begin_request(
+        &self,
+        caller: &str,
+        key: &str,
+        fingerprint: &str,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Begun> {
+        let input = (caller.to_owned(), key.to_owned(), fingerprint.to_owned(), since, now);
+        self.writer
+            .write(REQUESTS, input, |c, (caller, key, fingerprint, since, now)| {
+                Box::pin(requests::begin(c, caller, key, fingerprint, *since, *now))
+            })
+            .await
+    }
+
+    async fn finish_request(&self, caller: &str, key: &str, answer: Vec<u8>) -> Result<()> {
+        let input = (caller.to_owned(), key.to_owned(), answer);
+        self.writer
+            .write(REQUESTS, input, |c, (caller, key, answer)| {
+                Box::pin(requests::finish(c, caller, key, answer))
+            })
+            .await
+    }
+
+    async fn forget_request(&self, caller: &str, key: &str) -> Result<()> {
+        let input = (caller.to_owned(), key.to_owned());
+        self.writer
+            .write(REQUESTS, input, |c, (caller, key)| Box::pin(requests::forget(c, caller, key)))
+            .await
     }
 
     async fn check(&self) -> Result<()> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tms_core::{OperationState, SetName, TerminalId};
 use tms_store::conformance::{self, postgres::Scratch};
-use tms_store::{ParameterChange, Store, StoreError, Ticket};
+use tms_store::{Begun, ParameterChange, Store, StoreError, Ticket};
 
 use super::operation;
 
@@ -114,8 +114,42 @@ async fn a_set_that_two_nodes_put_gets_a_revision_for_each_change() {
     let Some((_scratch, nodes)) = two_nodes().await else { return };
     let name = SetName::ALL[0];
     let results = at_once(&nodes, |store, number| async move {
-        store.put_set(name, format!("{{\"number\":{number}}}"), Timestamp::UNIX_EPOCH).await.unwrap()
+        store.put_set(name, format!("{{\"number\":{number}}}"), None, Timestamp::UNIX_EPOCH).await.unwrap()
     })
     .await;
     assert_eq!(results.into_iter().collect::<BTreeSet<_>>(), (1..=u64::from(CALLERS)).collect());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_two_nodes_make_for_the_same_revision_is_made_once() {
+    let Some((_scratch, nodes)) = two_nodes().await else { return };
+    let name = SetName::ALL[0];
+    for revision in 0..3 {
+        let results = at_once(&nodes, |store, number| async move {
+            let content = format!("[{revision}, {number}]");
+            store.put_set(name, content, Some(revision), Timestamp::UNIX_EPOCH).await
+        })
+        .await;
+        let put: Vec<_> = results.iter().flatten().collect();
+        assert_eq!(put, [&(revision + 1)]);
+        let late = |result: &&Result<u64, StoreError>| matches!(result, Err(StoreError::Stale { .. }));
+        assert_eq!(results.iter().filter(late).count(), results.len() - 1, "{results:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_begins_through_one_of_two_nodes() {
+    let Some((_scratch, nodes)) = two_nodes().await else { return };
+    let begin = |now: Timestamp| {
+        at_once(&nodes, move |store, _| async move {
+            let since = now - SignedDuration::from_secs(10);
+            store.begin_request("ann", "key", "fingerprint", since, now).await.unwrap()
+        })
+    };
+    // The second time, the old one is in everybody's way.
+    for now in [Timestamp::UNIX_EPOCH, later()] {
+        let results = begin(now).await;
+        assert_eq!(results.iter().filter(|begun| **begun == Begun::New).count(), 1, "{results:?}");
+        assert_eq!(results.iter().filter(|begun| **begun == Begun::Unfinished).count(), results.len() - 1);
+    }
 }

@@ -15,6 +15,14 @@ pub struct Login {
     pub json: bool,
 }
 
+/// `tmsctl whoami`
+#[derive(Debug, Args)]
+pub struct Whoami {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `tmsctl terminal …`
 #[derive(Debug, Subcommand)]
 pub enum TerminalCommand {

@@ -12,7 +12,7 @@ pub use command::{AlarmCommand, At, DeviceCommand, EmvCommand, PlanCommand, SetN
 pub use dialect::{Check, DialectCommand, Import, Show, Source};
 pub use estate::{
     Change, CredentialCommand, Fetch, Login, LogsCommand, OperationCommand, ParameterCommand, Reset, Rotate,
-    SetParameters, TerminalCommand, Wait,
+    SetParameters, TerminalCommand, Wait, Whoami,
 };
 pub use firmware::{Assign, Build, FirmwareCommand, Keygen};
 pub use message::{Decode, Describe, Diff, Doctor, Encode, Form, Given, MessageCommand, Wire};
@@ -58,6 +58,8 @@ pub struct Connection {
 pub enum Command {
     /// Log in to a server and remember it
     Login(Login),
+    /// Show who the server takes you for, and what you may do
+    Whoami(Whoami),
     /// Look at terminals
     #[command(subcommand)]
     Terminal(TerminalCommand),

@@ -144,7 +144,7 @@ impl World {
     /// Puts a set into the store so that no session learns of it.
     pub(super) fn publish_silently(&mut self) {
         let content = set(SetName::Blacklist, 7).to_string();
-        let _ = ready(self.host.store.put_set(SetName::Blacklist, content, self.clock.now()));
+        let _ = ready(self.host.store.put_set(SetName::Blacklist, content, None, self.clock.now()));
     }
 }
 

@@ -53,7 +53,7 @@ impl Session {
         }
         self.work = None;
         let now = self.app.now();
-        let moved = self.app.store.transition(id, OperationState::Queued, Some(reason.to_owned()), now).await;
+        let moved = self.app.transition(id, OperationState::Queued, Some(reason.to_owned()), now).await;
         self.or_log(moved);
         self.release(id).await;
     }
@@ -63,7 +63,7 @@ impl Session {
     pub(in crate::session) async fn put_down(&mut self) {
         let Some(work) = self.work.take() else { return };
         let id = work.operation.id;
-        match self.app.store.transition(id, OperationState::Queued, None, self.app.now()).await {
+        match self.app.transition(id, OperationState::Queued, None, self.app.now()).await {
             // Ended meanwhile, or that very write was carried out.
             Ok(_) | Err(tms_store::StoreError::IllegalTransition { .. }) => {}
             Err(error) => self.store_failed(&error),
@@ -100,7 +100,7 @@ impl Session {
     pub(in crate::session) async fn fail(&mut self, operation: &Operation, reason: String) {
         warn!(terminal = operation.terminal.as_str(), operation = %operation.id, reason, "operation failed");
         let failed = OperationState::Failed;
-        let moved = self.app.store.transition(operation.id, failed, Some(reason), self.app.now()).await;
+        let moved = self.app.transition(operation.id, failed, Some(reason), self.app.now()).await;
         if self.or_log(moved).is_some() {
             self.count_end(failed);
         }
@@ -114,7 +114,7 @@ impl Session {
     ) -> Result<(), Refusal> {
         let Some(work) = &self.work else { return Ok(()) };
         let id = work.operation.id;
-        match self.app.store.transition(id, to, detail, self.app.now()).await {
+        match self.app.transition(id, to, detail, self.app.now()).await {
             Ok(operation) => {
                 if let Some(work) = &mut self.work {
                     work.operation = operation;

@@ -171,7 +171,7 @@ impl Session {
                 }
                 Err(Impossible::Reason(reason)) => self.fail(&operation, reason).await,
                 Err(Impossible::Done) => {
-                    let done = self.app.store.transition(operation.id, OperationState::Done, None, now).await;
+                    let done = self.app.transition(operation.id, OperationState::Done, None, now).await;
                     if self.or_log(done).is_none() {
                         self.release(operation.id).await;
                         break;
@@ -282,7 +282,7 @@ impl Session {
     pub(super) async fn put_work_back(&mut self) -> tms_store::Result<()> {
         if let Some(work) = self.work.take().filter(|w| w.operation.state != OperationState::Queued) {
             let queued = OperationState::Queued;
-            match self.app.store.transition(work.operation.id, queued, None, self.app.now()).await {
+            match self.app.transition(work.operation.id, queued, None, self.app.now()).await {
                 // Ended meanwhile, for example cancelled: nothing to put back.
                 Ok(_) | Err(tms_store::StoreError::IllegalTransition { .. }) => {}
                 Err(error) => return Err(error),

@@ -157,11 +157,7 @@ impl Session {
             true => (OperationState::Done, some_text(&result.reason)),
             false => (OperationState::Failed, Some(sentence(result))),
         };
-        self.app
-            .store
-            .transition(id, to, detail, self.app.now())
-            .await
-            .map_err(|e| self.store_refusal(&e))?;
+        self.app.transition(id, to, detail, self.app.now()).await.map_err(|e| self.store_refusal(&e))?;
         self.count_end(to);
         Ok(())
     }
