@@ -10,7 +10,7 @@ use tms_firmware::TrustRoot;
 use tms_store::{Store, Ticket};
 
 use crate::{
-    contacts::Contacts, counters::Counters, dispatch::Wake, downloads::Downloads, session::Images,
+    contacts::Contacts, counters::Counters, dispatch::Wake, downloads::Downloads, rollouts, session::Images,
 };
 
 pub use crate::{
@@ -35,6 +35,8 @@ pub struct App {
     pub trust: Option<TrustRoot>,
     /// Reaches the sessions of connected terminals.
     pub wake: Arc<Wake>,
+    /// Tells of changes of rollouts.
+    pub rollouts: rollouts::Changes,
     /// When terminals were last heard of, written in batches.
     pub contacts: Contacts,
     /// What happened so far.
@@ -68,6 +70,7 @@ impl App {
             downloads: Downloads::default(),
             trust,
             wake: Arc::default(),
+            rollouts: rollouts::Changes::default(),
             contacts: Contacts::default(),
             counters: Counters::default(),
             limits,

@@ -23,6 +23,7 @@ use crate::{
     config::{self, Config},
     dispatch::DueWork,
     listener::{Gate, ListenError, Listener, TlsFiles, tls_config},
+    rollouts,
     session::Endpoint,
 };
 
@@ -175,6 +176,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         }
     });
     running.services.spawn(housekeeping(Arc::clone(&running.app), running.drain.clone()));
+    running.services.spawn(rollouts::drive(Arc::clone(&running.app), running.drain.clone()));
     info!(listeners = ?running.listeners, api = %running.api, "serving");
     Ok(running)
 }

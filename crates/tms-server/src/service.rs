@@ -8,6 +8,7 @@ mod commands;
 mod enrolment;
 mod firmware;
 mod people;
+pub mod rollouts;
 mod sets;
 
 use std::collections::{BTreeMap, BTreeSet};
