@@ -584,6 +584,14 @@ pub trait Store: Send + Sync + fmt::Debug {
         now: Timestamp,
     ) -> Result<Vec<Watched>>;
 
+    /// Takes a duty, which one node has at a time, until `until`, or keeps it; answers whether `holder` has it. One
+    /// that somebody else has is free when its time is over, and when it lies further ahead than any holder asks
+    /// for ([`crate::work::latest_end`]).
+    async fn take_duty(&self, duty: &str, holder: &str, until: Timestamp, now: Timestamp) -> Result<bool>;
+
+    /// Gives a duty back; nothing happens if it is not the holder's.
+    async fn leave_duty(&self, duty: &str, holder: &str) -> Result<()>;
+
     /// The credential of a role.
     async fn credential(&self, tid: &TerminalId, role: &Role) -> Result<Option<Credential>>;
 

@@ -51,7 +51,8 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub(crate) fn new(shared: &Shared, enrolled: &Enrolled) -> anyhow::Result<Self> {
-        let chain = CertificateDer::pem_file_iter(enrolled.folder.join("terminal.pem"))?.collect::<Result<_, _>>()?;
+        let chain =
+            CertificateDer::pem_file_iter(enrolled.folder.join("terminal.pem"))?.collect::<Result<_, _>>()?;
         let key = PrivateKeyDer::from_pem_file(enrolled.folder.join("terminal.key"))?;
         let mut config = ClientConfig::builder_with_provider(Arc::clone(&shared.provider))
             .with_safe_default_protocol_versions()?

@@ -72,7 +72,9 @@ impl Estate {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
-            .with_context(|| format!("{} does not start; build it, or name it with --server", program.display()))?;
+            .with_context(|| {
+                format!("{} does not start; build it, or name it with --server", program.display())
+            })?;
         let mut estate = Self { server, address, terminals, ca };
         estate.wait_until_it_listens().await?;
         Ok(estate)

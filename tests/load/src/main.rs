@@ -263,7 +263,10 @@ fn print(figures: &Figures, json: bool) {
         "  one takes                  {:>10.1} ms (median), {:.1} ms (99 of 100)",
         figures.heartbeat_median_ms, figures.heartbeat_p99_ms
     );
-    println!("all back after a break       {:>10.1} s, {} attempts failed", figures.storm_s, figures.storm_failures);
+    println!(
+        "all back after a break       {:>10.1} s, {} attempts failed",
+        figures.storm_s, figures.storm_failures
+    );
 }
 
 fn bar(what: &'static str, length: u64) -> ProgressBar {

@@ -1,11 +1,11 @@
-//! Leases: who works on an operation, and for how long.
+//! Leases: who works on an operation, or has a duty, and for how long.
 
 use std::cmp::Reverse;
 
 use jiff::Timestamp;
 use tms_core::terms::Readiness;
 use tms_core::{Lease, Operation, OperationId, OperationKind, OperationState, TerminalId};
-use tms_store::Result;
+use tms_store::{Result, work::latest_end};
 
 use super::contents::{Contents, conflict, kept};
 
@@ -65,6 +65,22 @@ impl Contents {
                 Ok(())
             }
             None => Err(conflict(format!("operation {id} is not leased to {holder} any more"))),
+        }
+    }
+
+    pub(super) fn take_duty(&mut self, duty: &str, holder: &str, until: Timestamp, now: Timestamp) -> bool {
+        let latest = latest_end(until, now);
+        let is_others = |(other, end): &(String, Timestamp)| other != holder && *end > now && *end <= latest;
+        if self.duties.get(duty).is_some_and(is_others) {
+            return false;
+        }
+        self.duties.insert(duty.to_owned(), (holder.to_owned(), kept(until)));
+        true
+    }
+
+    pub(super) fn leave_duty(&mut self, duty: &str, holder: &str) {
+        if self.duties.get(duty).is_some_and(|(other, _)| other == holder) {
+            self.duties.remove(duty);
         }
     }
 

@@ -399,6 +399,17 @@ impl Store for MemoryStore {
         self.call("watched", |c| Ok(c.watched(id, all_soaking, after, limit, now)))
     }
 
+    async fn take_duty(&self, duty: &str, holder: &str, until: Timestamp, now: Timestamp) -> Result<bool> {
+        self.call("take_duty", |c| Ok(c.take_duty(duty, holder, until, now)))
+    }
+
+    async fn leave_duty(&self, duty: &str, holder: &str) -> Result<()> {
+        self.call("leave_duty", |c| {
+            c.leave_duty(duty, holder);
+            Ok(())
+        })
+    }
+
     async fn credential(&self, tid: &TerminalId, role: &Role) -> Result<Option<Credential>> {
         self.call("credential", |c| Ok(c.credentials.get(&(tid.clone(), role.clone())).cloned()))
     }

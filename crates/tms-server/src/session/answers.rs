@@ -320,8 +320,8 @@ impl Session {
 
     async fn task_poll(&mut self, exchange: Exchange) -> Result<(), Ended> {
         self.look_for_work().await?;
-        let accepted = self.work.as_ref().is_some_and(|w| w.operation.state == OperationState::Accepted);
-        let task = self.work.as_ref().filter(|_| !accepted).and_then(|work| work.task(self.app.now()));
+        let untaken = self.work.as_ref().filter(|work| !work.is_taken);
+        let task = untaken.and_then(|work| work.task(self.app.now()));
         if task.is_some() {
             self.work_fetched().await;
         }

@@ -69,6 +69,7 @@ macro_rules! conformance_tests {
             work::a_terminal_out_of_use_gets_no_work,
             work::every_attempt_is_remembered,
             work::many_operations_are_queued_together,
+            work::a_duty_is_had_by_one_at_a_time,
             rollouts::a_rollout_is_changed_by_who_has_seen_it,
             rollouts::targets_are_frozen_when_a_rollout_starts,
             rollouts::targets_are_started_with_their_work,

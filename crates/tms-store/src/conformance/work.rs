@@ -238,3 +238,24 @@ pub async fn many_operations_are_queued_together(store: &Arc<dyn Store>) {
     let again = store.cancel_many(which, "withdrawn".to_owned(), at(2)).await.unwrap();
     assert!(again.len() == 699 && again.iter().all(|(_, told)| told.is_none()));
 }
+
+/// Until its time is over, or it is given back; and not for as long as a clock that was wrong has said.
+pub async fn a_duty_is_had_by_one_at_a_time(store: &Arc<dyn Store>) {
+    let take = async |holder: &str, until: i64, now: i64| {
+        store.take_duty("conformance", holder, at(until), at(now)).await.unwrap()
+    };
+    for holder in ["a", "b", "nobody"] {
+        store.leave_duty("conformance", holder).await.unwrap();
+    }
+    assert!(take("a", 10, 0).await);
+    assert!(!take("b", 15, 5).await);
+    assert!(take("a", 15, 5).await, "it is kept by asking again");
+    assert!(!take("b", 24, 14).await);
+    assert!(take("b", 25, 15).await, "its time is over");
+    store.leave_duty("conformance", "a").await.unwrap();
+    assert!(!take("a", 26, 16).await, "it is not given back by somebody else");
+    store.leave_duty("conformance", "b").await.unwrap();
+    assert!(take("a", 1_000_000, 999_990).await);
+    assert!(take("b", 27, 17).await, "nobody has it for so long");
+    assert!(store.take_duty("conformance-2", "a", at(30), at(17)).await.unwrap(), "another duty is another");
+}

@@ -14,8 +14,8 @@ use tms_core::{
 };
 
 use super::{
-    Backend, alarms, artifacts, configuration, credentials, documents, groups, operations, people, places,
-    requests, rollouts, sql, terminals,
+    Backend, alarms, artifacts, configuration, credentials, documents, duties, groups, operations, people,
+    places, requests, rollouts, sql, terminals,
 };
 use crate::estate::{BulkChange, ConfigurationInputs, ImportRow, Imported, TerminalChange};
 use crate::queue::Key;
@@ -530,6 +530,20 @@ impl Store for Backend {
     ) -> Result<Vec<Watched>> {
         let mut c = self.readers.acquire().await.map_err(sql)?;
         rollouts::watched(&mut c, id, all_soaking, after, limit, now).await
+    }
+
+    async fn take_duty(&self, duty: &str, holder: &str, until: Timestamp, now: Timestamp) -> Result<bool> {
+        let input = (duty.to_owned(), holder.to_owned(), until, now);
+        self.writer
+            .write(duty, input, |c, (duty, holder, until, now)| {
+                Box::pin(duties::take(c, duty, holder, *until, *now))
+            })
+            .await
+    }
+
+    async fn leave_duty(&self, duty: &str, holder: &str) -> Result<()> {
+        let input = (duty.to_owned(), holder.to_owned());
+        self.writer.write(duty, input, |c, (duty, holder)| Box::pin(duties::leave(c, duty, holder))).await
     }
 
     async fn credential(&self, tid: &TerminalId, role: &Role) -> Result<Option<Credential>> {

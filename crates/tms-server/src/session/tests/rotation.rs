@@ -201,6 +201,16 @@ impl Scene {
         service::rotate_credential(&self.estate.app, &self.id, &role).await.is_ok()
     }
 
+    /// Time passes, and with it the wait before the next attempt.
+    async fn wait(&mut self) {
+        pass(1_200);
+        if let Some(line) = &mut self.line {
+            line.host.last_heard = clock();
+            line.terminal.handle_timeout(clock());
+            line.host.tick().await.unwrap();
+        }
+    }
+
     async fn run(&mut self, seed: u64, heal: impl FnOnce()) {
         for _ in 0..120 {
             let action = self.below(24);
@@ -253,8 +263,11 @@ impl Scene {
         let before = self.credential().await.current.unwrap().generation;
         self.restart_server().await;
         let asked = self.rotate().await;
-        for _ in 0..600 {
+        for step in 1..=1_200 {
             self.step(u64::MAX).await;
+            if step % 20 == 0 {
+                self.wait().await;
+            }
         }
         self.check(&format!("seed {seed}, at the end")).await;
         let after = self.credential().await;

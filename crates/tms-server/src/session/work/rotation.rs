@@ -1,6 +1,6 @@
 //! A credential rotation in hand: each phase durable before the next command.
 
-use tms_core::{Operation, OperationState, Reported, Role, RotationPhase, TerminalId};
+use tms_core::{Operation, OperationState, Outcome, Reported, Role, RotationPhase, TerminalId};
 use tms_crypto::{seal, verifier::Verifier};
 use tms_proto::{
     Refusal,
@@ -92,7 +92,7 @@ impl Session {
             }
             Err(error) => {
                 let ended = rotation.clone();
-                self.give_up(error.to_string()).await?;
+                self.give_up(Outcome::Failed, error.to_string()).await?;
                 self.tell_of_abandonment(terminal, *ended).await;
                 return Ok(());
             }
@@ -144,11 +144,8 @@ impl Session {
 
     /// The next step, or the same one again, is a new thing to fetch.
     async fn ask_again(&mut self) -> Result<(), Refusal> {
-        if let Err(refusal) = self.move_to(OperationState::Queued, None).await {
-            self.put_down().await;
-            return Err(refusal);
-        }
         if let Some(work) = &mut self.work {
+            work.is_taken = false;
             work.deadline = None;
         }
         self.offer().await.map_err(|_| Refusal::SystemError)
@@ -173,11 +170,13 @@ impl Session {
         terminal: &TerminalId,
         role: &Role,
         generation: u32,
+        outcome: Outcome,
         reason: String,
     ) -> Result<(), Refusal> {
         let now = self.app.now();
         if let Some(work) = self.work.take() {
-            self.fail(&work.operation, reason).await;
+            let failed = self.fail(&work.operation, outcome, reason, None).await;
+            self.or_log(failed);
             // If even that failed, it is still leased.
             self.leases_left = true;
         }
