@@ -293,6 +293,13 @@ pub trait Store: Send + Sync + fmt::Debug {
         now: Timestamp,
     ) -> Result<(u64, Operation)>;
 
+    /// Gives the desired parameters a revision above one that the terminal has from elsewhere, such as from before
+    /// an older backup was restored; one that is above it already stays. Answers the revision.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such terminal; `Conflict` if there is no revision above it.
+    async fn raise_parameters(&self, tid: &TerminalId, above: u64) -> Result<u64>;
+
     /// Makes a package the desired firmware, cancels open installations and queues the new one.
     ///
     /// # Errors

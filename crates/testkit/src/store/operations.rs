@@ -108,6 +108,16 @@ impl Contents {
         Ok((revision, self.enqueue_with(tid, kind, ticket, now)?))
     }
 
+    pub(super) fn raise_parameters(&mut self, tid: &TerminalId, above: u64) -> Result<u64> {
+        let desired = &mut self.known_terminal(tid)?.desired;
+        if desired.parameters_revision <= above {
+            let next = above.checked_add(1);
+            desired.parameters_revision =
+                next.ok_or_else(|| conflict("the revisions of this terminal are used up"))?;
+        }
+        Ok(desired.parameters_revision)
+    }
+
     pub(super) fn assign_firmware(
         &mut self,
         tid: &TerminalId,

@@ -63,6 +63,7 @@ macro_rules! conformance_tests {
             configuration::revisions_of_a_scope_follow_each_other,
             configuration::what_a_terminal_should_have_is_read_in_one_call,
             configuration::parameters_of_many_are_applied_together,
+            configuration::a_revision_is_raised_above_what_a_terminal_has,
             work::the_most_urgent_operation_goes_first,
             work::an_operation_waits_for_its_time_and_its_window,
             work::an_operation_waits_for_a_settlement,

@@ -165,6 +165,16 @@ pub(super) async fn set_desired_parameters(
     Ok((revision, operation))
 }
 
+pub(super) async fn raise_parameters(c: &mut Connection, tid: &TerminalId, above: u64) -> Result<u64> {
+    let mut desired = terminals::desired(c, tid).await?;
+    if desired.parameters_revision <= above {
+        desired.parameters_revision = above;
+        next_revision(&mut desired)?;
+        terminals::set_desired(c, tid, &desired).await?;
+    }
+    Ok(desired.parameters_revision)
+}
+
 pub(super) async fn assign_firmware(
     c: &mut Connection,
     tid: &TerminalId,
