@@ -313,7 +313,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     ) -> Result<Operation>;
 
     /// Starts a rotation: the sealed secret becomes the pending generation (phase `prepared`), with
-    /// the next number never given out before, and the operation that carries it is queued.
+    /// the next number that was never given out before nor reported ([`Credential::learn`]), and the operation that
+    /// carries it is queued.
     ///
     /// # Errors
     /// `NotFound` if there is no such terminal; `Conflict` if a rotation is pending or the ticket

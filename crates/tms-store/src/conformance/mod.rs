@@ -92,6 +92,7 @@ macro_rules! conformance_tests {
             credentials::a_rotation_is_confirmed_only_after_it_was_verified,
             credentials::an_abandoned_generation_is_never_used_again,
             credentials::a_verified_generation_cannot_be_abandoned,
+            credentials::a_generation_that_only_the_terminal_knows_is_replaced,
             artifacts::firmware_is_published_once_and_listed_newest_first,
             artifacts::a_log_belongs_to_an_operation_of_its_terminal,
             alarms::an_alarm_that_comes_twice_is_kept_once,
