@@ -5,6 +5,7 @@
 
 pub mod batch;
 mod commands;
+pub mod configuration;
 mod enrolment;
 mod firmware;
 mod people;

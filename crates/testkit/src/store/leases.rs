@@ -22,7 +22,8 @@ impl Contents {
         let zone = terminal.place.time_zone.clone();
         let id = loop {
             let next = self.first_free(tid, now)?;
-            if next.state != OperationState::Queued || next.terms.window.is_none() {
+            let is_bound = next.terms.window.is_some() || next.terms.not_before.is_some();
+            if next.state != OperationState::Queued || !is_bound {
                 break next.id;
             }
             let settled_at = self.settled.get(tid).copied();
@@ -34,6 +35,7 @@ impl Contents {
                 Readiness::AfterSettlement => drop(self.awaiting_settlement.insert(id)),
                 Readiness::Never => drop(self.due.insert(id, expires_at)),
             }
+            self.operations.get_mut(&id)?.updated_at = now;
         };
         let operation = self.operations.get_mut(&id)?;
         self.tried.entry(id).or_default().begin(operation.attempts, holder, now);
@@ -46,7 +48,9 @@ impl Contents {
     fn first_free(&self, tid: &TerminalId, now: Timestamp) -> Option<&Operation> {
         let is_free = |operation: &&Operation| {
             let held = operation.lease.as_ref().is_some_and(|lease| lease.until > now);
-            let is_due = self.due.get(&operation.id).is_none_or(|at| *at <= now);
+            // What was changed after now was changed by a clock that was wrong, and so was its due time.
+            let is_due =
+                operation.updated_at > now || self.due.get(&operation.id).is_none_or(|at| *at <= now);
             operation.expires_at > now && !held && is_due && !self.awaiting_settlement.contains(&operation.id)
         };
         let open = self.queues.get(tid)?.open.iter().filter_map(|id| self.operations.get(id));

@@ -177,6 +177,10 @@ impl Store for MemoryStore {
         self.call("set_desired_parameters", |c| c.set_desired_parameters(tid, change, ticket, now))
     }
 
+    async fn raise_parameters(&self, tid: &TerminalId, above: u64) -> Result<u64> {
+        self.call("raise_parameters", |c| c.raise_parameters(tid, above))
+    }
+
     async fn assign_firmware(
         &self,
         tid: &TerminalId,

@@ -123,6 +123,32 @@ pub async fn an_operation_waits_for_a_settlement(store: &Arc<dyn Store>) {
     assert_eq!(missing.to_string(), "there is no terminal T404");
 }
 
+/// But what people asked for holds: not before its time.
+pub async fn what_a_clock_that_was_ahead_put_off_is_free_when_it_is_right(store: &Arc<dyn Store>) {
+    let tid = added(store.as_ref(), "T1").await;
+    let (ahead, right) = (at(400_000), at(100));
+    let retried = store.enqueue(new(&tid, 1, Terms::default()), at(0)).await.unwrap().id;
+    let later = Terms { not_before: Some(at(500)), ..Terms::default() };
+    let bound = store.enqueue(new(&tid, 2, later), ahead).await.unwrap().id;
+    for _ in 0..2 {
+        store
+            .lease_next(&tid, "node-1/s", ahead + SignedDuration::from_secs(60), ahead)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    let again = Some(ahead + SignedDuration::from_secs(30));
+    for id in [retried, bound] {
+        store.end_attempt(id, Outcome::Silent, None, again, ahead).await.unwrap();
+    }
+    assert_eq!(next(store.as_ref(), &tid, ahead).await, None);
+    assert_eq!(next(store.as_ref(), &tid, right).await, Some(retried));
+    assert_eq!(next(store.as_ref(), &tid, right).await, None);
+    store.transition(retried, OperationState::Done, None, right).await.unwrap();
+    assert_eq!(next(store.as_ref(), &tid, at(499)).await, None);
+    assert_eq!(next(store.as_ref(), &tid, at(500)).await, Some(bound));
+}
+
 /// Its work waits for it.
 pub async fn a_terminal_out_of_use_gets_no_work(store: &Arc<dyn Store>) {
     let tid = added(store.as_ref(), "T1").await;

@@ -236,6 +236,14 @@ impl Store for Backend {
             .await
     }
 
+    async fn raise_parameters(&self, tid: &TerminalId, above: u64) -> Result<u64> {
+        self.writer
+            .write(tid, (tid.clone(), above), |c, (tid, above)| {
+                Box::pin(operations::raise_parameters(c, tid, *above))
+            })
+            .await
+    }
+
     async fn assign_firmware(
         &self,
         tid: &TerminalId,

@@ -313,3 +313,54 @@ async fn nor_does_a_store_lock_anybody_out_that_says_of_what_it_did_that_it_fail
         }
     }
 }
+
+#[tokio::test]
+async fn a_terminal_rotated_after_the_backup_that_was_restored_can_be_rotated_again() {
+    for profile in ["unionpay", "iso87"] {
+        let memory = Arc::new(MemoryStore::new());
+        let mut scene = Scene::new(profile, 7, Some(&memory)).await;
+        let backup = memory.snapshot();
+        for _ in 0..3 {
+            scene.rotated().await;
+        }
+        assert_eq!(scene.credential().await.current.unwrap().generation, 4);
+
+        let restored = Arc::new(MemoryStore::restore(backup));
+        scene.line = None;
+        Arc::get_mut(&mut scene.estate.app).unwrap().store = Arc::clone(&restored) as _;
+        assert_eq!(scene.credential().await.current.unwrap().generation, 1);
+        scene.connect().await;
+        let line = scene.line.as_mut().unwrap();
+        let credentials = scene.pos.slots.generations();
+        line.terminal.report(&Report { credentials, ..reporting([].into()) }, clock()).unwrap();
+        for _ in 0..4 {
+            scene.step(u64::MAX).await;
+        }
+        scene.rotated().await;
+        let credential = scene.credential().await;
+        assert_eq!(
+            (credential.current.unwrap().generation, credential.foreign_generation),
+            (5, None),
+            "{profile}"
+        );
+        scene.check(profile).await;
+    }
+}
+
+impl Scene {
+    /// Rotates the credential without faults.
+    async fn rotated(&mut self) {
+        let before = self.credential().await.current.unwrap().generation;
+        assert!(self.rotate().await);
+        for _ in 0..60 {
+            if let Some(line) = &mut self.line {
+                line.host.tick().await.unwrap();
+            }
+            self.step(u64::MAX).await;
+            if self.credential().await.current.unwrap().generation > before {
+                return;
+            }
+        }
+        panic!("not rotated: {:?} {:?}", self.credential().await, self.pos.slots);
+    }
+}

@@ -52,6 +52,8 @@ enum Stage {
         delivered: Option<Delivered>,
         /// Whether only the whole set will do: the terminal does not have what the host last gave it.
         whole: bool,
+        /// Whether the revision was raised above the terminal's, which is done once.
+        raised: bool,
     },
     /// One task.
     Task(Box<Told>),
@@ -324,7 +326,9 @@ impl Session {
 
     async fn stage(&self, terminal: &TerminalId, operation: &Operation) -> Result<Stage, Impossible> {
         Ok(match &operation.kind {
-            OperationKind::SetParameters { .. } => Stage::Parameters { delivered: None, whole: false },
+            OperationKind::SetParameters { .. } => {
+                Stage::Parameters { delivered: None, whole: false, raised: false }
+            }
             OperationKind::RotateCredential { role, generation } => {
                 Stage::Rotation(Box::new(self.rotation(terminal, operation, role, *generation).await?))
             }

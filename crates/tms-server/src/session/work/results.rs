@@ -11,7 +11,7 @@ use tracing::info;
 
 use super::{Delivered, REPORTS_UNDER_WAY, Stage, Tried, Work};
 use crate::{
-    service::plan_id,
+    service::{configuration, plan_id},
     session::{Ended, Session},
 };
 
@@ -27,7 +27,7 @@ impl Session {
         {
             let Delivered { revision, disagreeing } = *delivered;
             if agree {
-                self.parameters_in_force(revision).await;
+                self.parameters_in_force(revision, None).await;
             } else if revision == desired && disagreeing < REPORTS_UNDER_WAY {
                 delivered.disagreeing = disagreeing.saturating_add(1);
             } else {
@@ -39,9 +39,11 @@ impl Session {
     }
 
     /// Ends a change of parameters. What a terminal cannot report is known by the revision.
-    pub(in crate::session) async fn parameters_in_force(&mut self, revision: u64) {
+    pub(in crate::session) async fn parameters_in_force(&mut self, revision: u64, hash: Option<[u8; 32]>) {
         let Some(terminal) = self.terminal.clone() else { return };
-        let known = Reported { parameters_revision: Some(revision), ..Reported::default() };
+        let details = hash.map(|hash| (configuration::HASH.to_owned(), hex::encode(hash)));
+        let details = details.into_iter().collect();
+        let known = Reported { parameters_revision: Some(revision), details, ..Reported::default() };
         let recorded = self.app.store.record_report(&terminal, known, self.app.now()).await;
         if self.or_log(recorded).is_some() {
             let _ = self.finish(OperationState::Done, None).await;
@@ -82,11 +84,15 @@ impl Session {
             self.set_answered(push, refusal, answer).await;
             return self.look_for_work().await;
         };
-        let wrong_base = answer.and_then(PushAnswer::refused) == Some(PushRefusal::WrongBase);
+        let refused = answer.and_then(PushAnswer::refused);
+        let wrong_base = refused == Some(PushRefusal::WrongBase);
+        let newer =
+            answer.filter(|_| refused == Some(PushRefusal::Stale)).map(|answer| answer.standing.revision);
         match refusal {
             None => {
                 self.remember_parameters(&terminal, push, answer).await;
-                self.parameters_in_force(push.revision).await;
+                let hash = answer.map(|answer| answer.standing.hash);
+                self.parameters_in_force(push.revision, hash).await;
             }
             Some(_) if push.action.is_difference() && wrong_base => {
                 info!(terminal = terminal.as_str(), "the terminal has other parameters; all are pushed");
@@ -94,6 +100,9 @@ impl Session {
                     *whole = true;
                     self.offer().await?;
                 }
+            }
+            Some(_) if newer.is_some_and(|newer| newer >= push.revision) && self.may_raise() => {
+                self.push_above(&terminal, newer.unwrap_or(push.revision)).await?;
             }
             Some(refusal) => {
                 let outcome = if refusal.may_retry() { Attempted::Busy } else { Attempted::Refused };

@@ -37,10 +37,11 @@ impl Session {
     ) -> Result<Rotation, Impossible> {
         let impossible = |reason: String| Impossible::Reason(reason);
         let credential = self.app.store.credential(terminal, role).await?;
-        let base = credential.as_ref().and_then(|c| c.current.as_ref()).map_or(0, |c| c.generation);
-        if base == generation {
+        let current = credential.as_ref().and_then(|c| c.current.as_ref());
+        if current.is_some_and(|current| current.generation == generation) {
             return Err(Impossible::Done);
         }
+        let base = credential.as_ref().map_or(0, tms_core::Credential::base);
         let pending =
             credential.and_then(|c| c.pending).filter(|p| p.generation == generation).ok_or_else(|| {
                 impossible(format!("generation {generation} of role {role} is not pending any more"))
