@@ -86,7 +86,8 @@ impl Outline<'_> {
         if let Some(reference) = schema["$ref"].as_str() {
             return reference.rsplit('/').next().unwrap().to_owned();
         }
-        let Some(members) = schema.as_object() else { return schema.to_string() };
+        // Bytes have no schema.
+        let Some(members) = schema.as_object() else { return "anything".to_owned() };
         let mut types = Vec::new();
         match &members.get("type") {
             Some(Value::Array(several)) => types.extend(several.iter().map(|one| one.as_str().unwrap())),
@@ -98,8 +99,16 @@ impl Outline<'_> {
         for (keyword, value) in members {
             match keyword.as_str() {
                 // Told by the type, or for people.
-                "type" | "format" | "items" | "properties" | "required" | "additionalProperties"
-                | "propertyNames" | "description" | "example" | "title" => {}
+                "type"
+                | "format"
+                | "items"
+                | "properties"
+                | "required"
+                | "additionalProperties"
+                | "propertyNames"
+                | "description"
+                | "example"
+                | "title" => {}
                 "enum" => text = vec![words(value.as_array().unwrap(), "|")],
                 "oneOf" | "anyOf" | "allOf" => {
                     let forms = value.as_array().unwrap().iter().map(|form| self.shape(form));
