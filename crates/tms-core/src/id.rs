@@ -184,6 +184,7 @@ impl Profile {
 /// A rollout: 1 to 64 letters, digits, `-` or `_`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, pattern = r"^[A-Za-z0-9_-]{1,64}$", example = "spring-firmware"))]
 pub struct RolloutId(Arc<str>);
 
 text_id!(RolloutId, "rollout id", "it has 1 to 64 letters, digits, '-' or '_'", |text| within(text, 64)
@@ -192,6 +193,7 @@ text_id!(RolloutId, "rollout id", "it has 1 to 64 letters, digits, '-' or '_'", 
 /// The operations that one call made for many terminals: 1 to 64 letters, digits, `-` or `_`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, pattern = r"^[A-Za-z0-9_-]{1,64}$", example = "0f1e2d3c"))]
 pub struct BatchId(Arc<str>);
 
 text_id!(BatchId, "batch id", "it has 1 to 64 letters, digits, '-' or '_'", |text| within(text, 64)

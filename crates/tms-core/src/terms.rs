@@ -12,6 +12,7 @@ use crate::schedule::{Window, Zone};
 /// Which of several operations goes first: 0 to 9, the higher the sooner; 5 unless said otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = u8, minimum = 0, maximum = 9))]
 pub struct Priority(u8);
 
 impl Priority {
@@ -53,6 +54,7 @@ impl fmt::Display for Priority {
 /// What an operation waits for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Trigger {
     /// Nothing.
     #[default]

@@ -14,6 +14,7 @@
 //! In reading order: [`cli`] is the command line, [`message`] and [`dialect`] the off-line tools, [`failure`] and
 //! [`output`] what all commands share; the others are one group of commands each.
 
+mod batch;
 mod change;
 pub mod cli;
 mod client;
@@ -27,7 +28,9 @@ mod logs;
 pub mod message;
 mod operation;
 pub mod output;
+mod rollout;
 mod terminal;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -80,6 +83,9 @@ fn dispatch(Cli { connection, command }: &Cli) -> Result<(), Failure> {
         Command::Credential(command) => change::credential(connection, command),
         Command::Logs(command) => logs::run(connection, command),
         Command::Operation(command) => operation::run(connection, command),
+        Command::Rollout(command) => rollout::run(connection, command),
+        Command::Run(options) => batch::start(connection, options),
+        Command::Batch(command) => batch::run(connection, command),
         Command::Message(command) => message::run(command),
         Command::Dialect(command) => dialect::run(command),
     }

@@ -14,10 +14,10 @@ use crate::failure::Failure;
 use crate::output;
 
 /// How often the server is asked while waiting.
-const POLL_INTERVAL: Duration = Duration::from_millis(400);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(400);
 
 /// For how long the server may be away while waiting.
-const MAX_ABSENCE: Duration = Duration::from_secs(30);
+pub(crate) const MAX_ABSENCE: Duration = Duration::from_secs(30);
 
 /// What this program needs to know of an operation; the server may say more.
 #[derive(Deserialize)]
@@ -264,6 +264,6 @@ fn show(bar: &ProgressBar, operation: &Operation) {
 }
 
 #[allow(clippy::disallowed_methods, reason = "this program has one thread and no executor to block")]
-fn pause(time: Duration) {
+pub(crate) fn pause(time: Duration) {
     std::thread::sleep(time);
 }

@@ -69,6 +69,7 @@ pub const MAX_ANSWER_S: u32 = 90 * 86_400;
 /// What a rollout does to each terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = RolloutAction))]
 pub enum Action {
     /// Makes the effective configuration the desired one.
     Configuration,
@@ -87,6 +88,7 @@ pub enum Action {
 /// How many terminals belong to a wave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum WaveSize {
     /// So many.
     Count(u32),
@@ -100,6 +102,7 @@ pub enum WaveSize {
 
 /// One wave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Wave {
     /// Which terminals.
     pub size: WaveSize,
@@ -117,6 +120,7 @@ pub struct Wave {
 
 /// How fast a rollout goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = RolloutCaps))]
 pub struct Caps {
     /// At most so many terminals are started in any 60 seconds.
     pub per_minute: u32,
@@ -127,6 +131,7 @@ pub struct Caps {
 /// Where a rollout stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum RolloutState {
     /// Being written; has no targets yet.
     Draft,
@@ -325,6 +330,7 @@ impl Rollout {
 
 /// One terminal of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RolloutTarget {
     /// The terminal.
     pub terminal: TerminalId,
@@ -352,6 +358,7 @@ pub struct RolloutTarget {
 /// Where a target stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum TargetState {
     /// Not started.
     Waiting,

@@ -7,6 +7,7 @@ use super::{Rollout, RolloutState, Tally};
 
 /// How far a rollout has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RolloutProgress {
     /// Targets in all.
     pub total: u64,

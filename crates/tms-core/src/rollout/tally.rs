@@ -7,6 +7,7 @@ use super::{RolloutTarget, TargetState, Wave};
 
 /// The targets of one wave, counted by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WaveTally {
     /// Not started.
     pub waiting: u64,

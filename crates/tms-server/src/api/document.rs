@@ -27,6 +27,8 @@ use super::repeat;
         (name = "people", description = "Who asks"),
         (name = "terminals", description = "Terminals, what they should be and what they are"),
         (name = "operations", description = "Work for terminals"),
+        (name = "batches", description = "One command for many terminals, at once"),
+        (name = "rollouts", description = "One change for many terminals, in waves"),
         (name = "alarms", description = "What terminals say unasked"),
         (name = "events", description = "What happens, as it happens"),
         (name = "logs", description = "Logs that terminals sent"),

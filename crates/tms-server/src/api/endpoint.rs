@@ -126,6 +126,23 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         &[NameInvalid, OperationNotFound, OperationState, Conflict],
     )
     .repeatable(),
+    least(Operator, "POST", "/api/v1/batches", &[QueryInvalid, FirmwareNotFound, Invalid])
+        .json()
+        .repeatable(),
+    least(ReadOnly, "GET", "/api/v1/batches/{id}", &[NameInvalid, NotFound]),
+    least(Operator, "POST", "/api/v1/batches/{id}/cancel", &[NameInvalid, NotFound]).repeatable(),
+    least(ReadOnly, "GET", "/api/v1/rollouts", PAGE),
+    least(Operator, "POST", "/api/v1/rollouts", &[QueryInvalid, FirmwareNotFound, Conflict, Invalid])
+        .json()
+        .repeatable(),
+    least(ReadOnly, "GET", "/api/v1/rollouts/{id}", &[NameInvalid, NotFound]).condition(Condition::Tag),
+    least(ReadOnly, "GET", "/api/v1/rollouts/{id}/targets", &[NameInvalid, QueryInvalid, NotFound]),
+    rollout("/api/v1/rollouts/{id}/start"),
+    rollout("/api/v1/rollouts/{id}/pause"),
+    rollout("/api/v1/rollouts/{id}/resume"),
+    rollout("/api/v1/rollouts/{id}/approve").json(),
+    rollout("/api/v1/rollouts/{id}/abort"),
+    rollout("/api/v1/rollouts/{id}/finish"),
     least(ReadOnly, "GET", "/api/v1/alarms", &[NameInvalid, QueryInvalid, TerminalNotFound]),
     least(ReadOnly, "GET", "/api/v1/events", &[NameInvalid, QueryInvalid, TerminalNotFound]),
     least(ReadOnly, "GET", "/api/v1/logs/{operation}", &[NameInvalid, NotFound, ObjectsUnavailable]),
@@ -199,6 +216,11 @@ impl Endpoint {
         self.json = true;
         self
     }
+}
+
+/// A word to a rollout; each can be said again.
+const fn rollout(path: &'static str) -> Endpoint {
+    least(Operator, "POST", path, &[NameInvalid, NotFound, Conflict, Invalid]).condition(Condition::May)
 }
 
 const fn open(method: &'static str, path: &'static str, problems: &'static [Code]) -> Endpoint {

@@ -9,6 +9,7 @@
 mod alarms;
 mod auth;
 mod batch;
+mod batches;
 pub mod code;
 mod condition;
 mod document;
@@ -25,6 +26,7 @@ mod pace;
 mod page;
 pub mod problem;
 mod repeat;
+mod rollouts;
 mod serve;
 mod sets;
 mod terminals;
@@ -89,6 +91,18 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(logs::list, logs::collect))
         .routes(routes!(operations::show))
         .routes(routes!(operations::cancel))
+        .routes(routes!(batches::create))
+        .routes(routes!(batches::show))
+        .routes(routes!(batches::cancel))
+        .routes(routes!(rollouts::list, rollouts::create))
+        .routes(routes!(rollouts::show))
+        .routes(routes!(rollouts::targets))
+        .routes(routes!(rollouts::start))
+        .routes(routes!(rollouts::pause))
+        .routes(routes!(rollouts::resume))
+        .routes(routes!(rollouts::approve))
+        .routes(routes!(rollouts::abort))
+        .routes(routes!(rollouts::finish))
         .routes(routes!(alarms::list))
         .routes(routes!(logs::show))
         .routes(routes!(sets::list))

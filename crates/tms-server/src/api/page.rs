@@ -45,6 +45,8 @@ pub(super) enum List {
     Logs,
     Firmware,
     Sets,
+    Rollouts,
+    Targets,
 }
 
 impl List {
@@ -56,6 +58,8 @@ impl List {
             Self::Logs => 'l',
             Self::Firmware => 'f',
             Self::Sets => 's',
+            Self::Rollouts => 'r',
+            Self::Targets => 'x',
         }
     }
 

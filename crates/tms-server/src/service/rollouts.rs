@@ -1,17 +1,21 @@
 //! Rollouts, as people have them done: written, started, held up and ended. Each command may be given any number of
 //! times. What moves a rollout on is [`crate::rollouts`].
 
+use std::collections::BTreeSet;
+
 use tms_core::rollout::{self, Action, Applied, Caps, Command, RolloutProgress, RolloutState, Tally, Wave};
-use tms_core::{Rollout, RolloutId, Selector, Window};
+use tms_core::{Rollout, RolloutId, Selector, Tag, TerminalId, Window};
 use tms_store::StoreError;
 use tracing::info;
 
 use super::commands::given;
-use super::{ServiceError, not_found, package};
+use super::{ServiceError, batch, not_found, package};
 use crate::app::App;
 
 /// How often a command is tried on a rollout that somebody else changes at the same time.
 const MAX_TRIES: u32 = 20;
+/// Terminals that are read at once.
+const PAGE: u32 = 1_000;
 
 /// A rollout that somebody writes.
 #[derive(Debug, Clone)]
@@ -36,6 +40,18 @@ pub struct NewRollout {
     pub author: String,
 }
 
+/// What a rollout would be if it were started now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolloutPreview {
+    /// How many terminals its selector means.
+    pub selected: u64,
+    /// How many of them each wave would have, in their order.
+    pub waves: Vec<u64>,
+    /// Those that would be started first; at most [`batch::SAMPLE`]. Without an id that was given, another rollout
+    /// would take others first.
+    pub sample: Vec<TerminalId>,
+}
+
 /// A rollout with where its targets stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RolloutStatus {
@@ -53,6 +69,59 @@ pub struct RolloutStatus {
 /// `Invalid` for what cannot be carried out; `Store` if its package does not exist, or there is another rollout of
 /// its id.
 pub async fn create(app: &App, new: NewRollout) -> Result<Rollout, ServiceError> {
+    let draft = draft(app, new).await?;
+    match app.store.add_rollout(draft.clone()).await {
+        Ok(added) => {
+            info!(rollout = added.id.as_str(), name = added.name, "rollout written");
+            app.rollouts.changed(&added);
+            Ok(added)
+        }
+        Err(StoreError::Conflict { reason }) => {
+            let known = app.store.rollout(&draft.id).await?.ok_or_else(|| not_found("rollout", &draft.id))?;
+            match is_same(&known, &draft) {
+                true => Ok(known),
+                false => Err(StoreError::Conflict { reason }.into()),
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Says how many terminals each wave of a rollout would have if it were written and started now, and checks all of
+/// it, without writing anything.
+///
+/// # Errors
+/// `Invalid` for what cannot be carried out; `Store` if its package does not exist.
+pub async fn preview(app: &App, new: NewRollout) -> Result<RolloutPreview, ServiceError> {
+    let draft = draft(app, new).await?;
+    let now = app.now();
+    let mut targets: Vec<(TerminalId, BTreeSet<Tag>)> = Vec::new();
+    loop {
+        let after = targets.last().map(|(terminal, _)| terminal);
+        let page = app.store.find(&draft.selector, after, PAGE, now).await?;
+        if page.is_empty() {
+            break;
+        }
+        targets.extend(page.into_iter().map(|terminal| (terminal.id, terminal.place.tags)));
+    }
+    tms_store::work::mix(&draft.id, &mut targets);
+    let mut waves = vec![0_u64; draft.waves.len()];
+    let allocated = rollout::allocate(&draft.waves, &targets);
+    for allocation in &allocated {
+        let at = usize::try_from(allocation.wave).unwrap_or(usize::MAX);
+        if let Some(count) = waves.get_mut(at) {
+            *count = count.saturating_add(1);
+        }
+    }
+    Ok(RolloutPreview {
+        selected: u64::try_from(targets.len()).unwrap_or(u64::MAX),
+        waves,
+        sample: allocated.into_iter().take(batch::SAMPLE).map(|allocation| allocation.terminal).collect(),
+    })
+}
+
+/// The draft that somebody writes, checked.
+async fn draft(app: &App, new: NewRollout) -> Result<Rollout, ServiceError> {
     let NewRollout { id, name, action, selector, waves, caps, window, answer_within_s, author } = new;
     let action = match action {
         Action::Command { command } => Action::Command { command: given(app, command).await?.kind },
@@ -90,21 +159,7 @@ pub async fn create(app: &App, new: NewRollout) -> Result<Rollout, ServiceError>
     draft
         .check()
         .map_err(|error| ServiceError::Invalid(format!("the rollout cannot be carried out: {error}")))?;
-    match app.store.add_rollout(draft.clone()).await {
-        Ok(added) => {
-            info!(rollout = added.id.as_str(), name = added.name, "rollout written");
-            app.rollouts.changed(&added);
-            Ok(added)
-        }
-        Err(StoreError::Conflict { reason }) => {
-            let known = app.store.rollout(&draft.id).await?.ok_or_else(|| not_found("rollout", &draft.id))?;
-            match is_same(&known, &draft) {
-                true => Ok(known),
-                false => Err(StoreError::Conflict { reason }.into()),
-            }
-        }
-        Err(error) => Err(error.into()),
-    }
+    Ok(draft)
 }
 
 /// Whether somebody has written the same, whatever has become of it since.

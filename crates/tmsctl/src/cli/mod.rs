@@ -7,6 +7,7 @@ mod dialect;
 mod estate;
 mod firmware;
 mod message;
+mod rollout;
 
 pub use command::{AlarmCommand, At, DeviceCommand, EmvCommand, PlanCommand, SetName, Sure};
 pub use dialect::{Check, DialectCommand, Import, Show, Source};
@@ -16,6 +17,7 @@ pub use estate::{
 };
 pub use firmware::{Assign, Build, FirmwareCommand, Keygen};
 pub use message::{Decode, Describe, Diff, Doctor, Encode, Form, Given, MessageCommand, Wire};
+pub use rollout::{BatchCommand, BatchWait, CreateRollout, RolloutAction, RolloutCommand, Run, Told, Watch};
 
 use std::path::PathBuf;
 
@@ -92,6 +94,14 @@ pub enum Command {
     /// Look at operations: work that terminals were given
     #[command(subcommand)]
     Operation(OperationCommand),
+    /// Change many terminals in waves, with a pause or a stop when something goes wrong
+    #[command(subcommand)]
+    Rollout(RolloutCommand),
+    /// Give a command to many terminals at once
+    Run(Run),
+    /// Look at commands that many terminals were given at once
+    #[command(subcommand)]
+    Batch(BatchCommand),
     /// Read and write single ISO 8583 messages, without a server
     #[command(subcommand)]
     Message(MessageCommand),
