@@ -12,6 +12,7 @@ use crate::testing::{self, Estate};
 
 mod events;
 mod guard;
+mod rollouts;
 
 /// Somebody who is logged in to an estate.
 struct Client {
