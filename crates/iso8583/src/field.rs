@@ -322,11 +322,16 @@ mod tests {
     #[test]
     fn what_is_no_number_or_too_large_is_none() {
         let dialect = Dialect::builtin("iso87-ascii").unwrap();
-        for (number, value) in [(41, "1000000A"), (102, "18446744073709551616"), (102, "99999999999999999999")] {
+        for (number, value) in
+            [(41, "1000000A"), (102, "18446744073709551616"), (102, "99999999999999999999")]
+        {
             let mut builder = Builder::new(dialect, Mti::new(200).unwrap());
             builder.set(number, value).unwrap();
             let bytes = builder.build().unwrap();
-            assert!(Message::parse(dialect, &bytes).unwrap().field(number).unwrap().u64().is_err(), "{value}");
+            assert!(
+                Message::parse(dialect, &bytes).unwrap().field(number).unwrap().u64().is_err(),
+                "{value}"
+            );
         }
     }
 }

@@ -1,13 +1,15 @@
 //! A message read from bytes.
 
+mod typed;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use crate::bitmap::{Bitmap, THIRD_FIELD, ThirdBitmap};
 use crate::dialect::Dialect;
-use crate::error::{AccessError, ParseError, ParseReason};
+use crate::error::{ParseError, ParseReason};
 use crate::field::Field;
-use crate::format::{DateTime, FieldFormat};
+use crate::format::FieldFormat;
 use crate::mask::Sensitivity;
 use crate::mti::Mti;
 use crate::path::Path;
@@ -267,6 +269,28 @@ impl<'a> Message<'a> {
         self.wire(number)?.get(self.prefix_len(number)..)
     }
 
+    /// The value of field `number`: [`Field::value`], for less than a whole [`Field`] costs.
+    #[must_use]
+    pub fn value(&self, number: u8) -> Option<Cow<'a, [u8]>> {
+        Some(self.plain_view(number)?.value())
+    }
+
+    /// The number in field `number`, and how many digits write it; `None` where [`Field::u64`] has an error, too.
+    #[must_use]
+    pub fn number(&self, number: u8) -> Option<(u64, usize)> {
+        let view = self.plain_view(number)?;
+        let value = match view.short_number(0) {
+            Some(value) => value,
+            None => self.field(number)?.u64().ok()?,
+        };
+        (view.units > 0).then_some((value, view.units))
+    }
+
+    fn plain_view(&self, number: u8) -> Option<View<'a>> {
+        let (format, extent) = self.content(number)?;
+        Some(View::new(format, self.body.get(extent.start..extent.end)?, extent.units))
+    }
+
     /// Field `number` as it is on the wire, with its length prefix.
     #[inline]
     pub(crate) fn wire(&self, number: u8) -> Option<&'a [u8]> {
@@ -304,51 +328,6 @@ impl<'a> Message<'a> {
         // A table of 256 has a place for every number.
         #[allow(clippy::indexing_slicing, reason = "the index is a byte and the table has 256 places")]
         usize::from(self.dialect.prefixes[usize::from(number)])
-    }
-
-    /// The number at a path: [`Field::u64`].
-    ///
-    /// # Errors
-    ///
-    /// When there is something else than a number.
-    pub fn u64(&self, path: &str) -> Result<Option<u64>, AccessError> {
-        self.get(path).map(|field| field.u64()).transpose()
-    }
-
-    /// The amount at a path: [`Field::amount`].
-    ///
-    /// # Errors
-    ///
-    /// When there is something else than an amount.
-    pub fn amount(&self, path: &str) -> Result<Option<i64>, AccessError> {
-        self.get(path).map(|field| field.amount()).transpose()
-    }
-
-    /// The digits at a path: [`Field::digits`].
-    ///
-    /// # Errors
-    ///
-    /// When there is something else than digits.
-    pub fn digits(&self, path: &str) -> Result<Option<Cow<'a, str>>, AccessError> {
-        self.get(path).map(|field| field.digits()).transpose()
-    }
-
-    /// The UTF-8 text at a path: [`Field::str`].
-    ///
-    /// # Errors
-    ///
-    /// When there are bytes, or text in another character set.
-    pub fn str(&self, path: &str) -> Result<Option<Cow<'a, str>>, AccessError> {
-        self.get(path).map(|field| field.str()).transpose()
-    }
-
-    /// The date or time at a path: [`Field::date`].
-    ///
-    /// # Errors
-    ///
-    /// When there is no date.
-    pub fn date(&self, path: &str) -> Result<Option<DateTime>, AccessError> {
-        self.get(path).map(|field| field.date()).transpose()
     }
 
     #[inline]
@@ -409,12 +388,11 @@ impl<'a> Message<'a> {
     /// What stands at the path of a condition.
     #[inline]
     fn view_of(&self, when: &crate::dialect::When) -> Option<View<'a>> {
-        let (format, extent) = self.content(when.field)?;
-        let view = View::new(format, self.body.get(extent.start..extent.end)?, extent.units);
+        let view = self.plain_view(when.field)?;
         match when.part {
             None => Some(view),
             // What a rule makes of the field is not asked for: it may be the rule that asks.
-            Some(part) => view.positional(format.parts(), part),
+            Some(part) => view.positional(view.format.parts(), part),
         }
     }
 

@@ -12,6 +12,9 @@ const LOW4: u64 = 0x0F * ONES;
 /// ASCII digits.
 #[inline]
 pub(crate) fn digits(bytes: &[u8]) -> bool {
+    if bytes.len() < 4 {
+        return bytes.iter().all(u8::is_ascii_digit);
+    }
     every(bytes, HIGH, |word| {
         let digit = word ^ (0x30 * ONES);
         digit | digit.wrapping_add(0x76 * ONES)

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::Offset};
 use crate::{
     error::ProtocolError,
     label::Label,
-    profile::{MacRule, Profile, Rule},
+    profile::{MacRule, Piece, Profile, Rule},
 };
 
 /// Most bytes that one LLL field holds.
@@ -120,36 +120,25 @@ impl Standard<'_> {
                 let digit = self.pending.map_or(0, |(_, digit)| digit);
                 builder.set_bytes(n, &digits::<2>(digit.into()))?
             }
-            n => match self.profile.selector_template() {
-                Some((field, template)) if field == n => {
-                    builder.set_bytes(n, self.selector(template).as_bytes())?
-                }
-                _ if self.rule.select.parse() == Ok(n) => builder.set_bytes(n, self.code.as_bytes())?,
-                _ => return Ok(()),
+            n => match self.profile.selector_pieces(n) {
+                Some(pieces) => builder.set_bytes(n, self.selector(pieces).as_bytes())?,
+                None if self.rule.select.parse() == Ok(n) => builder.set_bytes(n, self.code.as_bytes())?,
+                None => return Ok(()),
             },
         };
         Ok(())
     }
 
-    /// The selector's field: a template with `{batch}` and `{code}` filled in.
-    fn selector(&self, template: &str) -> Label<64> {
+    /// The selector's field, filled in.
+    fn selector(&self, pieces: &[Piece]) -> Label<64> {
         let mut out = Label::default();
-        let mut rest = template;
-        while let Some(at) = rest.find('{') {
-            out.push(rest.get(..at).unwrap_or_default().as_bytes());
-            rest = rest.get(at..).unwrap_or_default();
-            if let Some(after) = rest.strip_prefix("{batch}") {
-                out.push(&digits::<6>(self.batch.into()));
-                rest = after;
-            } else if let Some(after) = rest.strip_prefix("{code}") {
-                out.push(self.code.as_bytes());
-                rest = after;
-            } else {
-                out.push(b"{");
-                rest = rest.get(1..).unwrap_or_default();
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => out.push(text.as_bytes()),
+                Piece::Batch => out.push(&digits::<6>(self.batch.into())),
+                Piece::Code => out.push(self.code.as_bytes()),
             }
         }
-        out.push(rest.as_bytes());
         out
     }
 }
@@ -197,14 +186,14 @@ pub(crate) fn whole_frame(
 
 /// The STAN (DE11), if there is one.
 pub(crate) fn stan(message: &Message<'_>) -> Option<u32> {
-    u32::try_from(message.field(11)?.u64().ok()?).ok()
+    u32::try_from(message.number(11)?.0).ok()
 }
 
 /// DE60.2, the batch number, which replies echo: digits 3 to 8 of the field.
 pub(crate) fn batch(message: &Message<'_>) -> u32 {
-    let digits = message.field(60).and_then(|field| {
-        let behind = u32::try_from(field.len().checked_sub(8)?).ok()?;
-        field.u64().ok()?.checked_div(10u64.checked_pow(behind)?)
+    let digits = message.number(60).and_then(|(number, length)| {
+        let behind = u32::try_from(length.checked_sub(8)?).ok()?;
+        number.checked_div(10u64.checked_pow(behind)?)
     });
     digits.and_then(|digits| u32::try_from(digits % 1_000_000).ok()).unwrap_or(0)
 }
@@ -219,17 +208,17 @@ pub(crate) fn echoed_time(profile: &Profile, rule: &Rule, now: Timestamp) -> Opt
 
 /// DE7 of a message, if it has one.
 pub(crate) fn transmitted(message: &Message<'_>) -> Option<u64> {
-    message.field(7)?.u64().ok()
+    Some(message.number(7)?.0)
 }
 
 /// A field of a message, empty when it has none.
 pub(crate) fn label<const N: usize>(message: &Message<'_>, n: u8) -> Label<N> {
-    message.field(n).map(|field| Label::new(&field.value())).unwrap_or_default()
+    message.value(n).map(|value| Label::new(&value)).unwrap_or_default()
 }
 
 /// Whether DE41 is this terminal.
 pub(crate) fn names_terminal(message: &Message<'_>, terminal: &[u8]) -> bool {
-    message.field(41).is_some_and(|tid| tid.value().trim_ascii_end() == terminal.trim_ascii_end())
+    message.value(41).is_some_and(|tid| tid.trim_ascii_end() == terminal.trim_ascii_end())
 }
 
 /// The reply to a request that is not understood: what of it tells the requester which one that was.
@@ -289,9 +278,14 @@ fn run(parts: &[i8]) -> u64 {
 /// `N` decimal digits with leading zeros; the last ones of a number that has more.
 pub(crate) fn digits<const N: usize>(mut value: u64) -> [u8; N] {
     let mut out = [b'0'; N];
-    for digit in out.iter_mut().rev() {
-        *digit = b'0'.saturating_add(u8::try_from(value % 10).unwrap_or(0));
-        value /= 10;
+    // Two at a time: a division of 64 bits is dearer than one of 8.
+    for places in out.rchunks_mut(2) {
+        let two = u8::try_from(value % 100).unwrap_or(0);
+        value /= 100;
+        let both = [b'0'.saturating_add(two / 10), b'0'.saturating_add(two % 10)];
+        if let Some(both) = both.get(2usize.saturating_sub(places.len())..) {
+            places.copy_from_slice(both);
+        }
     }
     out
 }

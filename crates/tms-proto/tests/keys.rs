@@ -196,7 +196,11 @@ fn the_terminals_next_message_tells_what_its_lost_answer_did_not() {
     pair.to_host.clear();
     pair.terminal.echo(pair.now).unwrap();
     pair.settle();
-    assert!(matches!(pair.at_host[..], [HostEvent::KeysTaken { shown: true }, HostEvent::Echo]), "{:?}", pair.at_host);
+    assert!(
+        matches!(pair.at_host[..], [HostEvent::KeysTaken { shown: true }, HostEvent::Echo]),
+        "{:?}",
+        pair.at_host
+    );
     pair.understand_each_other();
 }
 

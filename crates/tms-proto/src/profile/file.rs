@@ -60,6 +60,34 @@ pub(super) struct SelectorTemplate {
     pub(super) template: String,
 }
 
+/// A piece of a selector's template.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Text(Box<str>),
+    /// The batch number in six digits.
+    Batch,
+    Code,
+}
+
+impl SelectorTemplate {
+    /// The template cut where something is filled in. What else is in braces was refused.
+    pub(super) fn pieces(&self) -> Box<[Piece]> {
+        let mut pieces = Vec::new();
+        for text in self.template.split('}') {
+            let (text, name) = text.split_once('{').unwrap_or((text, ""));
+            if !text.is_empty() {
+                pieces.push(Piece::Text(text.into()));
+            }
+            match name {
+                "batch" => pieces.push(Piece::Batch),
+                "code" => pieces.push(Piece::Code),
+                _ => {}
+            }
+        }
+        pieces.into()
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum PlaceName {

@@ -33,6 +33,7 @@ pub use refusal::{Refusal, Remedy};
 pub use rule::{BodyLayout, Direction, Fields, Rule, TagPad, TagPlace, TagRule};
 pub use terms::{Function, PendingWork};
 
+pub(crate) use file::Piece;
 use file::{PlaceName, ProfileFile};
 use load::invalid;
 use response::Responses;
@@ -62,6 +63,8 @@ pub struct Profile {
     data_room: usize,
     /// The tag tables of parameters and of status.
     tags: [Box<[TagKey]>; 2],
+    /// The selector's template, cut into pieces.
+    selector: Option<(u8, Box<[Piece]>)>,
 }
 
 /// A request's function, and which of its codes it has.
@@ -148,6 +151,7 @@ impl Profile {
             .map(|function| rules.iter().position(|rule| rule.function == *function))
             .collect();
         let tags = [TagPlace::Parameters, TagPlace::Status].map(|place| TagKey::all(&file.tag, place));
+        let selector = file.selector_template.as_ref().map(|t| (t.field, t.pieces()));
         Ok(Self {
             file,
             framing,
@@ -159,6 +163,7 @@ impl Profile {
             responses_of,
             data_room,
             tags,
+            selector,
         })
     }
 
@@ -387,6 +392,10 @@ impl Profile {
 
     pub(crate) fn utc_offset_minutes(&self) -> i32 {
         self.file.utc_offset_minutes
+    }
+
+    pub(crate) fn selector_pieces(&self, field: u8) -> Option<&[Piece]> {
+        self.selector.as_ref().filter(|(place, _)| *place == field).map(|(_, pieces)| &**pieces)
     }
 
     pub(crate) fn selector_template(&self) -> Option<(u8, &str)> {

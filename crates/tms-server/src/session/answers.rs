@@ -19,11 +19,11 @@ use tms_proto::{
 use tracing::{debug, info};
 
 use super::{
-    work::Exchanged,
     Ended, Session,
     images::{self, ReadError, image_file},
     logs::Sent,
     seconds_between,
+    work::Exchanged,
 };
 use crate::events::EventKind;
 use crate::secret::unseal_tmk;

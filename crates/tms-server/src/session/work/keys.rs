@@ -85,8 +85,7 @@ impl Session {
     /// A sign-on brought no keys: where it alone could, an exchange of keys in hand ends, for the next
     /// sign-on of this terminal will be no other.
     pub(in crate::session) async fn no_keys_given(&mut self, code: &str) {
-        if self.protocol.profile().pushes()
-            || !matches!(&self.work, Some(Work { stage: Stage::Keys(_), .. }))
+        if self.protocol.profile().pushes() || !matches!(&self.work, Some(Work { stage: Stage::Keys(_), .. }))
         {
             return;
         }
