@@ -5,6 +5,7 @@
 
 mod commands;
 mod enrolment;
+pub mod estate;
 mod firmware;
 mod people;
 mod sets;
@@ -12,6 +13,7 @@ mod sets;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tms_core::parameters::{self, ParameterError};
+use tms_core::selector::SelectorError;
 use tms_core::{
     FirmwareId, FirmwareRecord, NewOperation, Operation, OperationKind, Role, RotationPhase, TerminalId,
 };
@@ -51,6 +53,12 @@ pub enum ServiceError {
     /// What was asked makes no sense as it is.
     #[error("{0}")]
     Invalid(String),
+    /// A selector was not understood.
+    #[error(transparent)]
+    Selector(#[from] SelectorError),
+    /// No selector is saved under this name.
+    #[error("no selector is saved as {0:?}; see the saved ones, or write the selector itself")]
+    NoSelector(String),
     /// The package is for other hardware.
     #[error("firmware {firmware} is for {}, and terminal {terminal} is a {model}", models.join(", "))]
     Model {

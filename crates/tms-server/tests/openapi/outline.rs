@@ -98,8 +98,16 @@ impl Outline<'_> {
         for (keyword, value) in members {
             match keyword.as_str() {
                 // Told by the type, or for people.
-                "type" | "format" | "items" | "properties" | "required" | "additionalProperties"
-                | "propertyNames" | "description" | "example" | "title" => {}
+                "type"
+                | "format"
+                | "items"
+                | "properties"
+                | "required"
+                | "additionalProperties"
+                | "propertyNames"
+                | "description"
+                | "example"
+                | "title" => {}
                 "enum" => text = vec![words(value.as_array().unwrap(), "|")],
                 "oneOf" | "anyOf" | "allOf" => {
                     let forms = value.as_array().unwrap().iter().map(|form| self.shape(form));
@@ -109,6 +117,7 @@ impl Outline<'_> {
                 "pattern" => write!(limits, " /{}/", value.as_str().unwrap()).unwrap(),
                 "minimum" | "minLength" | "minItems" => write!(limits, " >={value}").unwrap(),
                 "maximum" | "maxLength" | "maxItems" => write!(limits, " <={value}").unwrap(),
+                "uniqueItems" => limits.push_str(" distinct"),
                 unknown => panic!("the outline tells nothing of the keyword {unknown}: {schema}"),
             }
         }
