@@ -13,6 +13,7 @@ pub const MAX_TAGS: usize = 32;
 /// A tag: 1 to 40 lower-case letters, digits, `.`, `_`, `:` or `-`, beginning with a letter or digit.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, pattern = r"^[a-z0-9][a-z0-9._:-]{0,39}$", example = "region:north"))]
 pub struct Tag(Arc<str>);
 
 text_id!(

@@ -7,6 +7,7 @@ mod dialect;
 mod estate;
 mod firmware;
 mod message;
+mod places;
 
 pub use command::{AlarmCommand, At, DeviceCommand, EmvCommand, PlanCommand, SetName, Sure};
 pub use dialect::{Check, DialectCommand, Import, Show, Source};
@@ -16,6 +17,7 @@ pub use estate::{
 };
 pub use firmware::{Assign, Build, FirmwareCommand, Keygen};
 pub use message::{Decode, Describe, Diff, Doctor, Encode, Form, Given, MessageCommand, Wire};
+pub use places::{Edit, EstateCommand, Format, GroupCommand, GroupContent, Kind, LifeCycle, SelectorCommand};
 
 use std::path::PathBuf;
 
@@ -60,9 +62,18 @@ pub enum Command {
     Login(Login),
     /// Show who the server takes you for, and what you may do
     Whoami(Whoami),
-    /// Look at terminals
+    /// Look at terminals, and say where they stand and what they are known by
     #[command(subcommand)]
     Terminal(TerminalCommand),
+    /// Order terminals in groups: acquirer, branch, merchant, store
+    #[command(subcommand)]
+    Group(GroupCommand),
+    /// Save and try selectors: which terminals are meant, in a line of text
+    #[command(subcommand)]
+    Selector(SelectorCommand),
+    /// Take files of terminals in and out
+    #[command(subcommand)]
+    Estate(EstateCommand),
     /// Change what a terminal's parameters should be
     #[command(subcommand)]
     Parameter(ParameterCommand),
