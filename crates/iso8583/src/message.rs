@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::bitmap::{Bitmap, THIRD_FIELD, ThirdBitmap};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Rule, When};
 use crate::error::{ParseError, ParseReason};
 use crate::field::Field;
 use crate::format::FieldFormat;
@@ -353,18 +353,8 @@ impl<'a> Message<'a> {
         if !self.dialect.ruled.contains(number) {
             return format.sensitivity;
         }
-        let mut rules = self.dialect.rules.iter().filter(|rule| rule.field == number);
         // What cannot be told apart is not shown.
-        rules
-            .find(|rule| {
-                rule.applies(
-                    self.mti,
-                    true,
-                    |when| Some(Asked::new(self.view_of(when)?, when.is_plain)),
-                    Asked::is,
-                )
-            })
-            .map_or(format.sensitivity, |rule| rule.then)
+        self.rule(&self.dialect.rules, number, true).map_or(format.sensitivity, |rule| rule.then)
     }
 
     #[inline]
@@ -372,22 +362,30 @@ impl<'a> Message<'a> {
         if !self.dialect.structured.contains(number) {
             return &format.structure;
         }
-        let mut rules = self.dialect.structure_rules.iter().filter(|rule| rule.field == number);
+        self.rule(&self.dialect.structure_rules, number, false).map_or(&format.structure, |rule| &rule.then)
+    }
+
+    /// The first rule for a field that holds in this message. The rules of a field mostly ask for the text at one
+    /// place, which is looked up once.
+    fn rule<'r, T>(&self, rules: &'r [Rule<T>], number: u8, missing: bool) -> Option<&'r Rule<T>> {
+        let mut last: Option<(&When, Option<Asked<'_>>)> = None;
+        let mut ask = |when: &'r When| match last {
+            Some((known, asked)) if known.asks_as(when) => asked,
+            _ => {
+                let asked = self.view_of(when).map(|view| Asked::new(view, when.is_plain));
+                last = Some((when, asked));
+                asked
+            }
+        };
         rules
-            .find(|rule| {
-                rule.applies(
-                    self.mti,
-                    false,
-                    |when| Some(Asked::new(self.view_of(when)?, when.is_plain)),
-                    Asked::is,
-                )
-            })
-            .map_or(&format.structure, |rule| &rule.then)
+            .iter()
+            .filter(|rule| rule.field == number)
+            .find(|rule| rule.applies(self.mti, missing, &mut ask, Asked::is))
     }
 
     /// What stands at the path of a condition.
     #[inline]
-    fn view_of(&self, when: &crate::dialect::When) -> Option<View<'a>> {
+    fn view_of(&self, when: &When) -> Option<View<'a>> {
         let view = self.plain_view(when.field)?;
         match when.part {
             None => Some(view),

@@ -314,6 +314,7 @@ impl<'a> View<'a> {
 }
 
 /// A view that is asked for one text after the other. Most differ in their first character.
+#[derive(Clone, Copy)]
 pub(crate) struct Asked<'a> {
     view: View<'a>,
     /// `None` where the texts are not the characters of values: those of bytes are hexadecimal, and

@@ -21,6 +21,9 @@ pub struct Credential {
     pub current: Option<Generation>,
     /// The generation that a running rotation wants to put into force.
     pub pending: Option<PendingGeneration>,
+    /// A generation that the terminal has in force and the host never gave out: a store that is lost did, and this
+    /// one was restored from an older backup. Known until a rotation has replaced it.
+    pub foreign_generation: Option<u32>,
     /// The highest generation number ever given out, so that an abandoned one is never reused for
     /// another secret.
     pub highest_generation: u32,
@@ -32,6 +35,23 @@ impl Credential {
     /// The number that the next rotation uses, or `None` when the numbers are used up.
     pub fn next_generation(&self) -> Option<u32> {
         self.highest_generation.checked_add(1)
+    }
+
+    /// The generation that the next rotation replaces at the terminal; 0 when none is known.
+    pub fn base(&self) -> u32 {
+        let current = || self.current.as_ref().map(|current| current.generation);
+        self.foreign_generation.or_else(current).unwrap_or(0)
+    }
+
+    /// Takes note of the generation that the terminal last reported, before a rotation: one that was never given out
+    /// here is the one to replace, and the numbers up to it are used.
+    pub fn learn(&mut self, reported: u32) {
+        if reported > self.highest_generation {
+            self.highest_generation = reported;
+            self.foreign_generation = Some(reported);
+        } else if self.current.as_ref().is_some_and(|current| reported <= current.generation) {
+            self.foreign_generation = None;
+        }
     }
 
     /// The generation that opens the terminal for certain, with its sealed secret: the pending one
@@ -114,5 +134,35 @@ impl FromStr for RotationPhase {
                 rule: "it is prepared, committed or verified",
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_never_given_out_is_replaced_until_the_terminal_has_what_was() {
+        let current = Generation { generation: 3, sealed: vec![1], since: Timestamp::UNIX_EPOCH };
+        let mut credential = Credential {
+            terminal: "10000001".parse().unwrap(),
+            role: Role::administrator(),
+            current: Some(current),
+            pending: None,
+            foreign_generation: None,
+            highest_generation: 5,
+            version: 1,
+        };
+        // 4 and 5 were given out, and given up.
+        credential.learn(5);
+        assert_eq!((credential.base(), credential.next_generation()), (3, Some(6)));
+        credential.learn(9);
+        assert_eq!((credential.base(), credential.next_generation()), (9, Some(10)));
+        // Also after a rotation from there was given up.
+        credential.highest_generation = 10;
+        credential.learn(10);
+        assert_eq!(credential.base(), 9);
+        credential.learn(3);
+        assert_eq!(credential.base(), 3);
     }
 }

@@ -4,13 +4,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use tms_core::{Operation, OperationId, OperationState};
+use tms_core::{Operation, OperationId, OperationState, Outcome, RetryPolicy};
 use tms_crypto::{vault::Vault, verifier};
 use tms_firmware::TrustRoot;
 use tms_store::{Store, Ticket};
 
 use crate::{
-    contacts::Contacts, counters::Counters, dispatch::Wake, downloads::Downloads, events::Events,
+    contacts::Contacts, counters::Counters, dispatch::Wake, downloads::Downloads, events::Events, rollouts,
     session::Images,
 };
 
@@ -36,6 +36,8 @@ pub struct App {
     pub trust: Option<TrustRoot>,
     /// Reaches the sessions of connected terminals.
     pub wake: Arc<Wake>,
+    /// Tells of changes of rollouts.
+    pub rollouts: rollouts::Changes,
     /// When terminals were last heard of, written in batches.
     pub contacts: Contacts,
     /// What happened so far.
@@ -71,6 +73,7 @@ impl App {
             downloads: Downloads::default(),
             trust,
             wake: Arc::default(),
+            rollouts: rollouts::Changes::default(),
             contacts: Contacts::default(),
             counters: Counters::default(),
             events: Events::default(),
@@ -119,6 +122,20 @@ impl App {
         Ok(operation)
     }
 
+    /// Ends an attempt at an operation, as [`Store::end_attempt`], and tells of it.
+    pub(crate) async fn end_attempt(
+        &self,
+        id: OperationId,
+        outcome: Outcome,
+        reason: Option<String>,
+        again_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> tms_store::Result<Operation> {
+        let operation = self.store.end_attempt(id, outcome, reason, again_at, now).await?;
+        self.events.operation(&operation);
+        Ok(operation)
+    }
+
     /// Identity and deadline of a new operation.
     #[must_use]
     pub fn ticket(&self, now: Timestamp) -> Ticket {
@@ -145,12 +162,16 @@ pub struct Limits {
     pub log_bundle_bytes: u64,
     /// Largest firmware image, in bytes.
     pub firmware_bytes: u64,
-    /// Time in which a terminal has to answer a task before it is offered again, in seconds.
+    /// Time in which a terminal has to answer a task that it was offered, in seconds.
     pub operation_timeout_s: u64,
+    /// Time in which a terminal has to report on a task that it has taken, or to show that it goes on, in seconds.
+    pub operation_result_timeout_s: u64,
     /// Time after which an operation that nobody finished expires, in seconds.
     pub operation_lifetime_s: u64,
-    /// Times a task is offered before its operation fails.
+    /// Attempts at an operation without a policy of its own before it fails.
     pub operation_attempts: u32,
+    /// The shortest wait between these attempts, in seconds.
+    pub operation_retry_s: u64,
     /// Rounds of PBKDF2 in the verifiers of credentials that are made from now on. Fewer than the
     /// default are for simulations, which make millions of them.
     pub verifier_iterations: u32,
@@ -209,6 +230,17 @@ impl Default for ApiLimits {
     }
 }
 
+impl Limits {
+    /// How an operation is tried again that was made without a policy of its own.
+    #[must_use]
+    pub fn retry_policy(&self) -> RetryPolicy {
+        let standard = RetryPolicy::default();
+        let shortest_s = u32::try_from(self.operation_retry_s).unwrap_or(u32::MAX);
+        let longest_s = standard.longest_s.max(shortest_s);
+        RetryPolicy { max_attempts: self.operation_attempts, shortest_s, longest_s, ..standard }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -220,8 +252,10 @@ impl Default for Limits {
             log_bundle_bytes: 1024 * 1024,
             firmware_bytes: 64 * 1024 * 1024,
             operation_timeout_s: 60,
+            operation_result_timeout_s: 300,
             operation_lifetime_s: 7 * 24 * 3600,
             operation_attempts: 5,
+            operation_retry_s: 30,
             verifier_iterations: verifier::DEFAULT_ITERATIONS,
             api: ApiLimits::default(),
         }

@@ -1,7 +1,8 @@
 //! Who is connected, and how work reaches them: a wake-up for the session of a terminal.
 //!
 //! A wake-up carries nothing and may be lost: the operation it announces is durable before, and
-//! every session looks for work when it starts and again from time to time.
+//! every session looks for work when it starts and again from time to time. Work that has waited for its time, for
+//! a window or for its next attempt has nobody who announces it: [`DueWork`] does.
 
 use std::{
     collections::HashMap,
@@ -11,8 +12,13 @@ use std::{
     },
 };
 
+use jiff::Timestamp;
 use tms_core::TerminalId;
+use tms_store::Store;
 use tokio::sync::Notify;
+
+/// Terminals woken one by one for work that has become due; if there are more, all are woken.
+const WOKEN_ONE_BY_ONE: u32 = 1_000;
 
 /// The connected terminals of this node.
 #[derive(Debug, Default)]
@@ -80,6 +86,38 @@ impl Wake {
     fn lock(&self) -> MutexGuard<'_, HashMap<TerminalId, Vec<Arc<Place>>>> {
         // A panic elsewhere cannot leave the map half changed: every change is one call.
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wakes terminals when work that has waited becomes due.
+#[derive(Debug)]
+pub struct DueWork {
+    /// Work that was due by then has been seen to.
+    seen: Timestamp,
+}
+
+impl DueWork {
+    /// Sees to what becomes due from now on. Sessions that begin look for themselves.
+    #[must_use]
+    pub fn from(now: Timestamp) -> Self {
+        Self { seen: now }
+    }
+
+    /// Wakes the terminals whose work has become due since the last call.
+    ///
+    /// # Errors
+    /// When the store fails; the next call sees to the same work.
+    pub async fn wake(&mut self, wake: &Wake, store: &dyn Store, now: Timestamp) -> tms_store::Result<()> {
+        // A clock that was set back: what is due by it now may have been passed over.
+        let seen = self.seen.min(now);
+        let due = store.due(seen, now, WOKEN_ONE_BY_ONE).await?;
+        if due.len() < usize::try_from(WOKEN_ONE_BY_ONE).unwrap_or(usize::MAX) {
+            due.iter().for_each(|terminal| wake.terminal(terminal));
+        } else {
+            wake.everybody();
+        }
+        self.seen = now;
+        Ok(())
     }
 }
 

@@ -58,8 +58,8 @@
 //!
 //! Reading order: [`server`] (what runs), [`listener`] and [`session`] (a terminal's way in),
 //! [`service`] (what people can have done) and [`api`] (the same over REST), [`app`] (what all of
-//! them share: [`dispatch`], [`contacts`], [`counters`], [`downloads`], [`events`], [`objects`], [`secret`],
-//! [`source`]), [`config`], and the commands
+//! them share: [`dispatch`], [`rollouts`], [`contacts`], [`counters`], [`downloads`], [`events`], [`objects`],
+//! [`secret`], [`source`]), [`config`], and the commands
 //! [`init`], [`enrol`] with [`pki`] behind them, and [`backup`]. `demo` is the simulated estate, behind the
 //! feature of that name.
 
@@ -79,6 +79,7 @@ pub mod init;
 pub mod listener;
 pub mod objects;
 pub mod pki;
+pub mod rollouts;
 pub mod secret;
 pub mod server;
 pub mod service;

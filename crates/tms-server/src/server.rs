@@ -21,13 +21,17 @@ use crate::{
     api,
     app::App,
     config::{self, Config},
+    dispatch::DueWork,
     events::EventKind,
     listener::{Gate, ListenError, Listener, TlsFiles, tls_config},
+    rollouts,
     session::Endpoint,
 };
 
 /// Heartbeats of at most this time are lost in a crash.
 const CONTACTS_INTERVAL: Duration = Duration::from_secs(1);
+/// How late a connected terminal is told of work whose time has come, at the most.
+const DUE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often operations are looked through for expired ones.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -168,6 +172,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let drained = running.drain.clone();
     running.services.spawn(api::serve(api, router, app, drained));
     running.services.spawn(housekeeping(Arc::clone(&running.app), running.drain.clone()));
+    running.services.spawn(rollouts::drive(Arc::clone(&running.app), running.drain.clone()));
     info!(listeners = ?running.listeners, api = %running.api, "serving");
     Ok(running)
 }
@@ -232,10 +237,12 @@ async fn bind_api(address: SocketAddr) -> Result<TcpListener, ListenError> {
     TcpListener::bind(address).await.map_err(|source| ListenError::bind(address, source))
 }
 
-/// Writes heartbeats and expires operations until drained.
+/// Writes heartbeats, wakes terminals whose work has become due and expires operations until drained.
 async fn housekeeping(app: Arc<App>, drain: CancellationToken) {
     let mut contacts = tokio::time::interval(CONTACTS_INTERVAL);
     let mut expiry = tokio::time::interval(EXPIRY_INTERVAL);
+    let mut due = tokio::time::interval(DUE_INTERVAL);
+    let mut due_work = DueWork::from(app.now());
     loop {
         tokio::select! {
             () = drain.cancelled() => return,
@@ -243,6 +250,12 @@ async fn housekeeping(app: Arc<App>, drain: CancellationToken) {
                 if let Err(error) = app.contacts.flush(app.store.as_ref()).await {
                     app.counters.store_errors.increment();
                     warn!(%error, "heartbeats were not written");
+                }
+            }
+            _ = due.tick() => {
+                if let Err(error) = due_work.wake(&app.wake, app.store.as_ref(), app.now()).await {
+                    app.counters.store_errors.increment();
+                    warn!(%error, "nobody was woken for work that has become due");
                 }
             }
             _ = expiry.tick() => match app.store.expire_operations(app.now()).await {

@@ -3,11 +3,14 @@
 //! Each function checks what it is given, makes the change durable, and only then wakes the
 //! terminal's session. Every error is a sentence for the person who asked.
 
+pub mod batch;
 mod commands;
+pub mod configuration;
 mod enrolment;
 pub mod estate;
 mod firmware;
 mod people;
+pub mod rollouts;
 mod sets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tms_core::parameters::{self, ParameterError};
 use tms_core::selector::SelectorError;
 use tms_core::{
-    FirmwareId, FirmwareRecord, NewOperation, Operation, OperationKind, Role, RotationPhase, TerminalId,
+    FirmwareId, FirmwareRecord, NewOperation, Operation, OperationKind, Role, RotationPhase, Terminal,
+    TerminalId,
 };
 use tms_crypto::vault::VaultError;
 use tms_crypto::{password, seal::SealError};
@@ -249,19 +253,30 @@ async fn package_for(
     firmware: &FirmwareId,
 ) -> Result<FirmwareRecord, ServiceError> {
     let known = existing(app, terminal).await?;
-    let record = app.store.firmware(firmware).await?.ok_or_else(|| not_found("firmware", firmware))?;
-    if record.models.contains(&known.model) {
-        return Ok(record);
+    let record = package(app, firmware).await?;
+    fits(&record, &known)?;
+    Ok(record)
+}
+
+/// A published package.
+async fn package(app: &App, firmware: &FirmwareId) -> Result<FirmwareRecord, ServiceError> {
+    app.store.firmware(firmware).await?.ok_or_else(|| not_found("firmware", firmware))
+}
+
+/// Whether a package is for a terminal's model.
+fn fits(package: &FirmwareRecord, terminal: &Terminal) -> Result<(), ServiceError> {
+    if package.models.contains(&terminal.model) {
+        return Ok(());
     }
     Err(ServiceError::Model {
-        firmware: firmware.clone(),
-        models: record.models,
-        terminal: terminal.clone(),
-        model: known.model,
+        firmware: package.id.clone(),
+        models: package.models.clone(),
+        terminal: terminal.id.clone(),
+        model: terminal.model.clone(),
     })
 }
 
-async fn existing(app: &App, terminal: &TerminalId) -> Result<tms_core::Terminal, ServiceError> {
+async fn existing(app: &App, terminal: &TerminalId) -> Result<Terminal, ServiceError> {
     let found = app.store.terminal(terminal).await?;
     found.ok_or_else(|| not_found("terminal", terminal))
 }

@@ -16,7 +16,7 @@ use crate::store::Result;
 use crate::{postgres, sqlite};
 
 /// The tables, each after those that it refers to, with what its rows are in the order of.
-pub(crate) const TABLES: [(&str, &[&str]); 19] = [
+pub(crate) const TABLES: [(&str, &[&str]); 20] = [
     ("groups", &["id"]),
     ("terminals", &["tid"]),
     ("contacts", &["tid"]),
@@ -36,6 +36,7 @@ pub(crate) const TABLES: [(&str, &[&str]); 19] = [
     ("alarms", &["number"]),
     ("sets", &["name"]),
     ("documents", &["tid", "name"]),
+    ("duties", &["name"]),
 ];
 
 /// One value of a row, as it stands in a backup.

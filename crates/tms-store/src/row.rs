@@ -361,6 +361,7 @@ pub(crate) struct CredentialRow {
     pending_sealed: Option<Vec<u8>>,
     pending_phase: Option<String>,
     pending_operation: Option<String>,
+    foreign_generation: Option<i64>,
     highest_generation: i64,
     version: i64,
 }
@@ -390,6 +391,7 @@ impl TryFrom<CredentialRow> for Credential {
             role: name(&row.role)?,
             current,
             pending,
+            foreign_generation: row.foreign_generation.map(small).transpose()?,
             highest_generation: small(row.highest_generation)?,
             version: unsigned(row.version)?,
         })

@@ -315,6 +315,13 @@ pub trait Store: Send + Sync + fmt::Debug {
         now: Timestamp,
     ) -> Result<(u64, Operation)>;
 
+    /// Gives the desired parameters a revision above one that the terminal has from elsewhere, such as from before
+    /// an older backup was restored; one that is above it already stays. Answers the revision.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such terminal; `Conflict` if there is no revision above it.
+    async fn raise_parameters(&self, tid: &TerminalId, above: u64) -> Result<u64>;
+
     /// Makes a package the desired firmware, cancels open installations and queues the new one.
     ///
     /// # Errors
@@ -328,7 +335,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     ) -> Result<Operation>;
 
     /// Starts a rotation: the sealed secret becomes the pending generation (phase `prepared`), with
-    /// the next number never given out before, and the operation that carries it is queued.
+    /// the next number that was never given out before nor reported ([`Credential::learn`]), and the operation that
+    /// carries it is queued.
     ///
     /// # Errors
     /// `NotFound` if there is no such terminal; `Conflict` if a rotation is pending or the ticket
@@ -583,6 +591,14 @@ pub trait Store: Send + Sync + fmt::Debug {
         limit: u32,
         now: Timestamp,
     ) -> Result<Vec<Watched>>;
+
+    /// Takes a duty, which one node has at a time, until `until`, or keeps it; answers whether `holder` has it. One
+    /// that somebody else has is free when its time is over, and when it lies further ahead than any holder asks
+    /// for ([`crate::work::latest_end`]).
+    async fn take_duty(&self, duty: &str, holder: &str, until: Timestamp, now: Timestamp) -> Result<bool>;
+
+    /// Gives a duty back; nothing happens if it is not the holder's.
+    async fn leave_duty(&self, duty: &str, holder: &str) -> Result<()>;
 
     /// The credential of a role.
     async fn credential(&self, tid: &TerminalId, role: &Role) -> Result<Option<Credential>>;

@@ -113,6 +113,13 @@ pub fn mix(rollout: &RolloutId, targets: &mut [(TerminalId, BTreeSet<Tag>)]) {
     targets.sort_by_cached_key(|(tid, _)| (digest(tid), tid.clone()));
 }
 
+/// The latest moment until which somebody can have a duty, when whoever asks for it wants it until `until`: one
+/// that lasts longer was taken by a clock that was wrong, and would keep everybody from it for as long.
+#[must_use]
+pub fn latest_end(until: Timestamp, now: Timestamp) -> Timestamp {
+    until.saturating_add(until.duration_since(now)).unwrap_or(Timestamp::MAX)
+}
+
 /// What became of the parameters of one terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParametersApplied {
@@ -198,7 +205,9 @@ impl Tried {
         let node = self.node.clone().unwrap_or_default();
         let outcome = Some(outcome);
         if self.ended.len() >= usize::try_from(MAX_ATTEMPTS).unwrap_or(usize::MAX) {
-            self.ended.remove(0);
+            // Connections that broke tell least, and who counts the attempts leaves them out.
+            let broken = self.ended.iter().position(|attempt| attempt.outcome == Some(Outcome::Broken));
+            self.ended.remove(broken.unwrap_or(0));
         }
         self.ended.push(Attempt { number, began_at, ended_at: Some(now), node, outcome, detail });
     }

@@ -110,6 +110,7 @@ impl Host {
             verifier_iterations: 1,
             operation_lifetime_s: u64::try_from(LIFETIME.as_secs()).unwrap_or(0),
             log_bundle_bytes: 16 * 1024,
+            operation_retry_s: 5,
             ..Limits::default()
         };
         let (clock, random) = (self.clock.clone(), Arc::clone(&self.random));

@@ -28,6 +28,7 @@ async fn a_terminal_that_does_not_answer_a_command_is_told_again_and_then_it_has
     let estate = Estate::with(|config| {
         config.limits.operation_timeout_s = 1;
         config.limits.operation_attempts = 2;
+        config.limits.operation_retry_s = 0;
     })
     .await;
     let terminal = estate.enrol("10000001", Speaks::Iso87).await;

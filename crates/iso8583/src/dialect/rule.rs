@@ -30,6 +30,12 @@ impl When {
         Self { field, part, values, is_plain }
     }
 
+    /// Whether the other condition looks at the same place in the same way.
+    #[inline]
+    pub(crate) fn asks_as(&self, other: &Self) -> bool {
+        (self.field, self.part, self.is_plain) == (other.field, other.part, other.is_plain)
+    }
+
     /// The path as it is written in dialect files, such as `60.3`.
     pub(crate) fn path(&self) -> String {
         match self.part {
@@ -44,11 +50,11 @@ impl<T> Rule<T> {
     /// condition, `is` tells whether that is a certain text, and `missing` decides where the message
     /// has no such path.
     #[inline]
-    pub(crate) fn applies<U>(
-        &self,
+    pub(crate) fn applies<'r, U>(
+        &'r self,
         mti: Mti,
         missing: bool,
-        text: impl FnOnce(&When) -> Option<U>,
+        text: impl FnOnce(&'r When) -> Option<U>,
         is: impl Fn(&U, &str) -> bool,
     ) -> bool {
         if !self.mtis.is_empty() && self.mtis.iter().all(|one| !one.is(mti)) {

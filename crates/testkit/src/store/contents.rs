@@ -51,6 +51,8 @@ pub struct Contents {
     pub sets: BTreeMap<&'static str, EstateSet>,
     /// Documents about terminals by name.
     pub documents: BTreeMap<(TerminalId, String), String>,
+    /// Who has which duty, and until when.
+    pub duties: BTreeMap<String, (String, Timestamp)>,
     /// People.
     pub admins: BTreeMap<String, Admin>,
     /// Bearer tokens by the digest of their text.

@@ -26,6 +26,7 @@ impl Contents {
             role: role.clone(),
             current: None,
             pending: None,
+            foreign_generation: None,
             highest_generation: 0,
             version: 0,
         });
@@ -34,6 +35,9 @@ impl Contents {
                 "a rotation of role {role} on terminal {tid} to generation {} is already under way",
                 pending.generation
             )));
+        }
+        if let Some(reported) = self.known_terminal(tid)?.reported.credentials.get(role) {
+            credential.learn(*reported);
         }
         let generation = credential
             .next_generation()
@@ -91,6 +95,7 @@ impl Contents {
                 let sealed = pending.sealed.clone();
                 credential.pending = None;
                 credential.current = Some(Generation { generation, sealed, since: kept(now) });
+                credential.foreign_generation = None;
                 credential.version = credential.version.saturating_add(1);
             }
             None if credential.current.as_ref().is_some_and(|current| current.generation == generation) => {}

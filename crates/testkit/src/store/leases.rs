@@ -1,11 +1,11 @@
-//! Leases: who works on an operation, and for how long.
+//! Leases: who works on an operation, or has a duty, and for how long.
 
 use std::cmp::Reverse;
 
 use jiff::Timestamp;
 use tms_core::terms::Readiness;
 use tms_core::{Lease, Operation, OperationId, OperationKind, OperationState, TerminalId};
-use tms_store::Result;
+use tms_store::{Result, work::latest_end};
 
 use super::contents::{Contents, conflict, kept};
 
@@ -22,7 +22,8 @@ impl Contents {
         let zone = terminal.place.time_zone.clone();
         let id = loop {
             let next = self.first_free(tid, now)?;
-            if next.state != OperationState::Queued || next.terms.window.is_none() {
+            let is_bound = next.terms.window.is_some() || next.terms.not_before.is_some();
+            if next.state != OperationState::Queued || !is_bound {
                 break next.id;
             }
             let settled_at = self.settled.get(tid).copied();
@@ -34,6 +35,7 @@ impl Contents {
                 Readiness::AfterSettlement => drop(self.awaiting_settlement.insert(id)),
                 Readiness::Never => drop(self.due.insert(id, expires_at)),
             }
+            self.operations.get_mut(&id)?.updated_at = now;
         };
         let operation = self.operations.get_mut(&id)?;
         self.tried.entry(id).or_default().begin(operation.attempts, holder, now);
@@ -46,7 +48,9 @@ impl Contents {
     fn first_free(&self, tid: &TerminalId, now: Timestamp) -> Option<&Operation> {
         let is_free = |operation: &&Operation| {
             let held = operation.lease.as_ref().is_some_and(|lease| lease.until > now);
-            let is_due = self.due.get(&operation.id).is_none_or(|at| *at <= now);
+            // What was changed after now was changed by a clock that was wrong, and so was its due time.
+            let is_due =
+                operation.updated_at > now || self.due.get(&operation.id).is_none_or(|at| *at <= now);
             operation.expires_at > now && !held && is_due && !self.awaiting_settlement.contains(&operation.id)
         };
         let open = self.queues.get(tid)?.open.iter().filter_map(|id| self.operations.get(id));
@@ -65,6 +69,22 @@ impl Contents {
                 Ok(())
             }
             None => Err(conflict(format!("operation {id} is not leased to {holder} any more"))),
+        }
+    }
+
+    pub(super) fn take_duty(&mut self, duty: &str, holder: &str, until: Timestamp, now: Timestamp) -> bool {
+        let latest = latest_end(until, now);
+        let is_others = |(other, end): &(String, Timestamp)| other != holder && *end > now && *end <= latest;
+        if self.duties.get(duty).is_some_and(is_others) {
+            return false;
+        }
+        self.duties.insert(duty.to_owned(), (holder.to_owned(), kept(until)));
+        true
+    }
+
+    pub(super) fn leave_duty(&mut self, duty: &str, holder: &str) {
+        if self.duties.get(duty).is_some_and(|(other, _)| other == holder) {
+            self.duties.remove(duty);
         }
     }
 

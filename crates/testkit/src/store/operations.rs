@@ -111,6 +111,16 @@ impl Contents {
         Ok((revision, self.enqueue_with(tid, kind, ticket, now)?))
     }
 
+    pub(super) fn raise_parameters(&mut self, tid: &TerminalId, above: u64) -> Result<u64> {
+        let desired = &mut self.known_terminal(tid)?.desired;
+        if desired.parameters_revision <= above {
+            let next = above.checked_add(1);
+            desired.parameters_revision =
+                next.ok_or_else(|| conflict("the revisions of this terminal are used up"))?;
+        }
+        Ok(desired.parameters_revision)
+    }
+
     pub(super) fn assign_firmware(
         &mut self,
         tid: &TerminalId,
@@ -221,10 +231,8 @@ impl Contents {
         if from.is_final() {
             return Ok(operation.clone());
         }
-        if from != to {
-            operation.state = to;
-            operation.updated_at = kept(now);
-        }
+        operation.state = to;
+        operation.updated_at = kept(now);
         operation.lease = None;
         operation.detail = detail.clone().or(operation.detail.take());
         let operation = operation.clone();

@@ -177,6 +177,10 @@ impl Store for MemoryStore {
         self.call("set_desired_parameters", |c| c.set_desired_parameters(tid, change, ticket, now))
     }
 
+    async fn raise_parameters(&self, tid: &TerminalId, above: u64) -> Result<u64> {
+        self.call("raise_parameters", |c| c.raise_parameters(tid, above))
+    }
+
     async fn assign_firmware(
         &self,
         tid: &TerminalId,
@@ -397,6 +401,17 @@ impl Store for MemoryStore {
         now: Timestamp,
     ) -> Result<Vec<Watched>> {
         self.call("watched", |c| Ok(c.watched(id, all_soaking, after, limit, now)))
+    }
+
+    async fn take_duty(&self, duty: &str, holder: &str, until: Timestamp, now: Timestamp) -> Result<bool> {
+        self.call("take_duty", |c| Ok(c.take_duty(duty, holder, until, now)))
+    }
+
+    async fn leave_duty(&self, duty: &str, holder: &str) -> Result<()> {
+        self.call("leave_duty", |c| {
+            c.leave_duty(duty, holder);
+            Ok(())
+        })
     }
 
     async fn credential(&self, tid: &TerminalId, role: &Role) -> Result<Option<Credential>> {

@@ -39,6 +39,7 @@ impl Contents {
                 role: role.clone(),
                 current: Some(Generation { generation, sealed, since }),
                 pending: None,
+                foreign_generation: None,
                 highest_generation: generation,
                 version: 1,
             };

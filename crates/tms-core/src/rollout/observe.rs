@@ -52,6 +52,33 @@ impl Agreement {
     }
 }
 
+impl Agreement {
+    /// What it is worth when the terminal reported last at `reported_at`. What it said before the end of its soak
+    /// does not say how it came through; without a soak, having been as it should be is enough, and what was
+    /// different may have been on its way when the operation ended. A command is as good as its operation at any
+    /// time, and a target that is called back is judged by what is known.
+    #[must_use]
+    pub fn as_of(
+        self,
+        target: &RolloutTarget,
+        rollout: &Rollout,
+        reported_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Self {
+        let wave = usize::try_from(target.wave).ok().and_then(|at| rollout.waves.get(at));
+        let soaks = wave.is_some_and(|wave| wave.soak_s > 0);
+        let since = target.soak_until.unwrap_or(now);
+        let is_fresh = reported_at.is_some_and(|at| at >= since);
+        let is_command = matches!(rollout.action, Action::Command { .. });
+        let aborting = rollout.state == RolloutState::Aborting;
+        match self {
+            _ if is_fresh || is_command || aborting => self,
+            Self::Agrees if !soaks => self,
+            Self::Agrees | Self::Differs | Self::Unknown => Self::Unknown,
+        }
+    }
+}
+
 fn said_of(reported: &Reported, name: &str, value: &str) -> Option<bool> {
     reported.parameters.get(name).map(|has| has == value)
 }

@@ -101,6 +101,8 @@ pub(super) struct FileLimits {
     firmware_bytes: Option<Spanned<u64>>,
     operation_lifetime_s: Option<Spanned<u64>>,
     operation_timeout_s: Option<Spanned<u64>>,
+    operation_result_timeout_s: Option<Spanned<u64>>,
+    operation_retry_s: Option<Spanned<u64>>,
     operation_attempts: Option<Spanned<u64>>,
     api_connections: Option<Spanned<u64>>,
     api_concurrent_requests: Option<Spanned<u64>>,
@@ -173,6 +175,18 @@ impl FileLimits {
                 "operation_timeout_s",
                 &self.operation_timeout_s,
                 standard.operation_timeout_s,
+            )?,
+            operation_result_timeout_s: seconds(
+                "operation_result_timeout_s",
+                &self.operation_result_timeout_s,
+                standard.operation_result_timeout_s,
+            )?,
+            operation_retry_s: in_range(
+                "operation_retry_s",
+                &self.operation_retry_s,
+                standard.operation_retry_s,
+                0,
+                86_400,
             )?,
             operation_lifetime_s: in_range(
                 "operation_lifetime_s",

@@ -1,11 +1,13 @@
 //! Commands: what a terminal can be told to do, plans of them, and taking one back.
 
 use serde_json::{Map, Value, json};
-use tms_core::{FirmwareId, Operation, OperationId, OperationKind, OperationState, TerminalId};
+use tms_core::{
+    FirmwareId, FirmwareRecord, Operation, OperationId, OperationKind, OperationState, TerminalId,
+};
 use tms_proto::plan::Plan;
 use uuid::Uuid;
 
-use super::{ServiceError, enqueue, existing, not_found, package_for};
+use super::{ServiceError, enqueue, existing, fits, not_found, package};
 use crate::app::App;
 
 /// Operations that a withdrawal looks back on for the newest version of a plan.
@@ -27,6 +29,23 @@ pub async fn command(
     terminal: &TerminalId,
     kind: OperationKind,
 ) -> Result<Operation, ServiceError> {
+    let Given { kind, packages } = given(app, kind).await?;
+    if !packages.is_empty() {
+        let known = existing(app, terminal).await?;
+        packages.iter().try_for_each(|package| fits(package, &known))?;
+    }
+    enqueue(app, terminal, kind).await
+}
+
+/// A command that may be given, complete, with the packages that it has the terminal install.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub(super) kind: OperationKind,
+    pub(super) packages: Vec<FirmwareRecord>,
+}
+
+/// Checks and completes a command. Whether its packages are for a terminal is for whoever knows that.
+pub(super) async fn given(app: &App, kind: OperationKind) -> Result<Given, ServiceError> {
     let elsewhere = match &kind {
         OperationKind::SetParameters { .. } => Some("change its parameters"),
         OperationKind::InstallFirmware { .. } => Some("assign the firmware"),
@@ -38,13 +57,13 @@ pub async fn command(
         return Err(ServiceError::Invalid(format!("{} is not asked for like this: {instead}", kind.name())));
     }
     kind.check().map_err(|error| ServiceError::Invalid(error.to_string()))?;
-    let kind = match kind {
+    Ok(match kind {
         OperationKind::InstallPlan { plan } => {
-            OperationKind::InstallPlan { plan: checked(app, terminal, plan).await? }
+            let (plan, packages) = checked(app, plan).await?;
+            Given { kind: OperationKind::InstallPlan { plan }, packages }
         }
-        other => other,
-    };
-    enqueue(app, terminal, kind).await
+        kind => Given { kind, packages: Vec::new() },
+    })
 }
 
 /// Ends the plan that a terminal has: plans that have not left the server are cancelled, and one without actions, newer
@@ -107,8 +126,8 @@ pub fn plan_id(operation: OperationId) -> Uuid {
     Uuid::from_bytes(bytes)
 }
 
-/// A plan with all its members, which a terminal will take.
-async fn checked(app: &App, terminal: &TerminalId, plan: Value) -> Result<Value, ServiceError> {
+/// A plan with all its members, which a terminal will take, and the packages that it installs.
+async fn checked(app: &App, plan: Value) -> Result<(Value, Vec<FirmwareRecord>), ServiceError> {
     let invalid = |reason: String| ServiceError::Invalid(format!("the plan cannot be used: {reason}"));
     let Value::Object(mut plan) = plan else {
         return Err(invalid("it must be a JSON object with \"actions\"".to_owned()));
@@ -118,19 +137,20 @@ async fn checked(app: &App, terminal: &TerminalId, plan: Value) -> Result<Value,
     let Some(Value::Array(actions)) = plan.get_mut("actions") else {
         return Err(invalid("\"actions\" must be a list; an empty one ends the plan in force".to_owned()));
     };
+    let mut packages = Vec::new();
     for action in actions {
         let Value::Object(action) = action else {
             return Err(invalid("an action must be a JSON object with \"id\" and \"command\"".to_owned()));
         };
         complete(action);
         if let Some(install) = action.get_mut("command").and_then(|c| c.get_mut("install_firmware")) {
-            name_image(app, terminal, install).await?;
+            packages.push(name_image(app, install).await?);
         }
     }
     let plan = Value::Object(plan);
     let parsed: Plan = serde_json::from_value(plan.clone()).map_err(|error| invalid(error.to_string()))?;
     parsed.encode().map_err(|error| invalid(error.to_string()))?;
-    Ok(plan)
+    Ok((plan, packages))
 }
 
 fn complete(action: &mut Map<String, Value>) {
@@ -148,7 +168,7 @@ fn complete(action: &mut Map<String, Value>) {
 }
 
 /// Puts size and hash of a package beside its name. A plan as it was stored names its package as `file`.
-async fn name_image(app: &App, terminal: &TerminalId, install: &mut Value) -> Result<(), ServiceError> {
+async fn name_image(app: &App, install: &mut Value) -> Result<FirmwareRecord, ServiceError> {
     let name = install.get("firmware").or_else(|| install.get("file")).and_then(Value::as_str);
     let unnamed = || {
         let form = "{\"install_firmware\": {\"firmware\": \"<id>\"}}";
@@ -160,8 +180,8 @@ async fn name_image(app: &App, terminal: &TerminalId, install: &mut Value) -> Re
         .ok_or_else(unnamed)?
         .parse()
         .map_err(|e: tms_core::IdError| ServiceError::Invalid(e.to_string()))?;
-    let record = package_for(app, terminal, &id).await?;
+    let record = package(app, &id).await?;
     let sha256 = hex::decode(&record.sha256).map_err(|e| ServiceError::Internal(e.to_string()))?;
     *install = json!({"file": record.id.as_str(), "size_bytes": record.size_bytes, "sha256": sha256});
-    Ok(())
+    Ok(record)
 }

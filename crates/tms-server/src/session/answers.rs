@@ -25,8 +25,7 @@ use super::{
     seconds_between,
     work::Exchanged,
 };
-use crate::events::EventKind;
-use crate::secret::unseal_tmk;
+use crate::{events::EventKind, secret::unseal_tmk, service::configuration};
 
 /// Finished operations that a reconciliation looks back on.
 const RECENT_OPERATIONS: u32 = 20;
@@ -320,8 +319,8 @@ impl Session {
 
     async fn task_poll(&mut self, exchange: Exchange) -> Result<(), Ended> {
         self.look_for_work().await?;
-        let accepted = self.work.as_ref().is_some_and(|w| w.operation.state == OperationState::Accepted);
-        let task = self.work.as_ref().filter(|_| !accepted).and_then(|work| work.task(self.app.now()));
+        let untaken = self.work.as_ref().filter(|work| !work.is_taken);
+        let task = untaken.and_then(|work| work.task(self.app.now()));
         if task.is_some() {
             self.work_fetched().await;
         }
@@ -458,6 +457,9 @@ fn details(details: &Details) -> BTreeMap<String, String> {
     put("comm_successes", number(details.comm_successes));
     put("clock_step_s", details.clock_step_s.map(|step| step.to_string()));
     put("batch", details.batch.map(|batch| batch.to_string()));
+    // The hash of a terminal that knows no revisions is of more than it was given.
+    let parameters = details.parameters_sha256.filter(|_| details.parameters_revision.is_some());
+    put(configuration::HASH, parameters.map(hex::encode));
     put("capk_sha256", details.capk_sha256.map(hex::encode));
     put("aid_sha256", details.aid_sha256.map(hex::encode));
     put("blacklist_sha256", details.blacklist_sha256.map(hex::encode));

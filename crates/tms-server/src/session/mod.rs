@@ -105,8 +105,6 @@ pub struct Session {
     work: Option<work::Work>,
     /// Whether the store may still hold leases of work that was put down.
     leases_left: bool,
-    /// The operation that the terminal last stayed silent on, and how often.
-    silences: Option<(OperationId, u32)>,
     upload: Option<logs::Upload>,
     sets: downloads::Sets,
     /// The operation that brought the plan in force, once it was looked up.
@@ -278,7 +276,6 @@ impl Session {
             peer,
             work: None,
             leases_left: false,
-            silences: None,
             upload: None,
             sets: downloads::Sets::default(),
             plan: None,

@@ -43,6 +43,10 @@ impl Session {
     ) -> Result<(), Ended> {
         match self.count_details(terminal, batch, &message).await {
             Ok(()) => {
+                if matches!(message, BatchMessage::End { .. }) {
+                    // What waited for it is announced in the reply already.
+                    self.look_for_work().await?;
+                }
                 let now = self.app.now();
                 Ok(self.protocol.answer(exchange, Answer::BatchTaken { batch, message: &message }, now)?)
             }
@@ -79,6 +83,11 @@ impl Session {
         }
         // A repeat changes nothing, and costs no write.
         if ledger != before {
+            if matches!(message, BatchMessage::End { .. }) {
+                // First: once the ledger has the end, a repeat of it tells nothing new.
+                let settled = self.app.store.record_settlement(terminal, self.app.now()).await;
+                settled.map_err(|e| self.store_refusal(&e))?;
+            }
             self.keep_ledger(terminal, &ledger).await?;
         }
         Ok(())

@@ -12,6 +12,7 @@ use crate::{
     testing::{Estate, estate},
 };
 
+mod attempts;
 mod commands;
 mod downloads;
 mod embedded;
@@ -116,6 +117,9 @@ async fn a_store_that_fails_is_not_asked_without_pause_to_end_an_operation() {
     let (estate, id) = with_terminal().await;
     enqueue(&estate, &id, OperationKind::Reboot).await;
     let (mut host, _silent) = signed_on(&estate).await;
+    pass(61);
+    host.tick().await.unwrap();
+    assert!(host.work.is_none(), "the next attempt waits for its time");
     pass(61);
     host.tick().await.unwrap();
     assert!(host.work.is_some(), "offered a second and last time");

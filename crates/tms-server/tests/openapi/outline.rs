@@ -86,7 +86,8 @@ impl Outline<'_> {
         if let Some(reference) = schema["$ref"].as_str() {
             return reference.rsplit('/').next().unwrap().to_owned();
         }
-        let Some(members) = schema.as_object() else { return schema.to_string() };
+        // Bytes have no schema.
+        let Some(members) = schema.as_object() else { return "anything".to_owned() };
         let mut types = Vec::new();
         match &members.get("type") {
             Some(Value::Array(several)) => types.extend(several.iter().map(|one| one.as_str().unwrap())),

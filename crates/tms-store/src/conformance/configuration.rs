@@ -159,3 +159,26 @@ pub async fn parameters_of_many_are_applied_together(store: &Arc<dyn Store>) {
     let twice = store.apply_parameters(all, at(5)).await.unwrap_err();
     assert_eq!(twice.to_string(), "terminal T0000 is given twice");
 }
+
+/// Nothing else about the terminal changes, and its next change follows that revision.
+pub async fn a_revision_is_raised_above_what_a_terminal_has(store: &Arc<dyn Store>) {
+    let tid = added(store.as_ref(), "C-RAISE").await;
+    let change =
+        ParameterChange { set: [("retries".to_owned(), "3".to_owned())].into(), ..Default::default() };
+    let (_, operation) =
+        store.set_desired_parameters(&tid, change.clone(), ticket(&tid, 1), at(0)).await.unwrap();
+    assert_eq!(store.raise_parameters(&tid, 0).await.unwrap(), 1, "it is above that");
+    for _ in 0..2 {
+        assert_eq!(store.raise_parameters(&tid, 7).await.unwrap(), 8);
+    }
+    let desired = store.terminal(&tid).await.unwrap().unwrap().desired;
+    assert_eq!((desired.parameters_revision, desired.parameters), (8, change.set.clone()));
+    assert_eq!(store.open_operations(&tid).await.unwrap(), [operation]);
+    let (next, _) = store.set_desired_parameters(&tid, change, ticket(&tid, 2), at(1)).await.unwrap();
+    assert_eq!(next, 9);
+    let last = u64::try_from(i64::MAX).unwrap();
+    assert!(matches!(store.raise_parameters(&tid, u64::MAX).await, Err(StoreError::Conflict { .. })));
+    assert!(store.raise_parameters(&tid, last).await.is_ok());
+    let stranger = "NOBODY".parse().unwrap();
+    assert!(matches!(store.raise_parameters(&stranger, 1).await, Err(StoreError::NotFound { .. })));
+}

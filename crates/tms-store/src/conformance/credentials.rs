@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tms_core::{OperationKind, OperationState, Role, RotationPhase, TerminalId};
+use tms_core::{OperationKind, OperationState, Reported, Role, RotationPhase, TerminalId};
 
 use super::{at, terminal, ticket};
 use crate::error::StoreError;
@@ -102,4 +102,28 @@ pub async fn a_verified_generation_cannot_be_abandoned(store: &Arc<dyn Store>) {
     let refused = store.abandon_rotation(&tid, &role, 2, at(3)).await.unwrap_err();
     assert!(refused.to_string().contains("can only be confirmed"), "{refused}");
     assert!(store.credential(&tid, &role).await.unwrap().unwrap().pending.is_some());
+}
+
+/// A store that is lost gave it out. It is what rotations replace until one has, also after one was given up.
+pub async fn a_generation_that_only_the_terminal_knows_is_replaced(store: &Arc<dyn Store>) {
+    let tid = enrolled(store.as_ref()).await;
+    let role = Role::administrator();
+    let report = Reported { credentials: [(role.clone(), 6)].into(), ..Reported::default() };
+    store.record_report(&tid, report, at(1)).await.unwrap();
+    for generation in [7, 8] {
+        let sealed = vec![u8::try_from(generation).unwrap()];
+        let operation =
+            store.begin_rotation(&tid, &role, sealed, ticket(&tid, generation), at(2)).await.unwrap();
+        assert_eq!(operation.kind, OperationKind::RotateCredential { role: role.clone(), generation });
+        let credential = store.credential(&tid, &role).await.unwrap().unwrap();
+        assert_eq!((credential.base(), credential.highest_generation), (6, generation));
+        assert_eq!(credential.current.unwrap().generation, 1);
+        if generation == 7 {
+            store.abandon_rotation(&tid, &role, generation, at(3)).await.unwrap();
+        }
+    }
+    store.set_pending_phase(&tid, &role, 8, RotationPhase::Verified, at(4)).await.unwrap();
+    let credential = store.confirm_rotation(&tid, &role, 8, at(5)).await.unwrap();
+    assert_eq!((credential.base(), credential.foreign_generation), (8, None));
+    assert_eq!(store.credential(&tid, &role).await.unwrap(), Some(credential));
 }

@@ -423,6 +423,7 @@ impl Model {
             role: self.role.clone(),
             current: None,
             pending: None,
+            foreign_generation: None,
             highest_generation: 0,
             version: 0,
         });

@@ -123,6 +123,32 @@ pub async fn an_operation_waits_for_a_settlement(store: &Arc<dyn Store>) {
     assert_eq!(missing.to_string(), "there is no terminal T404");
 }
 
+/// But what people asked for holds: not before its time.
+pub async fn what_a_clock_that_was_ahead_put_off_is_free_when_it_is_right(store: &Arc<dyn Store>) {
+    let tid = added(store.as_ref(), "T1").await;
+    let (ahead, right) = (at(400_000), at(100));
+    let retried = store.enqueue(new(&tid, 1, Terms::default()), at(0)).await.unwrap().id;
+    let later = Terms { not_before: Some(at(500)), ..Terms::default() };
+    let bound = store.enqueue(new(&tid, 2, later), ahead).await.unwrap().id;
+    for _ in 0..2 {
+        store
+            .lease_next(&tid, "node-1/s", ahead + SignedDuration::from_secs(60), ahead)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    let again = Some(ahead + SignedDuration::from_secs(30));
+    for id in [retried, bound] {
+        store.end_attempt(id, Outcome::Silent, None, again, ahead).await.unwrap();
+    }
+    assert_eq!(next(store.as_ref(), &tid, ahead).await, None);
+    assert_eq!(next(store.as_ref(), &tid, right).await, Some(retried));
+    assert_eq!(next(store.as_ref(), &tid, right).await, None);
+    store.transition(retried, OperationState::Done, None, right).await.unwrap();
+    assert_eq!(next(store.as_ref(), &tid, at(499)).await, None);
+    assert_eq!(next(store.as_ref(), &tid, at(500)).await, Some(bound));
+}
+
 /// Its work waits for it.
 pub async fn a_terminal_out_of_use_gets_no_work(store: &Arc<dyn Store>) {
     let tid = added(store.as_ref(), "T1").await;
@@ -237,4 +263,25 @@ pub async fn many_operations_are_queued_together(store: &Arc<dyn Store>) {
     assert_eq!(store.open_operations_count().await.unwrap(), 4);
     let again = store.cancel_many(which, "withdrawn".to_owned(), at(2)).await.unwrap();
     assert!(again.len() == 699 && again.iter().all(|(_, told)| told.is_none()));
+}
+
+/// Until its time is over, or it is given back; and not for as long as a clock that was wrong has said.
+pub async fn a_duty_is_had_by_one_at_a_time(store: &Arc<dyn Store>) {
+    let take = async |holder: &str, until: i64, now: i64| {
+        store.take_duty("conformance", holder, at(until), at(now)).await.unwrap()
+    };
+    for holder in ["a", "b", "nobody"] {
+        store.leave_duty("conformance", holder).await.unwrap();
+    }
+    assert!(take("a", 10, 0).await);
+    assert!(!take("b", 15, 5).await);
+    assert!(take("a", 15, 5).await, "it is kept by asking again");
+    assert!(!take("b", 24, 14).await);
+    assert!(take("b", 25, 15).await, "its time is over");
+    store.leave_duty("conformance", "a").await.unwrap();
+    assert!(!take("a", 26, 16).await, "it is not given back by somebody else");
+    store.leave_duty("conformance", "b").await.unwrap();
+    assert!(take("a", 1_000_000, 999_990).await);
+    assert!(take("b", 27, 17).await, "nobody has it for so long");
+    assert!(store.take_duty("conformance-2", "a", at(30), at(17)).await.unwrap(), "another duty is another");
 }

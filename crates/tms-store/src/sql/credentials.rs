@@ -26,6 +26,7 @@ pub(super) async fn begin_rotation(
         role: role.clone(),
         current: None,
         pending: None,
+        foreign_generation: None,
         highest_generation: 0,
         version: 0,
     });
@@ -34,6 +35,9 @@ pub(super) async fn begin_rotation(
             "a rotation of role {role} on terminal {tid} to generation {} is already under way",
             pending.generation
         )));
+    }
+    if let Some(reported) = terminals::reported(c, tid).await?.credentials.get(role) {
+        credential.learn(*reported);
     }
     let generation = credential
         .next_generation()
@@ -93,6 +97,7 @@ pub(super) async fn confirm_rotation(
                 )));
             }
             credential.current = Some(Generation { generation, sealed: pending.sealed, since: kept(now)? });
+            credential.foreign_generation = None;
             put(c, &mut credential).await?;
             Ok(credential)
         }
@@ -180,13 +185,14 @@ async fn put(c: &mut Connection, credential: &mut Credential) -> Result<()> {
     let pending = credential.pending.as_ref();
     sqlx::query(
         "INSERT INTO credentials (tid, role, current_generation, current_sealed, current_since, \
-         pending_generation, pending_sealed, pending_phase, pending_operation, highest_generation, version) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+         pending_generation, pending_sealed, pending_phase, pending_operation, highest_generation, version, \
+         foreign_generation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
          ON CONFLICT (tid, role) DO UPDATE SET current_generation = excluded.current_generation, \
          current_sealed = excluded.current_sealed, current_since = excluded.current_since, \
          pending_generation = excluded.pending_generation, pending_sealed = excluded.pending_sealed, \
          pending_phase = excluded.pending_phase, pending_operation = excluded.pending_operation, \
-         highest_generation = excluded.highest_generation, version = excluded.version",
+         highest_generation = excluded.highest_generation, version = excluded.version, \
+         foreign_generation = excluded.foreign_generation",
     )
     .bind(credential.terminal.as_str())
     .bind(credential.role.as_str())
@@ -199,6 +205,7 @@ async fn put(c: &mut Connection, credential: &mut Credential) -> Result<()> {
     .bind(pending.map(|pending| pending.operation.to_string()))
     .bind(i64::from(credential.highest_generation))
     .bind(signed(credential.version))
+    .bind(credential.foreign_generation.map(i64::from))
     .execute(c)
     .await
     .map_err(sql)?;

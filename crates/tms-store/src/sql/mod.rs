@@ -17,6 +17,7 @@ mod configuration;
 mod credentials;
 mod documents;
 pub(super) mod dump;
+mod duties;
 mod groups;
 mod operations;
 mod people;

@@ -168,6 +168,16 @@ pub(super) async fn set_desired_parameters(
     Ok((revision, operation))
 }
 
+pub(super) async fn raise_parameters(c: &mut Connection, tid: &TerminalId, above: u64) -> Result<u64> {
+    let mut desired = terminals::desired(c, tid).await?;
+    if desired.parameters_revision <= above {
+        desired.parameters_revision = above;
+        next_revision(&mut desired)?;
+        terminals::set_desired(c, tid, &desired).await?;
+    }
+    Ok(desired.parameters_revision)
+}
+
 pub(super) async fn assign_firmware(
     c: &mut Connection,
     tid: &TerminalId,
@@ -211,11 +221,13 @@ pub(super) fn with_ticket(terminal: TerminalId, kind: OperationKind, ticket: Tic
     }
 }
 
-/// What may be offered to terminal `$1` at `$2`, as far as columns can tell.
+/// What may be offered to terminal `$1` at `$2`, as far as columns can tell. What was changed after now was
+/// changed by a clock that was wrong, and so was the time from which it is due.
 macro_rules! free {
     () => {
         "tid = $1 AND state IN ('queued', 'sent', 'accepted') AND expires_at > $2 \
-         AND (lease_until IS NULL OR lease_until <= $2) AND (due_at IS NULL OR due_at <= $2) \
+         AND (lease_until IS NULL OR lease_until <= $2) \
+         AND (due_at IS NULL OR due_at <= $2 OR updated_at > $2) \
          AND NOT awaits_settlement \
          AND (SELECT life_cycle FROM terminals WHERE tid = $1) IN ('registered', 'active', 'locked')"
     };
@@ -247,12 +259,13 @@ pub(super) async fn lease_next(
 ) -> Result<Option<Operation>> {
     let now = kept(now)?;
     while let Some((mut operation, mut tried)) = first_free(c, tid, now).await? {
-        if operation.state == OperationState::Queued && operation.terms.window.is_some() {
+        let is_bound = operation.terms.window.is_some() || operation.terms.not_before.is_some();
+        if operation.state == OperationState::Queued && is_bound {
             // It is due, and may have been so while the terminal was away: the window is to be open now.
             let (zone, settled_at) = whereabouts(c, tid).await?;
             let readiness = operation.terms.readiness(now, operation.created_at, settled_at, &zone);
             if readiness != Readiness::Ready {
-                put_off(c, &operation, readiness).await?;
+                put_off(c, &operation, readiness, now).await?;
                 continue;
             }
         }
@@ -328,17 +341,23 @@ async fn whereabouts(c: &mut Connection, tid: &TerminalId) -> Result<(Zone, Opti
     Ok((name(&zone)?, settled_at.map(time).transpose()?))
 }
 
-async fn put_off(c: &mut Connection, operation: &Operation, readiness: Readiness) -> Result<()> {
+async fn put_off(
+    c: &mut Connection,
+    operation: &Operation,
+    readiness: Readiness,
+    now: Timestamp,
+) -> Result<()> {
     let (due_at, awaits_settlement) = match readiness {
         Readiness::At(at) => (Some(at), false),
         Readiness::AfterSettlement => (operation.terms.not_before, true),
         // It has no other chance before it expires.
         Readiness::Ready | Readiness::Never => (Some(operation.expires_at), false),
     };
-    sqlx::query("UPDATE operations SET due_at = $2, awaits_settlement = $3 WHERE id = $1")
+    sqlx::query("UPDATE operations SET due_at = $2, awaits_settlement = $3, updated_at = $4 WHERE id = $1")
         .bind(operation.id.to_string())
         .bind(due_at.map(micros))
         .bind(awaits_settlement)
+        .bind(micros(now))
         .execute(c)
         .await
         .map_err(sql)?;
@@ -445,16 +464,14 @@ pub(super) async fn end_attempt(
     if operation.state.is_final() {
         return Ok(operation);
     }
-    if operation.state != to {
-        operation.state = to;
-        operation.updated_at = kept(now)?;
-    }
+    operation.state = to;
+    operation.updated_at = kept(now)?;
     operation.lease = None;
     operation.detail = detail.clone().or(operation.detail);
     tried.end(operation.attempts, outcome, detail.clone(), kept(now)?);
     moved(c, &operation, &tried).await?;
     if let Some(at) = again_at.filter(|_| to == OperationState::Queued) {
-        put_off(c, &operation, Readiness::At(at)).await?;
+        put_off(c, &operation, Readiness::At(at), now).await?;
     }
     Ok(operation)
 }

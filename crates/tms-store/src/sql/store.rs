@@ -14,8 +14,8 @@ use tms_core::{
 };
 
 use super::{
-    Backend, alarms, artifacts, configuration, credentials, documents, groups, operations, people, places,
-    requests, rollouts, sql, terminals,
+    Backend, alarms, artifacts, configuration, credentials, documents, duties, groups, operations, people,
+    places, requests, rollouts, sql, terminals,
 };
 use crate::estate::{BulkChange, ConfigurationInputs, ImportRow, Imported, TerminalChange};
 use crate::queue::Key;
@@ -232,6 +232,14 @@ impl Store for Backend {
         self.writer
             .write(tid, input, |c, (tid, change, ticket, now)| {
                 Box::pin(operations::set_desired_parameters(c, tid, change, *ticket, *now))
+            })
+            .await
+    }
+
+    async fn raise_parameters(&self, tid: &TerminalId, above: u64) -> Result<u64> {
+        self.writer
+            .write(tid, (tid.clone(), above), |c, (tid, above)| {
+                Box::pin(operations::raise_parameters(c, tid, *above))
             })
             .await
     }
@@ -530,6 +538,20 @@ impl Store for Backend {
     ) -> Result<Vec<Watched>> {
         let mut c = self.readers.acquire().await.map_err(sql)?;
         rollouts::watched(&mut c, id, all_soaking, after, limit, now).await
+    }
+
+    async fn take_duty(&self, duty: &str, holder: &str, until: Timestamp, now: Timestamp) -> Result<bool> {
+        let input = (duty.to_owned(), holder.to_owned(), until, now);
+        self.writer
+            .write(duty, input, |c, (duty, holder, until, now)| {
+                Box::pin(duties::take(c, duty, holder, *until, *now))
+            })
+            .await
+    }
+
+    async fn leave_duty(&self, duty: &str, holder: &str) -> Result<()> {
+        let input = (duty.to_owned(), holder.to_owned());
+        self.writer.write(duty, input, |c, (duty, holder)| Box::pin(duties::leave(c, duty, holder))).await
     }
 
     async fn credential(&self, tid: &TerminalId, role: &Role) -> Result<Option<Credential>> {

@@ -231,6 +231,16 @@ pub(super) async fn desired(c: &mut Connection, tid: &TerminalId) -> Result<Desi
     from_json(&desired.ok_or_else(|| StoreError::not_found("terminal", tid))?)
 }
 
+/// What a terminal last said.
+pub(super) async fn reported(c: &mut Connection, tid: &TerminalId) -> Result<Reported> {
+    let reported: Option<String> = sqlx::query_scalar("SELECT reported FROM terminals WHERE tid = $1")
+        .bind(tid.as_str())
+        .fetch_optional(c)
+        .await
+        .map_err(sql)?;
+    from_json(&reported.ok_or_else(|| StoreError::not_found("terminal", tid))?)
+}
+
 pub(super) async fn set_desired(c: &mut Connection, tid: &TerminalId, desired: &Desired) -> Result<()> {
     sqlx::query("UPDATE terminals SET desired = $2, desired_firmware = $3 WHERE tid = $1")
         .bind(tid.as_str())

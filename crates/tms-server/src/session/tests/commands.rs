@@ -389,6 +389,8 @@ fn a_terminal_that_does_not_sign_on_when_told_to_does_not_hold_up_its_queue() {
         server.exchange(&mut host, &mut terminal);
         ready(host.tick()).unwrap();
     }
-    assert_eq!(server.operation(exchange.id).state, OperationState::Failed);
+    let waits = server.operation(exchange.id);
+    assert_eq!(waits.state, OperationState::Queued);
+    assert_eq!(waits.detail.as_deref(), Some("the terminal did not answer in time"));
     assert_eq!(host.operation(), Some(behind.id));
 }

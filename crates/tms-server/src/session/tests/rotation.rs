@@ -201,6 +201,16 @@ impl Scene {
         service::rotate_credential(&self.estate.app, &self.id, &role).await.is_ok()
     }
 
+    /// Time passes, and with it the wait before the next attempt.
+    async fn wait(&mut self) {
+        pass(1_200);
+        if let Some(line) = &mut self.line {
+            line.host.last_heard = clock();
+            line.terminal.handle_timeout(clock());
+            line.host.tick().await.unwrap();
+        }
+    }
+
     async fn run(&mut self, seed: u64, heal: impl FnOnce()) {
         for _ in 0..120 {
             let action = self.below(24);
@@ -253,8 +263,11 @@ impl Scene {
         let before = self.credential().await.current.unwrap().generation;
         self.restart_server().await;
         let asked = self.rotate().await;
-        for _ in 0..600 {
+        for step in 1..=1_200 {
             self.step(u64::MAX).await;
+            if step % 20 == 0 {
+                self.wait().await;
+            }
         }
         self.check(&format!("seed {seed}, at the end")).await;
         let after = self.credential().await;
@@ -298,5 +311,56 @@ async fn nor_does_a_store_lock_anybody_out_that_says_of_what_it_did_that_it_fail
             });
             scene.run(seed, || store.heal()).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn a_terminal_rotated_after_the_backup_that_was_restored_can_be_rotated_again() {
+    for profile in ["unionpay", "iso87"] {
+        let memory = Arc::new(MemoryStore::new());
+        let mut scene = Scene::new(profile, 7, Some(&memory)).await;
+        let backup = memory.snapshot();
+        for _ in 0..3 {
+            scene.rotated().await;
+        }
+        assert_eq!(scene.credential().await.current.unwrap().generation, 4);
+
+        let restored = Arc::new(MemoryStore::restore(backup));
+        scene.line = None;
+        Arc::get_mut(&mut scene.estate.app).unwrap().store = Arc::clone(&restored) as _;
+        assert_eq!(scene.credential().await.current.unwrap().generation, 1);
+        scene.connect().await;
+        let line = scene.line.as_mut().unwrap();
+        let credentials = scene.pos.slots.generations();
+        line.terminal.report(&Report { credentials, ..reporting([].into()) }, clock()).unwrap();
+        for _ in 0..4 {
+            scene.step(u64::MAX).await;
+        }
+        scene.rotated().await;
+        let credential = scene.credential().await;
+        assert_eq!(
+            (credential.current.unwrap().generation, credential.foreign_generation),
+            (5, None),
+            "{profile}"
+        );
+        scene.check(profile).await;
+    }
+}
+
+impl Scene {
+    /// Rotates the credential without faults.
+    async fn rotated(&mut self) {
+        let before = self.credential().await.current.unwrap().generation;
+        assert!(self.rotate().await);
+        for _ in 0..60 {
+            if let Some(line) = &mut self.line {
+                line.host.tick().await.unwrap();
+            }
+            self.step(u64::MAX).await;
+            if self.credential().await.current.unwrap().generation > before {
+                return;
+            }
+        }
+        panic!("not rotated: {:?} {:?}", self.credential().await, self.pos.slots);
     }
 }

@@ -11,7 +11,7 @@ fn sale(trace: u32, amount: u64) -> Detail {
 }
 
 /// A batch of so many sales, closed.
-fn closed(sales: u32) -> Settle {
+pub(super) fn closed(sales: u32) -> Settle {
     let mut settle = Settle::new(12, 156);
     for trace in 1..=sales {
         let _ = settle.record(sale(trace, 1_000), Side::Debit).unwrap();
@@ -21,7 +21,7 @@ fn closed(sales: u32) -> Settle {
 }
 
 /// Sends the next message of a batch and takes the answer.
-fn step(
+pub(super) fn step(
     server: &Server,
     host: &mut Session,
     terminal: &mut TerminalSession,

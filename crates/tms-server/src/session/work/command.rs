@@ -18,8 +18,8 @@ pub(super) struct Told {
     pub(super) file: Option<(String, Bytes)>,
 }
 
-/// What to tell a terminal for an operation that is one command.
-pub(super) async fn told(app: &App, operation: &Operation) -> Result<Told, Impossible> {
+/// What to tell a terminal for an operation that is one command, as this step of it.
+pub(super) async fn told(app: &App, operation: &Operation, step: u8) -> Result<Told, Impossible> {
     let mut file = None;
     let command = match &operation.kind {
         OperationKind::Reboot => Command::Reboot,
@@ -64,7 +64,7 @@ pub(super) async fn told(app: &App, operation: &Operation) -> Result<Told, Impos
         OperationKind::CancelOperation { target } => Command::CancelOperation { target: *target.as_uuid() },
         other => return Err(Impossible::Reason(format!("{} is no command", other.name()))),
     };
-    Ok(Told { task: Task { operation: *operation.id.as_uuid(), step: 1, command }, file })
+    Ok(Told { task: Task { operation: *operation.id.as_uuid(), step, command }, file })
 }
 
 type PlanFile = (PlanSource, Option<(String, Bytes)>);

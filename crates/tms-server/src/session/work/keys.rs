@@ -2,7 +2,7 @@
 //! sign-on elsewhere.
 
 use jiff::Timestamp;
-use tms_core::{OperationId, OperationState};
+use tms_core::{OperationId, OperationState, Outcome};
 use tms_crypto::keyblock::KeyBlockForm;
 use tms_proto::{Function, Refusal};
 
@@ -13,7 +13,8 @@ impl Session {
     pub(super) async fn push_keys(&mut self, now: Timestamp) -> Result<(), Ended> {
         let Some(terminal) = self.terminal.clone() else { return Ok(()) };
         if self.protocol.profile().rule(Function::KeyExchange).is_none() {
-            let _ = self.give_up("this profile has no exchange of keys".to_owned()).await;
+            let _ =
+                self.give_up(Outcome::HostFailed, "this profile has no exchange of keys".to_owned()).await;
             return Ok(());
         }
         match self.keys(&terminal, KeyBlockForm::Double).await {
@@ -28,7 +29,7 @@ impl Session {
                 }
             }
             Ok(None) => {
-                let _ = self.give_up("the terminal has no master key".to_owned()).await;
+                let _ = self.give_up(Outcome::HostFailed, "the terminal has no master key".to_owned()).await;
             }
             // Told already; the deadline tries again.
             Err(_) => {}
@@ -94,7 +95,7 @@ impl Session {
             None => format!("a sign-on with code {code:?} brings no keys"),
         };
         // If the store fails, the deadline gives it up.
-        let _ = self.give_up(reason).await;
+        let _ = self.give_up(Outcome::HostFailed, reason).await;
     }
 
     /// The exchange of keys that the reply to the next message will announce.
@@ -113,7 +114,7 @@ impl Session {
 
     pub(in crate::session) async fn keys_refused(&mut self, refusal: Refusal) -> Result<(), Ended> {
         if matches!(&self.work, Some(Work { stage: Stage::Keys(_), .. })) && !refusal.may_retry() {
-            let _ = self.give_up(format!("the terminal refused the keys: {refusal}")).await;
+            let _ = self.give_up(Outcome::Refused, format!("the terminal refused the keys: {refusal}")).await;
         }
         self.look_for_work().await
     }

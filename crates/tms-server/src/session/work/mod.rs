@@ -11,7 +11,7 @@ mod rotation;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use tms_core::{FirmwareId, Operation, OperationKind, OperationState, TerminalId};
+use tms_core::{FirmwareId, Operation, OperationKind, OperationState, Outcome, TerminalId};
 use tms_proto::{PendingWork, task::Task};
 use tracing::info;
 
@@ -19,6 +19,7 @@ use super::{Ended, Session};
 use crate::session::images::image_file;
 
 use command::Told;
+use ending::Tried;
 use rotation::Rotation;
 
 /// How long a session without work waits before it asks the store again. A wake-up is faster, but
@@ -36,6 +37,8 @@ const REPORTS_UNDER_WAY: u32 = 2;
 pub(crate) struct Work {
     pub(super) operation: Operation,
     stage: Stage,
+    /// Whether the terminal has said, to this session, that it works on it.
+    pub(super) is_taken: bool,
     /// When the terminal's silence counts as a failed attempt; `None` until the terminal has the task.
     deadline: Option<Timestamp>,
     lease_end: Timestamp,
@@ -49,6 +52,8 @@ enum Stage {
         delivered: Option<Delivered>,
         /// Whether only the whole set will do: the terminal does not have what the host last gave it.
         whole: bool,
+        /// Whether the revision was raised above the terminal's, which is done once.
+        raised: bool,
     },
     /// One task.
     Task(Box<Told>),
@@ -127,7 +132,7 @@ impl Work {
 
     fn pending(&self) -> Option<PendingWork> {
         // What the terminal has taken and works on is not announced again.
-        if self.operation.state == OperationState::Accepted {
+        if self.is_taken {
             return None;
         }
         match &self.stage {
@@ -154,14 +159,9 @@ impl Session {
             let Some(operation) = self.or_log(leased).flatten() else { break };
             match self.stage(&terminal, &operation).await {
                 Ok(stage) => {
-                    let accepted = operation.state == OperationState::Accepted;
-                    self.work = Some(Work { operation, stage, deadline: None, lease_end });
                     // What an earlier session was told to be under way this one tells again: else it would
                     // wait for a result that may have been taken already.
-                    if accepted && self.move_to(OperationState::Queued, None).await.is_err() {
-                        self.put_down().await;
-                        break;
-                    }
+                    self.work = Some(Work { operation, stage, is_taken: false, deadline: None, lease_end });
                     self.offer().await?;
                 }
                 Err(Impossible::Store(error)) => {
@@ -169,7 +169,17 @@ impl Session {
                     self.release(operation.id).await;
                     break;
                 }
-                Err(Impossible::Reason(reason)) => self.fail(&operation, reason).await,
+                Err(Impossible::Reason(reason)) => {
+                    let outcome = Outcome::HostFailed;
+                    let failed = match self.again_at(&operation, outcome).await {
+                        Ok((_, again_at)) => self.fail(&operation, outcome, reason, again_at).await,
+                        Err(error) => Err(error),
+                    };
+                    if self.or_log(failed).is_none() {
+                        self.release(operation.id).await;
+                        break;
+                    }
+                }
                 Err(Impossible::Done) => {
                     let done = self.app.transition(operation.id, OperationState::Done, None, now).await;
                     if self.or_log(done).is_none() {
@@ -236,10 +246,21 @@ impl Session {
 
     /// Extends the time that a long operation has, because it visibly goes on.
     pub(super) fn work_goes_on(&mut self) {
-        let deadline = self.answer_deadline();
+        let is_taken = self.work.as_ref().is_some_and(|work| work.is_taken);
+        let deadline = if is_taken { self.result_deadline() } else { self.answer_deadline() };
         if let Some(work) = &mut self.work {
             work.deadline = Some(deadline);
         }
+    }
+
+    /// Notes that the terminal has the task in its journal, durably: its result may take a while.
+    pub(super) async fn work_taken(&mut self) -> Result<(), tms_proto::Refusal> {
+        self.move_to(OperationState::Accepted, None).await?;
+        if let Some(work) = &mut self.work {
+            work.is_taken = true;
+        }
+        self.work_goes_on();
+        Ok(())
     }
 
     /// Renews the lease of the work in hand before it ends; work whose lease was lost is dropped.
@@ -271,7 +292,9 @@ impl Session {
             if matches!(&self.work, Some(Work { stage: Stage::Keys(Exchanged::Given), .. })) {
                 self.keys_in_force().await;
             } else {
-                self.try_again("the terminal did not answer in time").await;
+                let reason = "the terminal did not answer in time".to_owned();
+                // A store that fails is asked again when the work is due next.
+                let _ = self.attempt_failed(Outcome::Silent, reason).await;
             }
             self.look_for_work().await?;
         }
@@ -280,9 +303,18 @@ impl Session {
 
     /// At the end of a session: what was told may be told again by the next one.
     pub(super) async fn put_work_back(&mut self) -> tms_store::Result<()> {
-        if let Some(work) = self.work.take().filter(|w| w.operation.state != OperationState::Queued) {
-            let queued = OperationState::Queued;
-            match self.app.transition(work.operation.id, queued, None, self.app.now()).await {
+        // What the terminal has begun stays so: it goes on even when its window has closed meanwhile.
+        if let Some(work) = self.work.take().filter(|w| w.operation.state == OperationState::Sent) {
+            let (id, now) = (work.operation.id, self.app.now());
+            let policy = self.retry_policy(&work.operation.terms);
+            let put_back = match work.stage {
+                Stage::Task(_) if !policy.retryable.contains(&Outcome::Broken) => {
+                    let reason = Some("the connection ended before the terminal answered".to_owned());
+                    self.app.end_attempt(id, Outcome::Broken, reason, None, now).await
+                }
+                _ => self.app.transition(id, OperationState::Queued, None, now).await,
+            };
+            match put_back {
                 // Ended meanwhile, for example cancelled: nothing to put back.
                 Ok(_) | Err(tms_store::StoreError::IllegalTransition { .. }) => {}
                 Err(error) => return Err(error),
@@ -294,12 +326,20 @@ impl Session {
 
     async fn stage(&self, terminal: &TerminalId, operation: &Operation) -> Result<Stage, Impossible> {
         Ok(match &operation.kind {
-            OperationKind::SetParameters { .. } => Stage::Parameters { delivered: None, whole: false },
+            OperationKind::SetParameters { .. } => {
+                Stage::Parameters { delivered: None, whole: false, raised: false }
+            }
             OperationKind::RotateCredential { role, generation } => {
                 Stage::Rotation(Box::new(self.rotation(terminal, operation, role, *generation).await?))
             }
             OperationKind::ExchangeKeys => Stage::Keys(Exchanged::Wanted),
-            _ => Stage::Task(Box::new(command::told(&self.app, operation).await?)),
+            _ => {
+                let step = match operation.attempts {
+                    0 | 1 => 1,
+                    _ => Tried::of(&self.app.store.attempts(operation.id).await?).step,
+                };
+                Stage::Task(Box::new(command::told(&self.app, operation, step).await?))
+            }
         })
     }
 
@@ -333,9 +373,19 @@ impl Session {
         Ok(())
     }
 
+    /// Until when the terminal has to say something to what it was offered.
     fn answer_deadline(&self) -> Timestamp {
-        let wait = i64::try_from(self.app.limits.operation_timeout_s).unwrap_or(i64::MAX);
-        self.app.now().saturating_add(SignedDuration::from_secs(wait)).unwrap_or(Timestamp::MAX)
+        self.seconds_from_now(self.app.limits.operation_timeout_s)
+    }
+
+    /// Until when the terminal has to say what has become of a task that it has taken.
+    fn result_deadline(&self) -> Timestamp {
+        self.seconds_from_now(self.app.limits.operation_result_timeout_s)
+    }
+
+    fn seconds_from_now(&self, seconds: u64) -> Timestamp {
+        let wait = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+        self.app.now().saturating_add(wait).unwrap_or(Timestamp::MAX)
     }
 
     /// A lease outlives every deadline of the session that holds it: it ends with the session, or

@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tms_core::TerminalId;
+use tms_core::{Terminal, TerminalId};
 use tms_proto::parameters::{Push, PushAnswer, RecordFile, content_hash};
+use tracing::info;
 use uuid::Uuid;
 
-use crate::session::Session;
+use super::{Stage, Work};
+use crate::{
+    service::configuration,
+    session::{Ended, Session},
+};
 
 /// Name of the document with what a terminal was last given.
 const DOCUMENT: &str = "parameters";
@@ -28,12 +33,18 @@ impl Session {
         whole: bool,
     ) -> Option<Push> {
         let stored = self.app.store.terminal(terminal).await;
-        let desired = self.or_log(stored).flatten()?.desired;
+        let Terminal { desired, reported, .. } = self.or_log(stored).flatten()?;
         let (revision, values) = (desired.parameters_revision, desired.parameters);
         let known = self.app.store.document(terminal, DOCUMENT).await;
         // What cannot be read costs a whole set.
         let given = self.or_log(known).flatten().and_then(|text| serde_json::from_str::<Given>(&text).ok());
-        if let Some(given) = given.filter(|given| !whole && given.revision < revision) {
+        // Nor can a difference be of something that the terminal, as it says itself, does not have.
+        let hash = reported.details.get(configuration::HASH);
+        let has = |given: &Given| {
+            reported.parameters_revision.is_none_or(|has| has == given.revision)
+                && hash.is_none_or(|hash| *hash == hex::encode(content_hash(&given.values)))
+        };
+        if let Some(given) = given.filter(|given| !whole && given.revision < revision && has(given)) {
             let file = RecordFile::Parameters;
             let changes = Push::difference(|| operation, file, given.revision, &given.values, &values);
             if let [change] = changes.as_slice() {
@@ -41,6 +52,28 @@ impl Session {
             }
         }
         Some(Push::parameters(operation, revision, values))
+    }
+
+    /// Whether a terminal with a newer revision than the host is given a newer one still: once, so that one that
+    /// always has a newer one is not pushed to without end.
+    pub(super) fn may_raise(&self) -> bool {
+        matches!(&self.work, Some(Work { stage: Stage::Parameters { raised: false, .. }, .. }))
+    }
+
+    /// Pushes everything under a revision above the one that the terminal has. It has one that the store knows nothing
+    /// of when an older backup was restored.
+    pub(super) async fn push_above(&mut self, terminal: &TerminalId, has: u64) -> Result<(), Ended> {
+        let raised = self.app.store.raise_parameters(terminal, has).await;
+        // If the store fails, the deadline offers it again.
+        let Some(revision) = self.or_log(raised) else { return Ok(()) };
+        info!(
+            terminal = terminal.as_str(),
+            has, revision, "the terminal has a newer revision; all are pushed above it"
+        );
+        if let Some(Work { stage: Stage::Parameters { whole, raised, .. }, .. }) = &mut self.work {
+            (*whole, *raised) = (true, true);
+        }
+        self.offer().await
     }
 
     /// Remembers what the terminal has now, if it is what the host believes. Best effort: whatever is

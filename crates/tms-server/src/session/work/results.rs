@@ -1,6 +1,6 @@
 //! What the terminal says to the work it was given.
 
-use tms_core::{Operation, OperationKind, OperationState, Reported, TerminalId};
+use tms_core::{Operation, OperationKind, OperationState, Outcome as Attempted, Reported, TerminalId};
 use tms_proto::{
     Refusal,
     parameters::{Push, PushAnswer, PushRefusal},
@@ -9,9 +9,9 @@ use tms_proto::{
 
 use tracing::info;
 
-use super::{Delivered, REPORTS_UNDER_WAY, Stage, Work};
+use super::{Delivered, REPORTS_UNDER_WAY, Stage, Tried, Work};
 use crate::{
-    service::plan_id,
+    service::{configuration, plan_id},
     session::{Ended, Session},
 };
 
@@ -27,20 +27,23 @@ impl Session {
         {
             let Delivered { revision, disagreeing } = *delivered;
             if agree {
-                self.parameters_in_force(revision).await;
+                self.parameters_in_force(revision, None).await;
             } else if revision == desired && disagreeing < REPORTS_UNDER_WAY {
                 delivered.disagreeing = disagreeing.saturating_add(1);
             } else {
-                self.try_again("the terminal reports other values").await;
+                let _ =
+                    self.attempt_failed(Attempted::Silent, "the terminal reports other values".into()).await;
             }
         }
         self.look_for_work().await
     }
 
     /// Ends a change of parameters. What a terminal cannot report is known by the revision.
-    pub(in crate::session) async fn parameters_in_force(&mut self, revision: u64) {
+    pub(in crate::session) async fn parameters_in_force(&mut self, revision: u64, hash: Option<[u8; 32]>) {
         let Some(terminal) = self.terminal.clone() else { return };
-        let known = Reported { parameters_revision: Some(revision), ..Reported::default() };
+        let details = hash.map(|hash| (configuration::HASH.to_owned(), hex::encode(hash)));
+        let details = details.into_iter().collect();
+        let known = Reported { parameters_revision: Some(revision), details, ..Reported::default() };
         let recorded = self.app.store.record_report(&terminal, known, self.app.now()).await;
         if self.or_log(recorded).is_some() {
             let _ = self.finish(OperationState::Done, None).await;
@@ -57,11 +60,13 @@ impl Session {
         let current = self.work.as_ref().and_then(|work| work.task(now));
         let same = current.is_some_and(|c| c.operation == task.operation && c.step == task.step);
         match refusal {
-            None if same => drop(self.move_to(OperationState::Accepted, None).await),
-            Some(refusal) if same && !refusal.may_retry() => {
-                let _ = self.give_up(format!("the terminal refused the command: {refusal}")).await;
+            None if same => drop(self.work_taken().await),
+            Some(refusal) if same => {
+                let outcome = if refusal.may_retry() { Attempted::Busy } else { Attempted::Refused };
+                let reason = format!("the terminal refused the command: {refusal}");
+                let _ = self.attempt_failed(outcome, reason).await;
             }
-            // Busy: the deadline offers it again. Another task's answer: its result tells.
+            // Another task's answer: its result tells.
             _ => {}
         }
         self.look_for_work().await
@@ -79,11 +84,15 @@ impl Session {
             self.set_answered(push, refusal, answer).await;
             return self.look_for_work().await;
         };
-        let wrong_base = answer.and_then(PushAnswer::refused) == Some(PushRefusal::WrongBase);
+        let refused = answer.and_then(PushAnswer::refused);
+        let wrong_base = refused == Some(PushRefusal::WrongBase);
+        let newer =
+            answer.filter(|_| refused == Some(PushRefusal::Stale)).map(|answer| answer.standing.revision);
         match refusal {
             None => {
                 self.remember_parameters(&terminal, push, answer).await;
-                self.parameters_in_force(push.revision).await;
+                let hash = answer.map(|answer| answer.standing.hash);
+                self.parameters_in_force(push.revision, hash).await;
             }
             Some(_) if push.action.is_difference() && wrong_base => {
                 info!(terminal = terminal.as_str(), "the terminal has other parameters; all are pushed");
@@ -92,9 +101,13 @@ impl Session {
                     self.offer().await?;
                 }
             }
-            Some(refusal) if refusal.may_retry() => {}
+            Some(_) if newer.is_some_and(|newer| newer >= push.revision) && self.may_raise() => {
+                self.push_above(&terminal, newer.unwrap_or(push.revision)).await?;
+            }
             Some(refusal) => {
-                let _ = self.give_up(format!("the terminal refused the parameters: {refusal}")).await;
+                let outcome = if refusal.may_retry() { Attempted::Busy } else { Attempted::Refused };
+                let reason = format!("the terminal refused the parameters: {refusal}");
+                let _ = self.attempt_failed(outcome, reason).await;
             }
         }
         self.look_for_work().await
@@ -111,13 +124,16 @@ impl Session {
         if !in_hand {
             return self.take_late_result(terminal, id, result).await;
         }
+        let step = self.work.as_ref().and_then(|work| work.task(self.app.now())).map(|task| task.step);
         if result.outcome == Outcome::ACCEPTED {
-            self.move_to(OperationState::Accepted, None).await?;
-            self.work_goes_on();
-            return Ok(());
+            return if step == Some(result.step) { self.work_taken().await } else { Ok(()) };
         }
         if matches!(&self.work, Some(Work { stage: Stage::Rotation(_), .. })) {
             return self.take_rotation_result(terminal, result).await;
+        }
+        if step.is_some_and(|step| result.step < step) {
+            // Repeated: the attempt that it ended is over.
+            return Ok(());
         }
         self.keep_values(id, result).await?;
         if result.outcome.is_done() {
@@ -127,7 +143,7 @@ impl Session {
             }
             self.finish(OperationState::Done, some_text(&result.reason)).await
         } else {
-            self.give_up(sentence(result)).await
+            self.attempt_failed(attempted(result.outcome), sentence(result)).await
         }
     }
 
@@ -149,15 +165,21 @@ impl Session {
             // Its turn comes in this session; the step is then asked again and answered again.
             return Ok(());
         }
-        self.keep_values(id, result).await?;
-        if result.outcome.is_done() {
-            self.note_plan(&operation).await?;
+        let attempts = self.app.store.attempts(id).await.map_err(|e| self.store_refusal(&e))?;
+        if result.step < Tried::of(&attempts).step && !result.outcome.is_done() {
+            // Repeated: the attempt that it ended is over, and the next one waits for its time.
+            return Ok(());
         }
-        let (to, detail) = match result.outcome.is_done() {
-            true => (OperationState::Done, some_text(&result.reason)),
-            false => (OperationState::Failed, Some(sentence(result))),
-        };
-        self.app.transition(id, to, detail, self.app.now()).await.map_err(|e| self.store_refusal(&e))?;
+        self.keep_values(id, result).await?;
+        if !result.outcome.is_done() {
+            let outcome = attempted(result.outcome);
+            let again_at = self.again_at(&operation, outcome).await.map_err(|e| self.store_refusal(&e))?.1;
+            let failed = self.fail(&operation, outcome, sentence(result), again_at).await;
+            return failed.map_err(|e| self.store_refusal(&e));
+        }
+        self.note_plan(&operation).await?;
+        let (to, detail, now) = (OperationState::Done, some_text(&result.reason), self.app.now());
+        self.app.transition(id, to, detail, now).await.map_err(|e| self.store_refusal(&e))?;
         self.count_end(to);
         Ok(())
     }
@@ -184,6 +206,14 @@ impl Session {
         stored.filter(is_plan).ok_or(Refusal::NotFound)?;
         let told = [(format!("action {}", result.step), sentence(result))].into();
         self.app.store.add_result(id, told).await.map_err(|e| self.store_refusal(&e))
+    }
+}
+
+/// What an attempt came to that ended with this result.
+fn attempted(outcome: Outcome) -> Attempted {
+    match outcome {
+        Outcome::UNKNOWN_COMMAND | Outcome::WRONG_MODEL => Attempted::Refused,
+        _ => Attempted::Failed,
     }
 }
 

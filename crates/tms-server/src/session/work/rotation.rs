@@ -1,6 +1,6 @@
 //! A credential rotation in hand: each phase durable before the next command.
 
-use tms_core::{Operation, OperationState, Reported, Role, RotationPhase, TerminalId};
+use tms_core::{Operation, OperationState, Outcome, Reported, Role, RotationPhase, TerminalId};
 use tms_crypto::{seal, verifier::Verifier};
 use tms_proto::{
     Refusal,
@@ -37,10 +37,11 @@ impl Session {
     ) -> Result<Rotation, Impossible> {
         let impossible = |reason: String| Impossible::Reason(reason);
         let credential = self.app.store.credential(terminal, role).await?;
-        let base = credential.as_ref().and_then(|c| c.current.as_ref()).map_or(0, |c| c.generation);
-        if base == generation {
+        let current = credential.as_ref().and_then(|c| c.current.as_ref());
+        if current.is_some_and(|current| current.generation == generation) {
             return Err(Impossible::Done);
         }
+        let base = credential.as_ref().map_or(0, tms_core::Credential::base);
         let pending =
             credential.and_then(|c| c.pending).filter(|p| p.generation == generation).ok_or_else(|| {
                 impossible(format!("generation {generation} of role {role} is not pending any more"))
@@ -92,7 +93,7 @@ impl Session {
             }
             Err(error) => {
                 let ended = rotation.clone();
-                self.give_up(error.to_string()).await?;
+                self.give_up(Outcome::Failed, error.to_string()).await?;
                 self.tell_of_abandonment(terminal, *ended).await;
                 return Ok(());
             }
@@ -144,11 +145,8 @@ impl Session {
 
     /// The next step, or the same one again, is a new thing to fetch.
     async fn ask_again(&mut self) -> Result<(), Refusal> {
-        if let Err(refusal) = self.move_to(OperationState::Queued, None).await {
-            self.put_down().await;
-            return Err(refusal);
-        }
         if let Some(work) = &mut self.work {
+            work.is_taken = false;
             work.deadline = None;
         }
         self.offer().await.map_err(|_| Refusal::SystemError)
@@ -173,11 +171,13 @@ impl Session {
         terminal: &TerminalId,
         role: &Role,
         generation: u32,
+        outcome: Outcome,
         reason: String,
     ) -> Result<(), Refusal> {
         let now = self.app.now();
         if let Some(work) = self.work.take() {
-            self.fail(&work.operation, reason).await;
+            let failed = self.fail(&work.operation, outcome, reason, None).await;
+            self.or_log(failed);
             // If even that failed, it is still leased.
             self.leases_left = true;
         }
