@@ -32,7 +32,7 @@ pub struct Problem {
     /// Where a selector was not understood, and what would have been.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    selector: Option<SelectorPlace>,
+    selector: Option<Box<SelectorPlace>>,
 }
 
 /// Where a selector was not understood.
@@ -95,7 +95,7 @@ impl From<SelectorError> for Problem {
         let detail = error.to_string();
         let SelectorError { offset, column, expected, found, suggestion } = error;
         let place = SelectorPlace { offset, column, expected, found, suggestion };
-        Self { selector: Some(place), ..Self::new(Code::SelectorInvalid, detail) }
+        Self { selector: Some(Box::new(place)), ..Self::new(Code::SelectorInvalid, detail) }
     }
 }
 
