@@ -36,7 +36,8 @@ struct Server {
 }
 
 impl Estate {
-    /// A new estate with the standard configuration.
+    /// A new estate with the standard configuration, but that an operation is tried again after a second: nobody
+    /// waits half a minute for a test.
     pub async fn start() -> Self {
         Self::with(|_| {}).await
     }
@@ -45,6 +46,7 @@ impl Estate {
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let site = Site::new().await;
         let mut config = site.config();
+        config.limits.operation_retry_s = 1;
         change(&mut config);
         let server = Server::start(&config).await;
         // From now on these are its ports, also after a restart.

@@ -16,6 +16,7 @@ pub const MAX_ATTRIBUTE_BYTES: usize = 256;
 /// The name of an attribute: 1 to 40 lower-case letters, digits, `_` or `-`, beginning with a letter.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, pattern = r"^[a-z][a-z0-9_-]{0,39}$", example = "floor"))]
 pub struct AttributeName(Arc<str>);
 
 text_id!(
@@ -30,6 +31,7 @@ text_id!(
 /// The value of an attribute. In JSON it is a string, a whole number, or `true` or `false`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(untagged)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum AttributeValue {
     /// Yes or no.
     Flag(bool),

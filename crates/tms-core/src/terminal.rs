@@ -52,6 +52,7 @@ pub struct Terminal {
 
 /// Where a terminal stands and what people know it by; none of it is known to the terminal itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Place {
     /// The maker; empty when it was never said.
     #[serde(default)]
@@ -100,6 +101,7 @@ impl Place {
 /// What may be done with a terminal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum LifeCycle {
     /// Known, and not in use yet.
     Registered,

@@ -7,6 +7,7 @@ pub mod batch;
 mod commands;
 pub mod configuration;
 mod enrolment;
+pub mod estate;
 mod firmware;
 mod people;
 pub mod rollouts;
@@ -15,6 +16,7 @@ mod sets;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tms_core::parameters::{self, ParameterError};
+use tms_core::selector::SelectorError;
 use tms_core::{
     FirmwareId, FirmwareRecord, NewOperation, Operation, OperationKind, Role, RotationPhase, Terminal,
     TerminalId,
@@ -55,6 +57,12 @@ pub enum ServiceError {
     /// What was asked makes no sense as it is.
     #[error("{0}")]
     Invalid(String),
+    /// A selector was not understood.
+    #[error(transparent)]
+    Selector(#[from] SelectorError),
+    /// No selector is saved under this name.
+    #[error("no selector is saved as {0:?}; see the saved ones, or write the selector itself")]
+    NoSelector(String),
     /// The package is for other hardware.
     #[error("firmware {firmware} is for {}, and terminal {terminal} is a {model}", models.join(", "))]
     Model {

@@ -125,7 +125,8 @@ impl Client {
                 Some(next) if next != after => next.clone_into(&mut after),
                 _ => return Ok(items),
             }
-            place = format!("{path}?after={}", escaped(&after));
+            let mark = if path.contains('?') { '&' } else { '?' };
+            place = format!("{path}{mark}after={}", escaped(&after));
         }
     }
 
@@ -157,11 +158,29 @@ impl Client {
         self.answer(request.header(condition.0, condition.1).send_json(body))
     }
 
+    /// Takes a resource away.
+    pub(crate) fn delete(&self, path: &str) -> Result<(), Failure> {
+        let answer = self.authorized(self.agent.delete(self.url(path))).call();
+        let answer = answer.map_err(|error| self.unreachable(&error))?;
+        if answer.status().is_success() { Ok(()) } else { Err(self.refused(answer)) }
+    }
+
     /// Uploads `size_bytes` bytes.
     pub(crate) fn upload(&self, path: &str, size_bytes: u64, bytes: &mut dyn Read) -> Result<Value, Failure> {
+        self.upload_as(path, "application/octet-stream", size_bytes, bytes)
+    }
+
+    /// Uploads `size_bytes` bytes of this media type.
+    pub(crate) fn upload_as(
+        &self,
+        path: &str,
+        kind: &str,
+        size_bytes: u64,
+        bytes: &mut dyn Read,
+    ) -> Result<Value, Failure> {
         let request = self
             .authorized(self.agent.post(self.url(path)))
-            .header("content-type", "application/octet-stream")
+            .header("content-type", kind)
             .header("content-length", size_bytes);
         self.answer(request.send(SendBody::from_reader(bytes)))
     }
@@ -237,6 +256,9 @@ impl Client {
             401 => failure.next("check user and password; a one-time password works only once"),
             404 if text("code").is_none() => {
                 failure.next("check that --server is the REST address of a tms-server")
+            }
+            404 if text("code") == Some("group_not_found") => {
+                failure.next("see what there is with `tmsctl group list`")
             }
             404 => failure.next("see what there is with `tmsctl terminal list` or `tmsctl firmware list`"),
             502..=504 => failure.transient(),

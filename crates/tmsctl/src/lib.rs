@@ -22,12 +22,14 @@ mod device;
 pub mod dialect;
 pub mod failure;
 mod firmware;
+mod group;
 mod login;
 mod login_store;
 mod logs;
 pub mod message;
 mod operation;
 pub mod output;
+mod places;
 mod rollout;
 mod terminal;
 mod wait;
@@ -73,6 +75,9 @@ fn dispatch(Cli { connection, command }: &Cli) -> Result<(), Failure> {
         Command::Login(options) => login::run(connection, options),
         Command::Whoami(options) => login::whoami(connection, options),
         Command::Terminal(command) => terminal::run(connection, command),
+        Command::Group(command) => group::run(connection, command),
+        Command::Selector(command) => group::selector(connection, command),
+        Command::Estate(command) => places::estate(connection, command),
         Command::Parameter(command) => change::parameter(connection, command),
         Command::Firmware(command) => firmware::run(connection, command),
         Command::Reset(options) => change::reset(connection, options),

@@ -5,15 +5,21 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::cli::{Connection, TerminalCommand};
-use crate::client::{Client, path};
+use crate::client::{Client, escaped, path};
 use crate::failure::Failure;
 use crate::output::{self, text_at};
+use crate::places;
 
 /// Runs `tmsctl terminal …`.
 pub(crate) fn run(connection: &Connection, command: &TerminalCommand) -> Result<(), Failure> {
     let client = Client::logged_in(connection)?;
     match command {
-        TerminalCommand::List { json } => list(&client, *json),
+        TerminalCommand::List { selector, count, json } => list(&client, selector.as_deref(), *count, *json),
+        TerminalCommand::Edit { terminal, edit, json } => places::edit(&client, terminal, edit, *json),
+        TerminalCommand::Bulk { selector, edit, dry_run, json } => {
+            places::bulk(&client, selector, edit, *dry_run, *json)
+        }
+        TerminalCommand::Replace { terminal, by, json } => places::replace(&client, terminal, by, *json),
         TerminalCommand::Show { terminal, json } => {
             let answer = client.get(&path(&["terminals", terminal]))?;
             if *json { output::json(&answer) } else { show(&answer) }
@@ -25,8 +31,19 @@ pub(crate) fn run(connection: &Connection, command: &TerminalCommand) -> Result<
     }
 }
 
-fn list(client: &Client, json: bool) -> Result<(), Failure> {
-    let terminals = client.all_pages("/terminals")?;
+fn list(client: &Client, selector: Option<&str>, count: bool, json: bool) -> Result<(), Failure> {
+    let query = selector.map(|selector| format!("selector={}", escaped(selector)));
+    if count {
+        let query = query.map(|query| format!("&{query}")).unwrap_or_default();
+        let page = client.get(&format!("/terminals?limit=1&count=true{query}"))?;
+        let total = page.get("total").cloned().unwrap_or_default();
+        return match json {
+            true => output::json(&json!({ "total": total })),
+            false => output::line(&total.to_string()),
+        };
+    }
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    let terminals = client.all_pages(&format!("/terminals{query}"))?;
     if json {
         return output::json(&json!({ "items": terminals }));
     }
@@ -82,6 +99,8 @@ fn show(terminal: &Value) -> Result<(), Failure> {
     }
     table.add_row(["connected".to_owned(), yes_no(terminal, "/connected")]);
     table.add_row(["in sync".to_owned(), yes_no(terminal, "/converged")]);
+    table.add_row(["enrolled with keys".to_owned(), yes_no(terminal, "/enrolled")]);
+    places::rows(&mut table, terminal, "/place");
     output::line(&table.to_string())?;
 
     let mut wanted = output::table(&["", "should be", "is"]);

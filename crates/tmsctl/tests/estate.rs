@@ -478,3 +478,140 @@ fn what_the_role_does_not_allow_is_refused_with_the_way_to_see_it() {
     assert_eq!(refused.code, 1);
     assert!(refused.err.contains(detail) && refused.err.contains("tmsctl whoami"), "{}", refused.err);
 }
+
+#[test]
+fn groups_are_shown_as_a_tree_and_changed_one_thing_at_a_time() {
+    let server = Server::start(|_, request| {
+        let group = |id: &str, parent: Value| json!({"id": id, "parent": parent, "kind": "branch", "name": id, "templates": ["base"], "attributes": {"floor": 3}});
+        let body = match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/api/v1/groups?under=bank") => {
+                json!({"items": [group("bank", Value::Null)], "next": "x"})
+            }
+            ("GET", "/api/v1/groups?under=bank&after=x") => json!({"items": [group("north", json!("bank"))]}),
+            ("DELETE", "/api/v1/groups/north") => return (204, String::new()),
+            _ => group("north", json!("bank")),
+        };
+        (200, body.to_string())
+    });
+    let listed = at(&server, &["group", "list", "--under", "bank"]);
+    assert!(
+        listed.out.contains("   north ") && listed.out.contains("floor=3"),
+        "{} {}",
+        listed.out,
+        listed.err
+    );
+    for (args, method, path, body) in [
+        (
+            &["group", "create", "north", "--kind", "branch", "--under", "bank", "--attribute", "floor=3"][..],
+            "POST",
+            "/api/v1/groups",
+            json!({"id": "north", "name": "north", "kind": "branch", "parent": "bank", "templates": [], "attributes": {"floor": 3}}),
+        ),
+        (&["group", "rename", "north", "北京"], "PATCH", "/api/v1/groups/north", json!({"name": "北京"})),
+        (&["group", "move", "north", "--top"], "PATCH", "/api/v1/groups/north", json!({"parent": null})),
+        (
+            &["group", "edit", "north", "--template", "a", "--template", "b", "--unset-attribute", "floor"],
+            "PATCH",
+            "/api/v1/groups/north",
+            json!({"templates": ["a", "b"], "attributes": {"floor": null}}),
+        ),
+    ] {
+        let done = at(&server, args);
+        assert_eq!(done.code, 0, "{}", done.err);
+        let last = server.requests().pop().unwrap();
+        assert_eq!((last.method.as_str(), last.path.as_str(), last.json()), (method, path, body));
+    }
+    let deleted = at(&server, &["group", "delete", "north"]);
+    assert_eq!(deleted.out, "Group north is gone.\n");
+    assert_eq!(at(&server, &["group", "move", "north"]).code, 2, "somewhere has to be said");
+}
+
+#[test]
+fn terminals_are_edited_one_by_one_and_many_at_once() {
+    let server = Server::start(|_, request| {
+        let body = match request.path.as_str() {
+            "/api/v1/estate/bulk" => json!({
+                "dry_run": true, "selected": 3, "changed": 2, "refused": 1,
+                "refusals": [{"terminal": "3", "reason": "it is retired"}],
+            }),
+            "/api/v1/terminals?limit=1&count=true&selector=tag%20a" => json!({"items": [], "total": 7}),
+            _ => json!({"terminal": "1", "group": "north", "tags": ["a"], "attributes": {"floor": 3}}),
+        };
+        (200, body.to_string())
+    });
+    let edit = [
+        "--no-group",
+        "--tag",
+        "a",
+        "--untag",
+        "b",
+        "--attribute",
+        "floor=3",
+        "--unset-attribute",
+        "rent",
+        "--life-cycle",
+        "locked",
+    ];
+    let change = json!({
+        "group": null, "add_tags": ["a"], "remove_tags": ["b"], "attributes": {"floor": 3, "rent": null},
+        "life_cycle": "locked",
+    });
+    let edited = at(&server, &[&["terminal", "edit", "1"][..], &edit].concat());
+    assert!(edited.out.contains("floor=3"), "{} {}", edited.out, edited.err);
+    let first = &server.requests()[0];
+    assert_eq!((first.path.as_str(), first.json()), ("/api/v1/terminals/1/place", change.clone()));
+    let bulk = at(&server, &[&["terminal", "bulk", "--selector", "@lab", "--dry-run"][..], &edit].concat());
+    assert!(bulk.out.contains("it is retired"), "{}", bulk.out);
+    assert!(bulk.out.ends_with("3 terminals are meant: 2 would be changed, 1 cannot be.\n"), "{}", bulk.out);
+    assert_eq!(server.requests()[1].json(), json!({"selector": "@lab", "change": change, "dry_run": true}));
+    assert_eq!(at(&server, &["terminal", "edit", "1"]).code, 2, "something has to be changed");
+    assert_eq!(at(&server, &["terminal", "list", "--count", "--selector", "tag a"]).out, "7\n");
+}
+
+#[test]
+fn a_selector_is_saved_over_the_one_that_was_there() {
+    let server = Server::start(|_, request| {
+        let saved = json!({"name": "lab", "selector": "tag lab", "count": 2});
+        (if request.method == "DELETE" { 204 } else { 200 }, saved.to_string())
+    });
+    let saved = at(&server, &["selector", "save", "lab", "tag  lab"]);
+    assert_eq!(saved.out, "@lab is: tag lab\n", "{}", saved.err);
+    let put = &server.requests()[1];
+    assert_eq!((put.method.as_str(), put.if_match.as_deref()), ("PUT", Some("\"r1\"")));
+    assert_eq!(put.json(), json!({"selector": "tag  lab", "description": ""}));
+    assert_eq!(at(&server, &["selector", "check", "@lab"]).out, "tag lab\nmeans 2 terminals\n");
+}
+
+#[test]
+fn an_import_tells_its_rows_and_fails_when_nothing_came_of_it() {
+    let server = Server::start(|_, request| {
+        if request.method == "GET" {
+            return (200, "id,merchant\n1,m\n".to_owned());
+        }
+        let report = json!({
+            "applied": request.path.ends_with("partial=true"), "dry_run": false, "rows": 2, "added": 1,
+            "changed": 0, "same": 0, "refused": 1,
+            "problems": [{"row": 3, "terminal": "2", "reason": "there is no group x"}],
+        });
+        (200, report.to_string())
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("terminals.csv");
+    std::fs::write(&file, "id,group\n1,\n2,x\n").unwrap();
+    let file = file.to_str().unwrap();
+    let refused = at(&server, &["estate", "import", file, "--dry-run"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.out.contains("there is no group x"), "{}", refused.out);
+    assert!(refused.out.contains("2 rows: 1 new, 0 changed, 0 as they were, 1 refused"), "{}", refused.out);
+    assert!(refused.err.contains("--partial"), "{}", refused.err);
+    let request = &server.requests()[0];
+    assert_eq!(request.path, "/api/v1/estate/import?dry_run=true&partial=false");
+    assert_eq!(request.body, b"id,group\n1,\n2,x\n");
+    assert_eq!(at(&server, &["estate", "import", file, "--partial"]).code, 0);
+    let unclear = at(&server, &["estate", "import", "/nonexistent/file"]);
+    assert!(unclear.err.contains("--format csv"), "{}", unclear.err);
+
+    let exported = at(&server, &["estate", "export", "--selector", "tag a"]);
+    assert_eq!(exported.out, "id,merchant\n1,m\n");
+    assert_eq!(server.requests().pop().unwrap().path, "/api/v1/estate/export?format=csv&selector=tag%20a");
+}

@@ -56,6 +56,11 @@ impl Ledger {
         *count
     }
 
+    /// How often an operation of one task had its effect: each attempt after a failed one is a step of its own.
+    pub(crate) fn effects_of_all(&self, terminal: usize, operation: Uuid) -> u32 {
+        (1..=u8::MAX).map(|step| self.effects_of(terminal, operation, step)).sum()
+    }
+
     /// How often a task had its effect.
     pub(crate) fn effects_of(&self, terminal: usize, operation: Uuid, step: u8) -> u32 {
         self.effects.get(&(terminal, operation, step)).copied().unwrap_or(0)

@@ -42,6 +42,7 @@ impl Contents {
         operation.attempts = operation.attempts.saturating_add(1);
         operation.lease = Some(Lease { holder: holder.to_owned(), until });
         self.leased.insert(id);
+        self.due.remove(&id);
         Some(operation.clone())
     }
 

@@ -26,6 +26,7 @@ pub const MAX_TEMPLATES: usize = 16;
 /// letter or digit.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", example = "icbc-bj"))]
 pub struct GroupId(Arc<str>);
 
 text_id!(GroupId, "group id", NAME_RULE, is_name);
@@ -33,6 +34,7 @@ text_id!(GroupId, "group id", NAME_RULE, is_name);
 /// The name of a configuration template; written as a [`GroupId`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", example = "canary"))]
 pub struct TemplateName(Arc<str>);
 
 text_id!(TemplateName, "template name", NAME_RULE, is_name);
@@ -48,6 +50,7 @@ fn is_name(text: &str) -> bool {
 /// What a group stands for. Any kind may stand under any other: estates differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum GroupKind {
     /// The bank or processor (收单机构).
     Acquirer,

@@ -14,6 +14,7 @@ use crate::id::IdError;
 /// of the program: it reads no file for them. Cheap to clone.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, example = "Asia/Shanghai"))]
 pub struct Zone(TimeZone);
 
 impl Zone {

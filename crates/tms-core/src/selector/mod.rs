@@ -70,7 +70,7 @@ pub use field::{Class, Field, Part};
 pub use glob::Glob;
 pub use saved::SavedSelector;
 
-use crate::group::Tree;
+use crate::group::{GroupId, Tree};
 use crate::terminal::Terminal;
 
 /// Longest selector, in bytes, also in its canonical form.
@@ -105,6 +105,16 @@ impl Selector {
     #[must_use]
     pub fn all() -> Self {
         Self { expr: Expr::All }
+    }
+
+    /// The selector of the terminals that belong to a group: to itself, or with `below` also to any under it.
+    #[must_use]
+    pub fn of_group(group: &GroupId, below: bool) -> Self {
+        let condition = match below {
+            true => Condition::Under(group.clone()),
+            false => Condition::Compare(Operator::Equal, Value::Text(group.as_str().to_owned())),
+        };
+        Self { expr: Expr::Test(Test { field: Field::Group, condition }) }
     }
 
     /// What it asks for.

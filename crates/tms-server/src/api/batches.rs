@@ -8,17 +8,15 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tms_core::{
-    BatchId, OperationKind, OperationState, Priority, Selector, TerminalId, Terms, Trigger, Window,
-};
+use tms_core::{BatchId, OperationKind, OperationState, Priority, TerminalId, Terms, Trigger, Window};
 use tms_store::Token;
 use utoipa::{IntoParams, ToSchema};
 
-use super::code::Code;
 use super::input::{Asked, Body, Place, name};
 use super::problem::Problem;
 use crate::app::App;
 use crate::service::batch::{self, Batch, Matched, NewBatch};
+use crate::service::estate;
 
 /// Whether something is only tried.
 #[derive(Deserialize, IntoParams)]
@@ -107,7 +105,8 @@ pub(super) async fn create(
     Body(request): Body<BatchRequest>,
 ) -> Result<Response, Problem> {
     let BatchRequest { selector: aim, command, terms, expires_at } = request;
-    let new = NewBatch { selector: selector(&aim)?, command, terms: terms.by(token.user), expires_at };
+    let selector = estate::resolve(&app, &aim).await?;
+    let new = NewBatch { selector, command, terms: terms.by(token.user), expires_at };
     if trial.dry_run {
         return Ok(Json(BatchReply::new(None, batch::preview(&app, new).await?)).into_response());
     }
@@ -176,11 +175,4 @@ pub(super) async fn cancel(
 ) -> Result<Json<WithdrawnReply>, Problem> {
     let withdrawn = batch::cancel(&app, &name(&id)?).await?;
     Ok(Json(WithdrawnReply { cancelled: withdrawn.cancelled, told: withdrawn.told }))
-}
-
-/// Reads a selector.
-pub(super) fn selector(text: &str) -> Result<Selector, Problem> {
-    text.parse().map_err(|error: tms_core::selector::SelectorError| {
-        Problem::new(Code::Invalid, format!("the selector cannot be read: {error}"))
-    })
 }

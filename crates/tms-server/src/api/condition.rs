@@ -53,6 +53,16 @@ pub(super) enum Asked {
     Revision(u64),
 }
 
+impl Asked {
+    /// The version that something has to have which has to exist in any case; `None` takes any.
+    pub(super) fn version(self) -> Option<u64> {
+        match self {
+            Self::Revision(version) => Some(version),
+            Self::Nothing | Self::Existing => None,
+        }
+    }
+}
+
 /// Reads `If-Match` and `If-None-Match: *`.
 pub(super) fn asked(headers: &HeaderMap) -> Result<Asked, Problem> {
     let matching = tags(headers, &header::IF_MATCH);

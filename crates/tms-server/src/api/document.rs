@@ -26,6 +26,9 @@ use super::repeat;
     tags(
         (name = "people", description = "Who asks"),
         (name = "terminals", description = "Terminals, what they should be and what they are"),
+        (name = "groups", description = "The tree that terminals stand in"),
+        (name = "selectors", description = "Which terminals are meant, in a line of text"),
+        (name = "estate", description = "Many terminals at once"),
         (name = "operations", description = "Work for terminals"),
         (name = "batches", description = "One command for many terminals, at once"),
         (name = "rollouts", description = "One change for many terminals, in waves"),
@@ -130,7 +133,8 @@ fn complete_operation(operation: &mut Map<String, Value>, endpoint: &Endpoint) {
             headers
                 .insert(name.to_owned(), json!({"description": description, "schema": {"type": "string"}}));
         };
-        let success = status.starts_with('2');
+        // What is gone has no tag.
+        let success = status.starts_with('2') && status != "204";
         if endpoint.condition != Condition::None && (success || status == "304") {
             tell("ETag", "The tag of what is answered, or of the new revision");
         }

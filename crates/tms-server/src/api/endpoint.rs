@@ -60,6 +60,8 @@ const REPEATABLE: &[Code] =
     &[IdempotencyKeyInvalid, IdempotencyKeyReused, RequestInProgress, RequestInterrupted, BodyTooLarge];
 
 const PAGE: &[Code] = &[QueryInvalid];
+const SELECTED: &[Code] = &[SelectorInvalid, SelectorUnknown];
+const GROUP: &[Code] = &[NameInvalid, GroupNotFound];
 const TERMINAL: &[Code] = &[NameInvalid, TerminalNotFound];
 const TERMINAL_PAGE: &[Code] = &[NameInvalid, QueryInvalid, TerminalNotFound];
 
@@ -71,9 +73,26 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     open("GET", "/api/v1/openapi.json", &[]),
     open("POST", "/api/v1/login", &[CredentialsWrong]).json(),
     least(ReadOnly, "GET", "/api/v1/whoami", &[]),
-    least(ReadOnly, "GET", "/api/v1/terminals", PAGE),
+    least(ReadOnly, "GET", "/api/v1/terminals", &[QueryInvalid, SelectorInvalid, SelectorUnknown]),
     least(Administrator, "POST", "/api/v1/terminals", &[Conflict, Invalid]).json().repeatable(),
     least(ReadOnly, "GET", "/api/v1/terminals/{tid}", TERMINAL).condition(Condition::Read),
+    least(ReadOnly, "GET", "/api/v1/terminals/{tid}/place", TERMINAL).condition(Condition::Read),
+    least(
+        Operator,
+        "PATCH",
+        "/api/v1/terminals/{tid}/place",
+        &[NameInvalid, TerminalNotFound, GroupNotFound, Invalid],
+    )
+    .json()
+    .condition(Condition::May),
+    least(
+        Administrator,
+        "POST",
+        "/api/v1/terminals/{tid}/replace",
+        &[NameInvalid, TerminalNotFound, Conflict],
+    )
+    .json()
+    .repeatable(),
     least(ReadOnly, "GET", "/api/v1/terminals/{tid}/parameters", TERMINAL).condition(Condition::Tag),
     least(
         Operator,
@@ -126,15 +145,25 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         &[NameInvalid, OperationNotFound, OperationState, Conflict],
     )
     .repeatable(),
-    least(Operator, "POST", "/api/v1/batches", &[QueryInvalid, FirmwareNotFound, Invalid])
-        .json()
-        .repeatable(),
+    least(
+        Operator,
+        "POST",
+        "/api/v1/batches",
+        &[QueryInvalid, SelectorInvalid, SelectorUnknown, FirmwareNotFound, Invalid],
+    )
+    .json()
+    .repeatable(),
     least(ReadOnly, "GET", "/api/v1/batches/{id}", &[NameInvalid, NotFound]),
     least(Operator, "POST", "/api/v1/batches/{id}/cancel", &[NameInvalid, NotFound]).repeatable(),
     least(ReadOnly, "GET", "/api/v1/rollouts", PAGE),
-    least(Operator, "POST", "/api/v1/rollouts", &[QueryInvalid, FirmwareNotFound, Conflict, Invalid])
-        .json()
-        .repeatable(),
+    least(
+        Operator,
+        "POST",
+        "/api/v1/rollouts",
+        &[QueryInvalid, SelectorInvalid, SelectorUnknown, FirmwareNotFound, Conflict, Invalid],
+    )
+    .json()
+    .repeatable(),
     least(ReadOnly, "GET", "/api/v1/rollouts/{id}", &[NameInvalid, NotFound]).condition(Condition::Tag),
     least(ReadOnly, "GET", "/api/v1/rollouts/{id}/targets", &[NameInvalid, QueryInvalid, NotFound]),
     rollout("/api/v1/rollouts/{id}/start"),
@@ -143,6 +172,48 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     rollout("/api/v1/rollouts/{id}/approve").json(),
     rollout("/api/v1/rollouts/{id}/abort"),
     rollout("/api/v1/rollouts/{id}/finish"),
+    least(ReadOnly, "GET", "/api/v1/groups", &[NameInvalid, QueryInvalid, GroupNotFound]),
+    least(Administrator, "POST", "/api/v1/groups", &[Conflict, Invalid])
+        .json()
+        .repeatable()
+        .condition(Condition::Tag),
+    least(ReadOnly, "GET", "/api/v1/groups/{group}", GROUP).condition(Condition::Tag),
+    least(Administrator, "PATCH", "/api/v1/groups/{group}", &[NameInvalid, GroupNotFound, Invalid])
+        .json()
+        .condition(Condition::May),
+    least(Administrator, "DELETE", "/api/v1/groups/{group}", &[NameInvalid, GroupNotFound, Conflict])
+        .condition(Condition::May),
+    least(ReadOnly, "GET", "/api/v1/selectors", PAGE),
+    least(ReadOnly, "POST", "/api/v1/selectors/check", SELECTED).json(),
+    least(ReadOnly, "GET", "/api/v1/selectors/{selector}", &[NameInvalid, NotFound])
+        .condition(Condition::Read),
+    least(Operator, "PUT", "/api/v1/selectors/{selector}", &[NameInvalid, SelectorInvalid, Invalid])
+        .json()
+        .condition(Condition::Must),
+    least(Operator, "DELETE", "/api/v1/selectors/{selector}", &[NameInvalid, NotFound])
+        .condition(Condition::May),
+    least(
+        Operator,
+        "POST",
+        "/api/v1/estate/bulk",
+        &[SelectorInvalid, SelectorUnknown, GroupNotFound, Invalid],
+    )
+    .json()
+    .repeatable(),
+    least(
+        Administrator,
+        "POST",
+        "/api/v1/estate/import",
+        &[BodyIncomplete, BodyTooLarge, MediaType, QueryInvalid, Conflict, Invalid],
+    )
+    .streams(),
+    least(
+        ReadOnly,
+        "GET",
+        "/api/v1/estate/export",
+        &[QueryInvalid, SelectorInvalid, SelectorUnknown, Invalid],
+    )
+    .streams(),
     least(ReadOnly, "GET", "/api/v1/alarms", &[NameInvalid, QueryInvalid, TerminalNotFound]),
     least(ReadOnly, "GET", "/api/v1/events", &[NameInvalid, QueryInvalid, TerminalNotFound]),
     least(ReadOnly, "GET", "/api/v1/logs/{operation}", &[NameInvalid, NotFound, ObjectsUnavailable]),

@@ -137,7 +137,7 @@ fn too_often(what: &str, wait: Wait) -> Response {
     later(Problem::new(Code::TooManyRequests, detail), wait.0)
 }
 
-fn later(problem: Problem, seconds: u64) -> Response {
+pub(super) fn later(problem: Problem, seconds: u64) -> Response {
     let mut response = problem.into_response();
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response

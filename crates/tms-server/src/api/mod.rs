@@ -14,8 +14,10 @@ pub mod code;
 mod condition;
 mod document;
 mod endpoint;
+mod estate;
 mod events;
 mod firmware;
+mod groups;
 mod health;
 mod input;
 mod limit;
@@ -24,9 +26,11 @@ mod measure;
 mod operations;
 mod pace;
 mod page;
+mod places;
 pub mod problem;
 mod repeat;
 mod rollouts;
+mod selectors;
 mod serve;
 mod sets;
 mod terminals;
@@ -65,6 +69,7 @@ pub fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(no_such_method)
         .layer(Extension(document))
         .layer(Extension(measures))
+        .layer(Extension(Arc::new(estate::Imports::default())))
         .layer(DefaultBodyLimit::max(app.limits.api.body_bytes))
         .with_state(app)
 }
@@ -81,11 +86,21 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(auth::whoami))
         .routes(routes!(terminals::list, terminals::add))
         .routes(routes!(terminals::show))
+        .routes(routes!(places::show, places::change))
+        .routes(routes!(places::replace))
         .routes(routes!(terminals::parameters, terminals::set_parameters))
         .routes(routes!(terminals::assign_firmware))
         .routes(routes!(batch::show))
         .routes(routes!(terminals::reset))
         .routes(routes!(terminals::rotate_credential))
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(groups::show, groups::change, groups::delete))
+        .routes(routes!(selectors::list))
+        .routes(routes!(selectors::check))
+        .routes(routes!(selectors::show, selectors::put, selectors::delete))
+        .routes(routes!(estate::bulk))
+        .routes(routes!(estate::import))
+        .routes(routes!(estate::export))
         .routes(routes!(operations::list, operations::command))
         .routes(routes!(operations::withdraw_plan))
         .routes(routes!(logs::list, logs::collect))

@@ -21,6 +21,10 @@ pub(super) struct Page<T> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) next: Option<String>,
+    /// How many entries the whole list has, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) total: Option<u64>,
 }
 
 /// Which page.
@@ -47,6 +51,8 @@ pub(super) enum List {
     Sets,
     Rollouts,
     Targets,
+    Groups,
+    Selectors,
 }
 
 impl List {
@@ -60,6 +66,8 @@ impl List {
             Self::Sets => 's',
             Self::Rollouts => 'r',
             Self::Targets => 'x',
+            Self::Groups => 'g',
+            Self::Selectors => 'q',
         }
     }
 
@@ -106,7 +114,7 @@ impl<T> Page<T> {
         let more = found.len() > full;
         found.truncate(full);
         let next = found.last().filter(|_| more).map(|last| list.cursor(&key(last)));
-        Self { items: found.into_iter().map(view).collect(), next }
+        Self { items: found.into_iter().map(view).collect(), next, total: None }
     }
 
     /// A page of a list that is had as a whole, in its order.

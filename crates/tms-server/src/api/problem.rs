@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tms_core::IdError;
 use tms_core::parameters::ParameterError;
+use tms_core::selector::SelectorError;
 use tms_firmware::FirmwareError;
 use tms_store::StoreError;
 use utoipa::ToSchema;
@@ -28,6 +29,26 @@ pub struct Problem {
     detail: String,
     /// The kind of problem, for programs; stable.
     code: &'static str,
+    /// Where a selector was not understood, and what would have been.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    selector: Option<Box<SelectorPlace>>,
+}
+
+/// Where a selector was not understood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+struct SelectorPlace {
+    /// Bytes before the place.
+    offset: usize,
+    /// The character at the place, counted from 1.
+    #[schema(minimum = 1)]
+    column: usize,
+    /// What would have made sense there.
+    expected: String,
+    /// What stands there, shortened; empty when the place says nothing.
+    found: String,
+    /// What was likely meant.
+    suggestion: Option<String>,
 }
 
 impl Problem {
@@ -40,6 +61,7 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             code: code.name(),
+            selector: None,
         }
     }
 
@@ -68,12 +90,22 @@ impl From<IdError> for Problem {
     }
 }
 
+impl From<SelectorError> for Problem {
+    fn from(error: SelectorError) -> Self {
+        let detail = error.to_string();
+        let SelectorError { offset, column, expected, found, suggestion } = error;
+        let place = SelectorPlace { offset, column, expected, found, suggestion };
+        Self { selector: Some(Box::new(place)), ..Self::new(Code::SelectorInvalid, detail) }
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::NotFound { what, .. } => {
                 let code = match *what {
                     "terminal" => Code::TerminalNotFound,
+                    "group" => Code::GroupNotFound,
                     "firmware" => Code::FirmwareNotFound,
                     "operation" => Code::OperationNotFound,
                     _ => Code::NotFound,
@@ -104,6 +136,8 @@ impl From<ServiceError> for Problem {
             }
             ServiceError::Parameter(_) => Self::new(Code::ParameterInvalid, detail),
             ServiceError::Invalid(_) => Self::new(Code::Invalid, detail),
+            ServiceError::Selector(error) => error.into(),
+            ServiceError::NoSelector(_) => Self::new(Code::SelectorUnknown, detail),
             ServiceError::Model { .. } => Self::new(Code::FirmwareModelMismatch, detail),
             ServiceError::NoTrustRoot => Self::new(Code::FirmwareTrustRootMissing, detail),
             ServiceError::Firmware(error) => firmware(&error),

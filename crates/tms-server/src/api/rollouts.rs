@@ -16,12 +16,13 @@ use tms_store::TargetFilter;
 use tms_store::Token;
 use utoipa::{IntoParams, ToSchema};
 
-use super::batches::{Trial, selector};
+use super::batches::Trial;
 use super::condition;
 use super::input::{Asked, Body, Place, name};
 use super::page::{List, Page, PageRequest};
 use super::problem::Problem;
 use crate::app::App;
+use crate::service::estate;
 use crate::service::rollouts::{self, NewRollout, RolloutStatus};
 
 /// How long a terminal has to answer, unless said otherwise: a day.
@@ -158,7 +159,7 @@ pub(super) async fn create(
         id: request.id,
         name: request.name,
         action: request.action,
-        selector: selector(&request.selector)?,
+        selector: estate::resolve(&app, &request.selector).await?,
         waves: request.waves,
         caps: request.caps,
         window: request.window,

@@ -12,7 +12,7 @@ use tms_core::{FirmwareId, MerchantId, Operation, Profile, Role, TerminalId};
 use tms_crypto::keyblock::Tmk;
 use tms_crypto::seal;
 use tms_store::StoreError;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
 
 use super::code::Code;
@@ -22,25 +22,60 @@ use super::page::{List, Page, PageRequest};
 use super::problem::Problem;
 use super::view::{OperationView, TerminalView, Versions, versions};
 use crate::app::App;
-use crate::service::{self, GivenCredential, NewTerminal, ServiceError};
+use crate::service::{self, GivenCredential, NewTerminal, ServiceError, estate};
 
 /// What the sealed master key of a new terminal is for (HPKE `info`); the terminal id is the
 /// additional data.
 const TMK_INFO: &[u8] = b"tms8583 terminal master key";
 
-/// Terminals in the order of their numbers.
+/// Which terminals.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct TerminalsRequest {
+    /// Those that it means only: a line of the language, or `@name`.
+    #[param(max_length = 4096)]
+    selector: Option<String>,
+    /// Whether to say in `total` how many there are.
+    #[serde(default)]
+    #[param(required = false)]
+    count: bool,
+    /// `next` of the page before; the first page when absent.
+    #[param(max_length = 200)]
+    after: Option<String>,
+    /// Most entries on the page; 50 when absent.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+}
+
+/// Terminals in the order of their numbers, all or those that a selector means.
 #[utoipa::path(get, path = "/api/v1/terminals", operation_id = "list_terminals", tag = "terminals",
-    params(PageRequest),
+    params(TerminalsRequest),
     responses((status = 200, description = "A page of terminals", body = Page<TerminalView>)))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Asked(page): Asked<PageRequest>,
+    Asked(asked): Asked<TerminalsRequest>,
 ) -> Result<Json<Page<TerminalView>>, Problem> {
+    let page = PageRequest { after: asked.after, limit: asked.limit };
     let (after, limit) = (page.after::<TerminalId>(List::Terminals)?, page.limit()?);
-    let found = app.store.terminals(after.as_ref(), limit.saturating_add(1)).await?;
+    let selector = match &asked.selector {
+        Some(text) => Some(estate::resolve(&app, text).await?),
+        None => None,
+    };
+    let (most, now) = (limit.saturating_add(1), app.now());
+    let found = match &selector {
+        Some(selector) => app.store.find(selector, after.as_ref(), most, now).await?,
+        None => app.store.terminals(after.as_ref(), most).await?,
+    };
+    let total = match (asked.count, &selector) {
+        (false, _) => None,
+        (true, Some(selector)) => Some(app.store.count(selector, now).await?),
+        (true, None) => Some(app.store.count_terminals().await?),
+    };
     let versions = versions(&app).await?;
     let view = |terminal| TerminalView::new(&app, terminal, &versions);
-    Ok(Json(Page::new(List::Terminals, limit, found, |t| t.id.to_string(), view)))
+    let page = Page::new(List::Terminals, limit, found, |t| t.id.to_string(), view);
+    Ok(Json(Page { total, ..page }))
 }
 
 /// A terminal that enters the estate.

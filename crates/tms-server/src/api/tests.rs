@@ -10,6 +10,7 @@ use super::*;
 use crate::service;
 use crate::testing::{self, Estate};
 
+mod estate;
 mod events;
 mod guard;
 mod rollouts;

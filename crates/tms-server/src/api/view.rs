@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tms_core::{
     Alarm, Desired, EstateSet, FirmwareId, FirmwareRecord, LogBundle, MerchantId, Operation, OperationId,
-    OperationKind, OperationState, Profile, Progress, Reported, SetName, Terminal, TerminalId, reconcile,
+    OperationKind, OperationState, Place, Profile, Progress, Reported, SetName, Terminal, TerminalId,
+    reconcile,
 };
 use utoipa::ToSchema;
 
@@ -24,7 +25,12 @@ pub(super) struct TerminalView {
     model: String,
     hardware_revision: String,
     serial: String,
+    /// Whether it has its keys; one that was only imported has none yet.
+    enrolled: bool,
+    /// When it was enrolled or, before that, imported.
     enrolled_at: Timestamp,
+    /// Where it stands and what people know it by.
+    place: Place,
     /// Whether it has a session with this server right now.
     connected: bool,
     last_contact: Option<Timestamp>,
@@ -52,6 +58,7 @@ struct TerminalSetView {
 impl TerminalView {
     pub(super) fn new(app: &App, terminal: Terminal, versions: &Versions) -> Self {
         let version = terminal.desired.firmware.as_ref().and_then(|id| versions.get(id)).cloned();
+        let enrolled = tms_store::estate::is_enrolled(&terminal);
         Self {
             connected: app.wake.is_connected(&terminal.id),
             converged: reconcile(&terminal.desired, &terminal.reported, version.as_deref(), &[]).is_empty(),
@@ -62,7 +69,9 @@ impl TerminalView {
             model: terminal.model,
             hardware_revision: terminal.hardware_revision,
             serial: terminal.serial,
+            enrolled,
             enrolled_at: terminal.enrolled_at,
+            place: terminal.place,
             last_contact: terminal.last_contact,
             desired: terminal.desired,
             reported: terminal.reported,

@@ -55,7 +55,8 @@ impl std::fmt::Debug for GivenCredential {
     }
 }
 
-/// Adds a terminal with its master key, which rests sealed from then on.
+/// Adds a terminal with its master key, which rests sealed from then on. One that was imported keeps where it
+/// stands, and is in use from now on.
 ///
 /// # Errors
 /// `Invalid` for a value that cannot be; `Store` with a conflict if the terminal or its certificate
@@ -88,8 +89,10 @@ pub async fn enrol(app: &App, new: NewTerminal, tmk: &Tmk) -> Result<Terminal, S
         last_contact: None,
         place: tms_core::Place::default(),
     };
-    app.store.enrol(terminal.clone(), credentials).await?;
-    Ok(terminal)
+    let id = terminal.id.clone();
+    app.store.enrol(terminal, credentials).await?;
+    // One that was imported before keeps its place.
+    super::existing(app, &id).await
 }
 
 fn check(new: &NewTerminal) -> Result<(), ServiceError> {

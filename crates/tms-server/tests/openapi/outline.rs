@@ -118,6 +118,7 @@ impl Outline<'_> {
                 "pattern" => write!(limits, " /{}/", value.as_str().unwrap()).unwrap(),
                 "minimum" | "minLength" | "minItems" => write!(limits, " >={value}").unwrap(),
                 "maximum" | "maxLength" | "maxItems" => write!(limits, " <={value}").unwrap(),
+                "uniqueItems" => limits.push_str(" distinct"),
                 unknown => panic!("the outline tells nothing of the keyword {unknown}: {schema}"),
             }
         }

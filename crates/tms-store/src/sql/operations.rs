@@ -274,7 +274,7 @@ pub(super) async fn lease_next(
         operation.lease = Some(Lease { holder: holder.to_owned(), until: kept(until)? });
         sqlx::query(
             "UPDATE operations SET lease_holder = $2, lease_until = $3, attempts = $4, began_at = $5, node = $6, \
-             tried = $7 WHERE id = $1",
+             tried = $7, due_at = NULL WHERE id = $1",
         )
         .bind(operation.id.to_string())
         .bind(holder)

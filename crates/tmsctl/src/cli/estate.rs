@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::places::Edit;
+
 /// `tmsctl login`
 #[derive(Debug, Args)]
 pub struct Login {
@@ -28,6 +30,12 @@ pub struct Whoami {
 pub enum TerminalCommand {
     /// List the estate's terminals
     List {
+        /// Those that it means only, such as 'group under icbc-bj and not tag canary', or @NAME
+        #[arg(long)]
+        selector: Option<String>,
+        /// Only say how many there are
+        #[arg(long)]
+        count: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -36,6 +44,42 @@ pub enum TerminalCommand {
     Batch {
         /// The terminal's number
         terminal: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change where a terminal stands and what it is known by
+    Edit {
+        /// The terminal's number
+        terminal: String,
+        /// What to change.
+        #[command(flatten)]
+        edit: Edit,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change every terminal that a selector means
+    Bulk {
+        /// Which terminals, such as 'model = A920 and tag canary', or @NAME
+        #[arg(long)]
+        selector: String,
+        /// What to change.
+        #[command(flatten)]
+        edit: Edit,
+        /// Only say what would come of it
+        #[arg(long)]
+        dry_run: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put another terminal into the place of one, which is retired
+    Replace {
+        /// The terminal that goes
+        terminal: String,
+        /// The terminal that comes
+        by: String,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -73,7 +117,7 @@ pub struct SetParameters {
     pub change: Change,
 }
 
-fn assignment(text: &str) -> Result<(String, String), String> {
+pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it as NAME=VALUE".to_owned()),

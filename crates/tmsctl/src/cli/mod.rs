@@ -7,6 +7,7 @@ mod dialect;
 mod estate;
 mod firmware;
 mod message;
+mod places;
 mod rollout;
 
 pub use command::{AlarmCommand, At, DeviceCommand, EmvCommand, PlanCommand, SetName, Sure};
@@ -17,6 +18,7 @@ pub use estate::{
 };
 pub use firmware::{Assign, Build, FirmwareCommand, Keygen};
 pub use message::{Decode, Describe, Diff, Doctor, Encode, Form, Given, MessageCommand, Wire};
+pub use places::{Edit, EstateCommand, Format, GroupCommand, GroupContent, Kind, LifeCycle, SelectorCommand};
 pub use rollout::{BatchCommand, BatchWait, CreateRollout, RolloutAction, RolloutCommand, Run, Told, Watch};
 
 use std::path::PathBuf;
@@ -62,9 +64,18 @@ pub enum Command {
     Login(Login),
     /// Show who the server takes you for, and what you may do
     Whoami(Whoami),
-    /// Look at terminals
+    /// Look at terminals, and say where they stand and what they are known by
     #[command(subcommand)]
     Terminal(TerminalCommand),
+    /// Order terminals in groups: acquirer, branch, merchant, store
+    #[command(subcommand)]
+    Group(GroupCommand),
+    /// Save and try selectors: which terminals are meant, in a line of text
+    #[command(subcommand)]
+    Selector(SelectorCommand),
+    /// Take files of terminals in and out
+    #[command(subcommand)]
+    Estate(EstateCommand),
     /// Change what a terminal's parameters should be
     #[command(subcommand)]
     Parameter(ParameterCommand),

@@ -77,7 +77,7 @@ impl World {
         let missing = match &kind {
             OperationKind::Reboot => {
                 // A power cut after the terminal noted the task has started it again, too.
-                let times = self.ledger.effects_of(place, *id.as_uuid(), 1);
+                let times = self.ledger.effects_of_all(place, *id.as_uuid());
                 let started = self.terminals[place].last_boot >= made_at;
                 (times != 1 && !started).then(|| "it has not started again".to_owned())
             }
@@ -103,11 +103,11 @@ impl World {
             }
             // A thing of the world, once for certain.
             OperationKind::PrintTestSlip { .. } | OperationKind::RestartApplication => {
-                let times = self.ledger.effects_of(place, *id.as_uuid(), 1);
+                let times = self.ledger.effects_of_all(place, *id.as_uuid());
                 (times != 1).then(|| format!("it happened {times} times"))
             }
             OperationKind::ShowMessage { .. } => {
-                let shown = self.ledger.effects_of(place, *id.as_uuid(), 1) > 0;
+                let shown = self.ledger.effects_of_all(place, *id.as_uuid()) > 0;
                 (!shown).then(|| "it was never shown".to_owned())
             }
             // Where a sign-on brings keys, a terminal that did not hear it signs on once more.
@@ -118,7 +118,7 @@ impl World {
             }
             // The terminal's own state: saved with its result, and told after that unless the power went.
             OperationKind::Lock { .. } | OperationKind::Unlock | OperationKind::ClearReversal => {
-                let times = self.ledger.effects_of(place, *id.as_uuid(), 1);
+                let times = self.ledger.effects_of_all(place, *id.as_uuid());
                 let in_doubt = self.terminals[place].disk.counts().replaced_in_doubt > 0;
                 (times == 0 && !in_doubt).then(|| "it never happened".to_owned())
             }

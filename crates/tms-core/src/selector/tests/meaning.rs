@@ -145,3 +145,10 @@ fn a_saved_selector_is_read_when_it_is_loaded() {
     let error = serde_json::from_str::<SavedSelector>(&json.replace("tag =", "tga =")).unwrap_err();
     assert!(error.to_string().contains("did you mean \"tag\"?"), "{error}");
 }
+
+#[test]
+fn the_selector_of_a_group_is_the_one_that_people_write() {
+    let group = "icbc-bj".parse().unwrap();
+    assert_eq!(Selector::of_group(&group, false), "group = icbc-bj".parse().unwrap());
+    assert_eq!(Selector::of_group(&group, true), "group under icbc-bj".parse().unwrap());
+}
