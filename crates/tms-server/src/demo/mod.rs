@@ -93,8 +93,8 @@ async fn stay_up(running: &server::Running, folder: &std::path::Path) -> anyhow:
     eprintln!("  data folder        {}", folder.display());
     eprintln!();
     eprintln!("In another window:");
-    eprintln!("  cargo run --release --bin tmsctl -- login --server http://{} --user admin", running.api);
-    eprintln!("  cargo run --release --bin tmsctl -- terminal list");
+    eprintln!("  cargo run --bin tmsctl -- login --server http://{} --user admin", running.api);
+    eprintln!("  cargo run --bin tmsctl -- terminal list");
     crate::signal::stop().await;
     eprintln!("Stopping …");
     Ok(())
