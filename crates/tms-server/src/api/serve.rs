@@ -28,9 +28,10 @@ use tracing::debug;
 
 use crate::app::{ApiLimits, App};
 
-/// Most header fields of a request, and most bytes of them.
+/// Most header fields of a request, and most bytes of its head: room for a selector of 4,096 characters each of which
+/// is escaped as twelve, so that what is wrong with it is told.
 const MAX_HEADERS: usize = 64;
-const MAX_HEAD_BYTES: usize = 32 * 1024;
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// Pause after the system refused to accept (for example for want of file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
